@@ -1,0 +1,130 @@
+/*
+ * The front door of gossip/: events in, actions out. Membership (SWIM with Lifeguard), dissemination and
+ * reconciliation of records behind one interface, driven alike by the agent and by the simulator.
+ *
+ * Never reads a clock, a random source, a socket or a file. After every input drain gossip_next() and re-arm the
+ * timer at gossip_wake().
+ */
+#ifndef GOSSIP_GOSSIP_H
+#define GOSSIP_GOSSIP_H
+
+#include "base/addr.h"
+#include "base/limits.h"
+#include "gossip/store/store.h"
+#include "gossip/trust/trust.h"
+
+struct gossip;
+
+enum gossip_profile { PROFILE_LAN, PROFILE_WAN, PROFILE_LOCAL };
+
+enum member_state { MEMBER_ALIVE, MEMBER_SUSPECT, MEMBER_DEAD, MEMBER_LEFT };
+
+struct gossip_config {
+	struct key32 key;   /* own Ed25519 public key: the peer's identity */
+	uint8_t secret[64]; /* libsodium's secret key of it */
+	struct key32 flock;
+	uint32_t boot;       /* boot count, synced before start */
+	uint8_t boot_id[16]; /* random per boot */
+	uint8_t seed[32];    /* for drbg */
+	enum gossip_profile profile;
+	struct addr advertise; /* where other peers reach this one (UDP and TCP, same port) */
+	bool plain;            /* simulator only: packets are not sealed (large runs) */
+};
+
+/* A member as others may see it. since: when this state began, by our monotonic clock. */
+struct member {
+	struct key32 key;
+	id64 id;
+	enum member_state state;
+	uint64_t incarnation; /* boot count << 32 | n */
+	struct addr addr;
+	mono_ms since;
+	mono_ms suspected; /* first suspicion of the current suspect or dead period; 0 while alive */
+	uint32_t rtt_us;   /* smoothed round trip; 0 unknown */
+	bool udp_bad;      /* answers on TCP only */
+	bool reachable;    /* has answered us in this boot */
+};
+
+enum gossip_action_kind {
+	GOSSIP_PACKET,   /* send bytes to addr over UDP */
+	GOSSIP_CONNECT,  /* open a stream (session role peer) to addr, expecting key peer; known as stream */
+	GOSSIP_FRAME,    /* send bytes as one frame on stream */
+	GOSSIP_CLOSE,    /* close stream */
+	GOSSIP_PERSIST,  /* write bytes (a record, id) durably, then call gossip_on_disk(id, ok) */
+	GOSSIP_FORGET,   /* delete the record id from disk */
+	GOSSIP_MEMBER,   /* member peer changed (state, address) */
+	GOSSIP_RECORD,   /* record id of kind was added or replaced, and counts for reading now */
+	GOSSIP_ACCEPTED, /* ticket's record is durable on `copies` peers of `wanted`; final */
+	GOSSIP_FENCED,   /* another machine runs with our identity: stop (text says what to do) */
+};
+
+struct gossip_action {
+	enum gossip_action_kind kind;
+	struct addr addr;
+	struct key32 peer;
+	uint64_t stream;
+	const uint8_t *bytes; /* valid until the next call on this gossip */
+	size_t len;
+	struct key32 id;
+	uint8_t record_kind;
+	uint64_t ticket;
+	unsigned copies, wanted;
+	const char *text;
+};
+
+struct gossip *gossip_new(const struct gossip_config *cfg);
+void gossip_free(struct gossip *g);
+
+/* Before gossip_start(): records and last known addresses from disk. Bad ones are refused and counted. */
+int gossip_load(struct gossip *g, const uint8_t *bytes, size_t len, struct err *err);
+void gossip_load_addr(struct gossip *g, const struct key32 *peer, const struct addr *addr);
+void gossip_start(struct gossip *g, struct now now);
+
+/* Events. */
+void gossip_on_packet(
+        struct gossip *g, const struct addr *from, const uint8_t *bytes, size_t len, struct now now);
+/* A session with role peer is up: ours (stream from GOSSIP_CONNECT) or one that peer opened (stream is the
+ * edge's choice with the top bit set). */
+void gossip_on_stream(struct gossip *g, uint64_t stream, const struct key32 *peer, bool inbound, struct now now);
+void gossip_on_frame(struct gossip *g, uint64_t stream, const uint8_t *bytes, size_t len, struct now now);
+/* Closed, or could not be opened; refused: the host answered, no agent listens there. */
+void gossip_on_stream_closed(struct gossip *g, uint64_t stream, bool refused, struct now now);
+void gossip_on_disk(struct gossip *g, const struct key32 *id, bool ok, struct now now);
+void gossip_tick(struct gossip *g, struct now now);
+
+/* Requests of this peer. */
+/* Signs and spreads a volatile record of our own; a body equal to the current one is not sent again. */
+void gossip_publish(
+        struct gossip *g, uint8_t kind, const char *name, const uint8_t *body, size_t len, struct now now);
+/* An operator's record, given to this peer: checked (signature, trust, parents known), persisted, pushed to two
+ * more peers. GOSSIP_ACCEPTED follows for ticket. Fails at once with a reason otherwise. */
+int gossip_submit(
+        struct gossip *g, const uint8_t *bytes, size_t len, uint64_t ticket, struct now now, struct err *err);
+/* Tell all that we leave (state left); the caller keeps driving for a second or so. */
+void gossip_leave(struct gossip *g, struct now now);
+/* The next HLC stamp, for an operator who asks this peer. */
+uint64_t gossip_stamp(struct gossip *g, wall_ms wall);
+void gossip_set_advertise(struct gossip *g, const struct addr *addr, struct now now);
+
+/* Outputs. */
+bool gossip_next(struct gossip *g, struct gossip_action *out);
+mono_ms gossip_wake(const struct gossip *g);
+
+/* Reading. */
+const struct store *gossip_store(const struct gossip *g);
+const struct trust *gossip_trust(const struct gossip *g);
+size_t gossip_members(
+        const struct gossip *g, struct member *out, size_t max); /* admitted, by id; self included */
+bool gossip_member(const struct gossip *g, const struct key32 *peer, struct member *out);
+/* True once one reconciliation with up to three reachable neighbours is done, or none was reachable for 3 s. */
+bool gossip_ready(const struct gossip *g);
+bool gossip_isolated(const struct gossip *g);
+
+struct gossip_counters {
+	uint64_t packets_in, packets_out, bytes_in, bytes_out;
+	uint64_t drop_unknown, drop_bad, drop_replay, drop_short, challenges;
+	uint64_t frames_in, frames_out, syncs, records_bad, suspicions, deaths, refutes;
+};
+const struct gossip_counters *gossip_counters(const struct gossip *g);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Who may do what (DESIGN section 4): genesis -> root -> grants -> operators; invites -> admissions -> peers.
+ * A pure function of the store's trust records: evaluated again whenever one of them arrives, never dependent on
+ * the order in which they came.
+ */
+#ifndef GOSSIP_TRUST_TRUST_H
+#define GOSSIP_TRUST_TRUST_H
+
+#include "base/err.h"
+#include "gossip/store/store.h"
+
+enum role { ROLE_NONE, ROLE_READ, ROLE_DEPLOY, ROLE_ADMIN, ROLE_ROOT };
+
+/* Powers, checked by every peer on every revision that it would run. */
+#define POWER_EXEC_AS_ROOT 0x01
+#define POWER_PRIVILEGED   0x02
+#define POWER_HOST_BINDS   0x04
+#define POWER_DEVICES      0x08
+#define POWER_HOST_NETWORK 0x10
+#define POWER_PRIORITY     0x20
+#define POWER_ALL          0x3f
+
+#define GRANT_GLOBS_MAX 16
+
+/* Body of a grant, as decoded. */
+struct grant {
+	struct key32 operator_key;
+	enum role role;
+	uint32_t powers;
+	char name[NAME_MAX_BYTES]; /* for people: "admin", "ci" */
+	size_t n_globs;
+	char globs[GRANT_GLOBS_MAX][NAME_MAX_BYTES]; /* stack names; none means all */
+};
+
+struct invite {
+	struct key32 id; /* public half of the invite's key pair */
+	uint32_t uses;
+	wall_ms expires; /* judged by the countersigning peer alone */
+};
+
+struct trust;
+
+struct trust *trust_new(const struct key32 *flock);
+void trust_free(struct trust *t);
+/* Reads every trust record of the store again. Cheap: it runs on changes of trust records only. */
+void trust_evaluate(struct trust *t, const struct store *st);
+
+const char *trust_flock_name(const struct trust *t);
+/* Is this peer admitted (valid chain from root, not evicted)? */
+bool trust_peer(const struct trust *t, const struct key32 *peer);
+size_t trust_peers(const struct trust *t, struct key32 *out, size_t max);
+/* The operator's grant, or NULL. */
+const struct grant *trust_operator(const struct trust *t, const struct key32 *key);
+size_t trust_operators(const struct trust *t, const struct grant **out, size_t max);
+/* May this key author that revision or setting at all? Says why not in err. (Powers: trust_powers.) */
+int trust_may_write(const struct trust *t, const struct record *r, struct err *err);
+uint32_t trust_powers(const struct trust *t, const struct key32 *key);
+const char *trust_power_name(uint32_t power);
+/* Does this stored record count now: its author may write it, or its chain is valid? */
+bool trust_valid(const struct trust *t, const struct stored *s);
+
+/* Makers; each appends one encoded, signed record to w. */
+void trust_make_genesis(struct wr *w, const char *flock_name, wall_ms created, const uint8_t root_secret[64],
+        struct key32 *flock_out);
+void trust_make_grant(struct wr *w, const struct key32 *flock, const struct grant *g, uint64_t stamp,
+        const uint8_t granter_secret[64]);
+void trust_make_invite(struct wr *w, const struct key32 *flock, const struct invite *inv, uint64_t stamp,
+        const struct key32 *prev, size_t n_prev, const uint8_t operator_secret[64]);
+
+/*
+ * Admission in two steps. The joiner signs (flock, invite, use, own key) with the invite's key: the claim. An
+ * admitted peer countersigns it: the voucher. The joiner then signs the admission record with its own key.
+ */
+struct admission {
+	struct key32 peer;   /* who is admitted; author of the record */
+	struct key32 invite; /* zero for the first peer, which an operator's signature admits: see below */
+	uint32_t use;
+	uint8_t invite_sig[64];
+	struct key32 voucher; /* countersigning peer, or the admin key for the first peer of a flock */
+	uint8_t voucher_sig[64];
+};
+void trust_claim_invite(struct admission *a, const struct key32 *flock, const struct key32 *peer,
+        const uint8_t invite_secret[64], uint32_t use);
+/* Checks claim and invite (known, not expired at `wall`, use number free) and countersigns. */
+int trust_vouch(
+        const struct trust *t, struct admission *a, const uint8_t peer_secret[64], wall_ms wall, struct err *err);
+/* The lowest use number of an invite that no admission has taken; -1 if none or unknown. */
+int64_t trust_free_use(const struct trust *t, const struct key32 *invite);
+/* The first peer: an admin's signature stands in for invite and voucher. */
+void trust_vouch_first(
+        struct admission *a, const struct key32 *flock, const struct key32 *peer, const uint8_t admin_secret[64]);
+void trust_make_admission(struct wr *w, const struct key32 *flock, const struct admission *a, uint64_t stamp,
+        const uint8_t peer_secret[64]);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * The control protocol that the CLI speaks to an agent: on DATA/control.sock as it is, on the peer port inside an
+ * encrypted session (role operator), between agents on channel CHANNEL_CONTROL of a peer session.
+ *
+ * A byte stream of messages: u32 length (big-endian), then one msgpack map. The agent speaks first:
+ *
+ *	hello    {hello: 1, flock: bin32, flock_name, peer: bin32, peer_name, boot, nonce: bin16, version, stamp}
+ *	request  {verb, seq, args: {...}, auth: {key: bin32, sig: bin64}}      auth only where the verb needs it
+ *	reply    {item: any} any number of times; with args.watch: {reset: true} then items, again after each change
+ *	last     {end: {...}} or {error: {code, text}}                       then the next request may be sent
+ *
+ * sig is Ed25519 over "starling request 1", flock, peer, boot, nonce, seq, BLAKE2b(verb), BLAKE2b(args as sent):
+ * it holds for one request to one boot of one peer, whoever relays it. stamp is a fresh HLC for authoring.
+ *
+ * Verbs, who may ask, arguments -> answer:
+ *
+ *	status   socket              {} -> end: `status -o json`
+ *	members  socket              {watch} -> items: `node ls -o json` rows
+ *	stacks   socket              {watch} -> items: `ls -o json` rows
+ *	ps       socket              {stack?, watch} -> items: `ps -o json` rows
+ *	tasks    socket, peers       {} -> items: ps rows of this peer's own tasks
+ *	stack    socket              {stack, author: bin32?} -> end: {exists, removed, revision: bin32, stamp, heads: [bin32],
+ *	                             author_heads: [bin32], spec: bin (canonical) or nil, author: bin32}
+ *	history  socket              {stack} -> items: {revision: hex, stamp, time, author: hex, author_name, parents: [hex],
+ *	                             current: bool, conflict: bool, removed: bool, valid: bool, body: bool}, newest first
+ *	inspect  operator            {stack?, service?, node?} -> end: a map for people and jq
+ *	explain  socket              {stack, service, slot?} -> items: {slot, owner, peers: [{peer, name, reason, number}]}
+ *	logs     operator            {task: text id, tail, since, follow} -> items: {at, stderr: bool, text}
+ *	submit   the record's author {record: bin} -> end: {id: bin32, copies, wanted, peers}
+ *	keys     socket              {} -> items: {key: hex, name, role, powers: [..], stacks: [..]}
+ *	join     invite session      {peer: bin32, claim fields...} -> see node/join.h
+ */
+#ifndef NODE_CONTROL_PROTO_H
+#define NODE_CONTROL_PROTO_H
+
+#include "base/limits.h"
+#include "base/pack.h"
+
+/* Bytes of one message: a record to submit, or one row; whatever is longer is sent as several items. */
+#define CONTROL_MESSAGE_MAX (RECORD_BYTES_MAX + 65536)
+
+/* First byte of every frame on a peer session. */
+#define CHANNEL_GOSSIP  0x01
+#define CHANNEL_CONTROL 0x02
+
+struct hello {
+	struct key32 flock;
+	char flock_name[NAME_MAX_BYTES];
+	struct key32 peer;
+	char peer_name[NAME_MAX_BYTES];
+	uint32_t boot;
+	uint8_t nonce[16];
+	char version[32];
+	uint64_t stamp;
+};
+
+struct request {
+	char verb[24];
+	uint32_t seq;
+	const uint8_t *args; /* msgpack map, inside the message */
+	size_t args_len;
+	bool has_auth;
+	struct key32 key;
+	uint8_t sig[64];
+};
+
+/* Each appends one whole message, length included. */
+void proto_hello(struct wr *w, const struct hello *h);
+/* args: one packed msgpack map. secret NULL: no auth. */
+void proto_request(struct wr *w, const char *verb, uint32_t seq, const struct wr *args, const struct hello *to,
+        const uint8_t secret[64]);
+/* value: one packed msgpack value. */
+void proto_item(struct wr *w, const struct wr *value);
+void proto_reset(struct wr *w);
+void proto_end(struct wr *w, const struct wr *value);
+void proto_error(struct wr *w, const struct err *err);
+
+/* Splits a byte stream into messages: feed, then take until it gives NULL. */
+struct proto_in {
+	struct wr buf;
+	size_t at;
+};
+void proto_in_init(struct proto_in *in);
+void proto_in_free(struct proto_in *in);
+int proto_in_feed(struct proto_in *in, const void *bytes, size_t len, struct err *err);
+/* The next message's msgpack bytes, valid until the next feed; NULL: none yet (or err set: too long). */
+const uint8_t *proto_in_take(struct proto_in *in, size_t *len, struct err *err);
+
+int proto_read_hello(struct hello *out, const uint8_t *msg, size_t len, struct err *err);
+int proto_read_request(struct request *out, const uint8_t *msg, size_t len, struct err *err);
+/* Was this request signed by its key for this hello? */
+bool proto_request_signed(const struct request *r, const struct hello *by);
+
+enum reply_kind { REPLY_ITEM, REPLY_RESET, REPLY_END, REPLY_ERROR };
+struct reply {
+	enum reply_kind kind;
+	const uint8_t *value; /* item, end: msgpack of the value */
+	size_t value_len;
+	struct err error;
+};
+int proto_read_reply(struct reply *out, const uint8_t *msg, size_t len, struct err *err);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * What this peer must do now: from the view and its own tasks to starts and stops (DESIGN section 7, "Who starts,
+ * and when"; section 9, updates). Pure: the agent and the simulator drive the same code. Rules are numbered in
+ * reconcile.c and docs/placement.md.
+ */
+#ifndef NODE_RECONCILE_H
+#define NODE_RECONCILE_H
+
+#include "placement/place.h"
+
+struct reconcile;
+
+struct reconcile_config {
+	mono_ms settle; /* from first suspicion to the first start elsewhere, beyond which candidate 0 acts */
+	mono_ms deputy_delay; /* more per deputy */
+	mono_ms fresh;        /* a revision that arrived live within this is started at once */
+	mono_ms yield;        /* the loser of a conflict stops after it has seen the better claim this long */
+	mono_ms monitor;      /* healthy this long = settled, for one-slot-after-the-other updates */
+};
+/* The defaults found by tests/sim; docs/placement.md shows how. */
+struct reconcile_config reconcile_defaults(void);
+
+/* A task of this peer, as the runtime has it. */
+struct own_task {
+	id64 task;
+	id64 slot;
+	id64 revision;
+	id64 content;
+	enum task_state state;
+	enum task_health health;
+	mono_ms healthy_at; /* since when, 0 not */
+	bool stopping;
+};
+
+enum reconcile_kind {
+	DO_START,   /* start slot (placed) with its stack's current spec */
+	DO_STOP,    /* stop task; why says so in `ps` and events */
+	DO_CONFIRM, /* task already runs the new revision's content: note the revision, no restart */
+	DO_FORGET,  /* a finished task of a slot that nobody wants: drop its record */
+};
+
+struct reconcile_action {
+	enum reconcile_kind kind;
+	id64 task;
+	id64 slot;
+	uint32_t placed; /* DO_START, DO_CONFIRM: index into placement.slots */
+	id64 replaces;   /* DO_START of an update: the stopped task, 0 none */
+	const char *why; /* static text */
+};
+
+struct reconcile *reconcile_new(const struct reconcile_config *cfg);
+void reconcile_free(struct reconcile *r);
+/* ready: gossip_ready() and own claims adopted. isolated: start no orphan. Actions are in arena. Call it after
+ * every change and at *wake. */
+void reconcile_run(struct reconcile *r, const struct view *view, const struct placement *p,
+        const struct own_task *own, size_t n_own, bool ready, bool isolated, mono_ms now, struct arena *arena,
+        struct reconcile_action **actions, size_t *n_actions, mono_ms *wake);
+
+#endif

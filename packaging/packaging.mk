@@ -1,0 +1,1 @@
+# Installing, the static release build.

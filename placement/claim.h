@@ -1,0 +1,73 @@
+/*
+ * A claim: what a peer says of a task it runs (DESIGN section 6). Only the owner writes it. Packed into status
+ * pages of at most PAGE_BYTES_MAX bytes; an entry never changes page while it lives.
+ */
+#ifndef PLACEMENT_CLAIM_H
+#define PLACEMENT_CLAIM_H
+
+#include "base/buf.h"
+#include "base/limits.h"
+
+enum task_state {
+	TASK_PENDING,
+	TASK_PREPARING,
+	TASK_STARTING,
+	TASK_RUNNING,
+	TASK_UNHEALTHY,
+	TASK_STOPPING,
+	TASK_BACKOFF,
+	TASK_DONE,
+	TASK_FAILED,
+	TASK_LOST,
+	/* Not a task of its own: this peer cannot run the slot (at this revision); the next candidate acts. */
+	TASK_REFUSED,
+};
+
+enum task_health { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
+
+const char *task_state_name(enum task_state s);
+const char *task_health_name(enum task_health h);
+
+struct claim {
+	id64 task;
+	id64 slot;
+	id64 revision; /* first 8 bytes of the revision's id that the task was started or last confirmed under */
+	id64 content;  /* service_content() of what runs */
+	uint32_t boot;
+	enum task_state state;
+	enum task_health health;
+	wall_ms healthy_since; /* the owner's clock; for showing, and settled = since + monitor; 0 not healthy */
+	uint8_t failures;      /* at this revision, saturating */
+	id64 handover_to;      /* peer id, or 0 */
+	uint8_t n_ports;
+	struct {
+		uint8_t index; /* into the service's ports */
+		uint16_t port; /* host port */
+	} ports[SERVICE_PORTS_MAX];
+};
+
+/* Serving: running, and healthy or without a check. What DNS answers with. */
+bool claim_serves(const struct claim *c);
+
+/* At most CLAIM_BYTES_MAX bytes. */
+void claim_put(struct wr *w, const struct claim *c);
+void claim_get(struct rd *r, struct claim *c);
+/* A page is a count and that many claims. */
+int claims_decode(const uint8_t *bytes, size_t len, struct claim *out, size_t max, size_t *n, struct err *err);
+
+/* Slot of a replicated service: BLAKE2b-64(flock, service id, index); of a global one the peer takes the index's
+ * place. service id = BLAKE2b(stack, service). */
+id64 slot_id(const struct key32 *flock, const char *stack, const char *service, uint32_t index);
+id64 slot_id_global(const struct key32 *flock, const char *stack, const char *service, const struct key32 *peer);
+
+/* Which page each of this peer's claims stands on: place on the first page with room, keep it there. */
+struct pager;
+struct pager *pager_new(void);
+void pager_free(struct pager *p);
+/* Gives all current claims; then pager_page() gives each page's bytes (possibly empty) for 0..pager_pages()-1. */
+void pager_set(struct pager *p, const struct claim *claims, size_t n);
+size_t pager_pages(const struct pager *p);
+/* *changed: differs from when it was last asked for. */
+const uint8_t *pager_page(struct pager *p, size_t page, size_t *len, bool *changed);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * place(members, specs, claims): who must run what (DESIGN section 7). Pure, total, the same bytes on every CPU.
+ */
+#ifndef PLACEMENT_PLACE_H
+#define PLACEMENT_PLACE_H
+
+#include "placement/view.h"
+
+#define PLACE_ALGORITHM 1
+
+/* Candidates considered for an orphan: the lowest-scored that pass the filters; also how many deputies there are. */
+#define PLACE_CHOICES 4
+
+/* Why a peer cannot take a slot. Numbers are stable: `explain` shows them, docs/placement.md lists them. */
+enum place_reason {
+	REASON_OK = 0,
+	REASON_NOT_ALIVE = 1,
+	REASON_NO_FACTS = 2,
+	REASON_NOT_READY = 3,
+	REASON_DRAINING = 4,
+	REASON_FEATURE = 5,
+	REASON_PLATFORM = 6,
+	REASON_DRIVER = 7,
+	REASON_CONSTRAINT = 8,
+	REASON_CAPACITY = 9, /* larger than the whole peer */
+	REASON_REFUSED = 10,
+	REASON_ROOM = 11, /* no room left now */
+	REASON_PORT = 12, /* host port taken by another slot */
+	REASON_PER_NODE = 13,
+	REASON_POWER = 14, /* the revision's author lacks a power the service needs: holds for every peer */
+};
+/* A sentence without a final stop, e.g. "not enough memory left". */
+const char *place_reason_text(enum place_reason r);
+
+struct placed_slot {
+	id64 slot;
+	uint32_t stack;    /* index into view.stacks */
+	uint32_t service;  /* index into that spec's services */
+	uint32_t index;    /* slot number; 0 for global */
+	int32_t peer_only; /* global: the member this slot is for; else -1 */
+	/* The live claim that keeps the slot, as index into view.claims; -1: an orphan. */
+	int32_t owner;
+	/* An orphan's candidates in order: [0] starts it, the others are deputies. Members' indexes. */
+	uint8_t n_candidates;
+	uint32_t candidate[PLACE_CHOICES];
+	/* With no candidate: the most common reason among peers, for `ps`. */
+	enum place_reason reason;
+};
+
+struct placement {
+	size_t n_slots;
+	struct placed_slot
+	        *slots; /* by (priority desc, born, service, index): the order in which they were placed */
+};
+
+/* Memory of the result belongs to arena. */
+void place(const struct view *view, struct arena *arena, struct placement *out);
+/* Every peer's reason for one slot, for `explain`; out has view->n_members entries. */
+void place_explain(const struct view *view, const struct placement *p, size_t slot, enum place_reason *out);
+/* Is this claim live: its peer alive or suspect, of the current boot (or the one before until adopted)? */
+bool claim_is_live(const struct view *view, const struct view_claim *c);
+
+#endif

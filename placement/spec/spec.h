@@ -1,0 +1,150 @@
+/*
+ * A stack as agents know it: the canonical form of a Compose file, after interpolation and checks. No YAML here;
+ * cli/compose makes it, spec_encode() gives it the one byte form that is signed.
+ *
+ * All memory of a spec belongs to one arena. Absent texts are NULL, absent numbers 0 unless a comment says other.
+ */
+#ifndef PLACEMENT_SPEC_SPEC_H
+#define PLACEMENT_SPEC_SPEC_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/limits.h"
+
+#define SPEC_VERSION 1
+
+struct kv {
+	const char *key;
+	const char *value;
+};
+
+enum spec_driver { DRIVER_AUTO, DRIVER_EXEC, DRIVER_OCI, DRIVER_ENGINE };
+enum spec_mode { MODE_REPLICATED, MODE_GLOBAL };
+enum spec_proto { PROTO_TCP, PROTO_UDP };
+enum spec_port_mode { PORT_DYNAMIC, PORT_HOST, PORT_INGRESS };
+
+struct spec_port {
+	const char *name; /* Compose `name`, or the target's number as text; never NULL */
+	uint16_t target;
+	uint16_t published; /* host port for PORT_HOST; 0: a free one is chosen (PORT_DYNAMIC) */
+	enum spec_proto proto;
+	enum spec_port_mode mode;
+};
+
+enum spec_check_kind { CHECK_NONE, CHECK_COMMAND, CHECK_HTTP, CHECK_TCP };
+
+/* healthcheck (command) or x-starling.probes (http, tcp), with Compose's timing. */
+struct spec_check {
+	enum spec_check_kind kind;
+	size_t n_argv;
+	const char **argv;         /* CMD as it is; CMD-SHELL as /bin/sh -c TEXT */
+	const char *port;          /* http, tcp: port name or target number */
+	const char *path;          /* http */
+	int64_t interval_ms;       /* 30 s */
+	int64_t timeout_ms;        /* 30 s */
+	int64_t start_period_ms;   /* 0 */
+	int64_t start_interval_ms; /* 5 s */
+	uint32_t retries;          /* 3 */
+};
+
+enum spec_restart { RESTART_ANY, RESTART_ON_FAILURE, RESTART_NONE };
+
+struct spec_restart_policy {
+	enum spec_restart condition; /* absent key: any */
+	int64_t delay_ms;            /* first delay after the one immediate restart; doubles; 0 means 500 ms */
+	uint32_t max_attempts;       /* 0: no limit */
+	int64_t window_ms;           /* run this long and it counts as a success; 0 means 5 s */
+};
+
+enum spec_op { OP_EQ, OP_NE };
+
+struct spec_constraint {
+	const char *attr; /* "node.labels.zone" */
+	enum spec_op op;
+	const char *value;
+};
+
+struct spec_resources {
+	uint64_t cpu_milli; /* thousandths of a core; 0 none */
+	uint64_t memory;    /* bytes; 0 none */
+	uint32_t pids;      /* limits only; 0 none */
+};
+
+enum spec_partition { PARTITION_RUN, PARTITION_MAJORITY, PARTITION_PAUSE };
+
+struct service {
+	const char *name;
+	enum spec_driver driver;
+	const char *
+	        image; /* refused by cli until the oci and engine drivers exist; kept so that the codec is final */
+	size_t n_entrypoint;
+	const char **entrypoint;
+	size_t n_command;
+	const char **command;
+	size_t n_env;
+	struct kv *env; /* sorted by key */
+	const char *user;
+	const char *working_dir;
+	size_t n_ports;
+	struct spec_port *ports; /* in file order */
+	struct spec_check check;
+	const char *stop_signal; /* "SIGTERM" */
+	int64_t stop_grace_ms;   /* 10 s */
+	struct spec_restart_policy restart;
+	size_t n_labels;
+	struct kv *labels; /* service labels, sorted by key */
+	size_t n_deploy_labels;
+	struct kv *deploy_labels;
+	enum spec_mode mode;
+	uint32_t replicas; /* 1 */
+	size_t n_constraints;
+	struct spec_constraint *constraints;
+	uint32_t max_replicas_per_node; /* 0: no limit */
+	struct spec_resources reserve;
+	struct spec_resources limit;
+	/* x-starling */
+	int64_t failover_after_ms; /* 0: the flock's default */
+	enum spec_partition partition;
+	int32_t priority; /* 0 */
+	int64_t watchdog_ms;
+	uint32_t parallelism; /* deploy.update_config.parallelism; 0 means 1 */
+	/* HLC of the first revision in which this service stood; the CLI copies it from the parent revision. */
+	uint64_t born;
+};
+
+struct spec {
+	struct arena *arena;
+	const char *name;
+	size_t n_services;
+	struct service *services; /* sorted by name */
+	size_t n_features;
+	const char **features; /* what a peer must be able to do; sorted; none yet */
+};
+
+/* Bounds on texts and lists of one service; the codec and the Compose parser refuse more. */
+#define SPEC_TEXT_MAX        4096
+#define SPEC_ARGS_MAX        256
+#define SPEC_ENV_MAX         512
+#define SPEC_LABEL_MAX       64
+#define SPEC_CONSTRAINTS_MAX 16
+
+/* Defaults of an empty service, as the comments above give them. */
+void service_defaults(struct service *s);
+/* Canonical bytes: msgpack, map keys sorted, defaults left out. Equal specs give equal bytes. */
+void spec_encode(struct wr *w, const struct spec *spec);
+/* From bytes that may be hostile; every text and list is bounded. Runs spec_check(). */
+int spec_decode(struct spec *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err);
+/* Laws of a spec apart from its syntax: names, ranges, ports unique, exec has a command ... First fault only. */
+int spec_check(const struct spec *spec, struct err *err);
+/* Hash of what makes a running task of this service differ: not replicas, placement, deploy labels, born. */
+id64 service_content(const struct service *s);
+const struct service *spec_service(const struct spec *spec, const char *name);
+/* POWER_* (gossip/trust) bits that running this service needs; the numbers are repeated here because placement
+ * never includes gossip; node/view asserts that they agree. `agent_root`: the agent runs as root. */
+#define SPEC_POWER_EXEC_AS_ROOT 0x01
+#define SPEC_POWER_PRIORITY     0x20
+uint32_t service_powers(const struct service *s);
+/* The driver that runs it, "exec" for now. */
+const char *spec_driver_name(enum spec_driver d);
+
+#endif
