@@ -1,0 +1,366 @@
+#include "node/view.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/text.h"
+
+#include <stdio.h>
+
+_Static_assert(SPEC_POWER_EXEC_AS_ROOT == POWER_EXEC_AS_ROOT && SPEC_POWER_PRIORITY == POWER_PRIORITY,
+        "placement repeats the numbers of gossip's powers");
+
+/* A decoded body, by the id of the record that carries it. */
+struct decoded {
+	struct key32 id;
+	struct arena arena;
+	bool used; /* by the build under way; what is not is dropped at its end */
+	bool bad;
+	union {
+		struct spec spec;
+		struct facts facts;
+	};
+};
+
+struct arrival {
+	struct key32 id;
+	mono_ms at;
+};
+
+/* Arrivals matter for seconds only; a burst of deployments beyond this counts as not live, which merely waits. */
+#define ARRIVALS_MAX 256
+
+struct viewer {
+	struct map specs;
+	struct map facts;
+	struct arrival arrivals[ARRIVALS_MAX];
+	size_t n_arrivals; /* ever; the newest overwrite the oldest */
+};
+
+struct viewer *viewer_new(void)
+{
+	struct viewer *v = xcalloc(1, sizeof(*v));
+
+	map_init(&v->specs, sizeof(struct key32), NULL);
+	map_init(&v->facts, sizeof(struct key32), NULL);
+	return v;
+}
+
+static void decoded_free(struct decoded *d)
+{
+	arena_free(&d->arena);
+	free(d);
+}
+
+static void cache_free(struct map *m)
+{
+	map_each (m, d)
+		decoded_free(d);
+	map_free(m);
+}
+
+void viewer_free(struct viewer *v)
+{
+	if (!v)
+		return;
+	cache_free(&v->specs);
+	cache_free(&v->facts);
+	free(v);
+}
+
+void viewer_on_revision(struct viewer *v, const struct key32 *id, bool live, mono_ms now)
+{
+	if (live)
+		v->arrivals[v->n_arrivals++ % ARRIVALS_MAX] = (struct arrival){.id = *id, .at = now};
+}
+
+static mono_ms arrived(const struct viewer *v, const struct key32 *id)
+{
+	size_t n = MIN(v->n_arrivals, (size_t)ARRIVALS_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		if (key32_eq(&v->arrivals[i].id, id))
+			return v->arrivals[i].at;
+	return 0;
+}
+
+static void mark_unused(struct map *m)
+{
+	map_each (m, d)
+		((struct decoded *)d)->used = false;
+}
+
+static void drop_unused(struct map *m)
+{
+	struct decoded *gone[64];
+	size_t n;
+
+	do {
+		n = 0;
+		map_each (m, d)
+			if (!((struct decoded *)d)->used && n < ARRAY_LEN(gone))
+				gone[n++] = d;
+		for (size_t i = 0; i < n; i++) {
+			map_del(m, &gone[i]->id);
+			decoded_free(gone[i]);
+		}
+	} while (n == ARRAY_LEN(gone));
+}
+
+/* The cached decoding of a record's body. NULL if it cannot be read: said once, when it is first met. */
+static struct decoded *decoded_get(struct map *m, const struct stored *s, bool is_spec)
+{
+	struct decoded *d = map_get(m, &s->rec.id);
+	struct err err = {0};
+
+	if (!d) {
+		d = xcalloc(1, sizeof(*d));
+		d->id = s->rec.id;
+		arena_init(&d->arena);
+		if (is_spec)
+			d->bad = spec_decode(&d->spec, &d->arena, s->rec.body, s->rec.body_len, &err) < 0;
+		else
+			d->bad = facts_decode(&d->facts, &d->arena, s->rec.body, s->rec.body_len, &err) < 0;
+		if (d->bad)
+			log_warn("view", "%s record of %s cannot be read and is passed over: %s",
+			        is_spec ? "revision" : "facts", s->rec.name[0] ? s->rec.name : "a peer",
+			        err.text);
+		map_put(m, &d->id, d);
+	}
+	d->used = true;
+	return d->bad ? NULL : d;
+}
+
+/* --- members --- */
+
+static enum view_state state_of(enum member_state s)
+{
+	switch (s) {
+	case MEMBER_ALIVE:
+		return VIEW_ALIVE;
+	case MEMBER_SUSPECT:
+		return VIEW_SUSPECT;
+	case MEMBER_LEFT:
+		return VIEW_LEFT;
+	case MEMBER_DEAD:
+		break;
+	}
+	return VIEW_DEAD;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return key32_cmp(&((const struct view_member *)a)->key, &((const struct view_member *)b)->key);
+}
+
+static void build_members(
+        struct viewer *v, const struct gossip *g, const struct key32 *self, struct arena *arena, struct view *out)
+{
+	size_t n = gossip_members(g, NULL, 0);
+	struct member *m = xcalloc(n, sizeof(*m));
+
+	n = MIN(n, gossip_members(g, m, n));
+	out->members = arena_array(arena, n, sizeof(*out->members));
+	out->n_members = n;
+	for (size_t i = 0; i < n; i++) {
+		struct view_member *vm = &out->members[i];
+		const struct stored *s = store_page(gossip_store(g), REC_FACTS, &m[i].key, "");
+		struct decoded *d = s && s->rec.body ? decoded_get(&v->facts, s, false) : NULL;
+
+		*vm = (struct view_member){
+		        .key = m[i].key,
+		        .id = key32_id(&m[i].key),
+		        .state = state_of(m[i].state),
+		        .boot = (uint32_t)(m[i].incarnation >> 32),
+		        .suspected = m[i].suspected,
+		        .seen = m[i].since,
+		        .reachable = m[i].reachable,
+		};
+		if (d) {
+			vm->facts = &d->facts;
+			vm->labels = d->facts.labels;
+			vm->n_labels = d->facts.n_labels;
+		}
+	}
+	free(m);
+	qsort(out->members, n, sizeof(*out->members), by_key);
+	for (size_t i = 0; i < n; i++)
+		if (key32_eq(&out->members[i].key, self))
+			out->self = i;
+}
+
+/* --- stacks --- */
+
+struct stack_walk {
+	struct viewer *v;
+	const struct gossip *g;
+	struct arena *arena;
+	struct view *out;
+	size_t cap;
+};
+
+static bool counts(const struct stored *s, void *ctx)
+{
+	return trust_valid(ctx, s);
+}
+
+static void count_stack(const char *stack, void *ctx)
+{
+	(void)stack;
+	++*(size_t *)ctx;
+}
+
+static void add_stack(const char *name, void *ctx)
+{
+	struct stack_walk *w = ctx;
+	struct stack_heads heads;
+	struct view_stack *vs;
+	const struct stored *winner;
+	struct decoded *d;
+
+	store_stack_heads(gossip_store(w->g), name, counts, (void *)gossip_trust(w->g), &heads);
+	if (!heads.n || w->out->n_stacks == w->cap)
+		return;
+	winner = heads.head[0];
+	vs = &w->out->stacks[w->out->n_stacks++];
+	*vs = (struct view_stack){
+	        .name = arena_strdup(w->arena, name),
+	        .revision = winner->rec.id,
+	        .revision_id = key32_id(&winner->rec.id),
+	        .stamp = winner->rec.stamp,
+	        .arrived = arrived(w->v, &winner->rec.id),
+	        .conflict = heads.n > 1,
+	        .removed = winner->rec.flags & RECORD_FLAG_REMOVAL,
+	        .powers = trust_powers(gossip_trust(w->g), &winner->rec.author),
+	};
+	if (vs->removed || !winner->rec.body)
+		return;
+	d = decoded_get(&w->v->specs, winner, true);
+	vs->have_body = d != NULL;
+	vs->spec = d ? &d->spec : NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct view_stack *)a)->name, ((const struct view_stack *)b)->name);
+}
+
+static void build_stacks(struct viewer *v, const struct gossip *g, struct arena *arena, struct view *out)
+{
+	struct stack_walk w = {.v = v, .g = g, .arena = arena, .out = out};
+
+	store_each_stack(gossip_store(g), count_stack, &w.cap);
+	out->stacks = arena_array(arena, w.cap, sizeof(*out->stacks));
+	store_each_stack(gossip_store(g), add_stack, &w);
+	qsort(out->stacks, out->n_stacks, sizeof(*out->stacks), by_name);
+}
+
+/* --- claims --- */
+
+struct claim_walk {
+	struct view *out;
+	size_t cap;
+};
+
+static struct view_claim *claim_room(struct claim_walk *w)
+{
+	if (w->out->n_claims == w->cap) {
+		w->cap = w->cap ? w->cap * 2 : 64;
+		w->out->claims = xrealloc(w->out->claims, w->cap * sizeof(*w->out->claims));
+	}
+	return &w->out->claims[w->out->n_claims++];
+}
+
+static ssize_t member_index(const struct view *view, const struct key32 *key)
+{
+	struct view_member probe = {.key = *key};
+	const struct view_member *m = bsearch(&probe, view->members, view->n_members, sizeof(probe), by_key);
+
+	return m ? m - view->members : -1;
+}
+
+static bool add_page(const struct stored *s, void *ctx)
+{
+	struct claim_walk *w = ctx;
+	struct claim page[PAGE_BYTES_MAX / 16];
+	ssize_t member = member_index(w->out, &s->rec.author);
+	struct err err;
+	size_t n;
+
+	if (member < 0 || (size_t)member == w->out->self || !s->rec.body)
+		return true;
+	if (claims_decode(s->rec.body, s->rec.body_len, page, ARRAY_LEN(page), &n, &err) < 0) {
+		log_warn("view", "status page %s of a peer cannot be read and is passed over: %s", s->rec.name,
+		        err.text);
+		return true;
+	}
+	for (size_t i = 0; i < n; i++)
+		*claim_room(w) = (struct view_claim){.c = page[i], .member = (size_t)member};
+	return true;
+}
+
+static int by_slot(const void *pa, const void *pb)
+{
+	const struct view_claim *a = pa;
+	const struct view_claim *b = pb;
+
+	if (a->c.slot != b->c.slot)
+		return a->c.slot < b->c.slot ? -1 : 1;
+	if (a->member != b->member) /* members are sorted by key */
+		return a->member < b->member ? -1 : 1;
+	if (a->c.task != b->c.task)
+		return a->c.task < b->c.task ? -1 : 1;
+	return 0;
+}
+
+static void build_claims(
+        const struct gossip *g, const struct claim *own, size_t n_own, struct arena *arena, struct view *out)
+{
+	struct claim_walk w = {.out = out};
+	struct view_claim *grown;
+
+	store_each(gossip_store(g), REC_STATUS, add_page, &w);
+	for (size_t i = 0; i < n_own; i++)
+		*claim_room(&w) = (struct view_claim){.c = own[i], .member = out->self};
+	grown = out->claims;
+	out->claims = arena_memdup(arena, grown, out->n_claims * sizeof(*grown));
+	free(grown);
+	if (out->n_claims)
+		qsort(out->claims, out->n_claims, sizeof(*out->claims), by_slot);
+}
+
+void viewer_build(struct viewer *v, const struct gossip *g, const struct key32 *self, const struct claim *own,
+        size_t n_own, struct arena *arena, struct view *out)
+{
+	*out = (struct view){0};
+	mark_unused(&v->specs);
+	mark_unused(&v->facts);
+	build_members(v, g, self, arena, out);
+	build_stacks(v, g, arena, out);
+	build_claims(g, own, n_own, arena, out);
+	drop_unused(&v->specs);
+	drop_unused(&v->facts);
+}
+
+const char *view_member_name(const struct view *view, size_t member, struct arena *arena)
+{
+	const struct view_member *m = &view->members[member];
+	char id[17];
+
+	id64_text(id, m->id);
+	if (!m->facts)
+		return arena_strdup(arena, id);
+	for (size_t i = 0; i < view->n_members; i++)
+		if (i != member && view->members[i].facts &&
+		        !strcmp(view->members[i].facts->name, m->facts->name))
+			return arena_printf(arena, "%s~%.8s", m->facts->name, id);
+	return m->facts->name;
+}
+
+const struct placed_slot *view_slot(const struct placement *p, id64 slot)
+{
+	for (size_t i = 0; i < p->n_slots; i++)
+		if (p->slots[i].slot == slot)
+			return &p->slots[i];
+	return NULL;
+}
