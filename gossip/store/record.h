@@ -56,10 +56,13 @@ struct record {
 	uint64_t stamp;
 	uint32_t body_len;
 	struct key32 body_hash;
-	struct key32 parents[RECORD_REFS_MAX];
-	struct key32 prev[RECORD_REFS_MAX];
+	/* n_parents and n_prev of them, in somebody else's memory: the encoded bytes, or the maker's array. (A store
+	 * holds many records; arrays in here would take 1 KiB of each.) */
+	const struct key32 *parents;
+	const struct key32 *prev;
 	uint8_t sig[64];
-	const uint8_t *body; /* body_len bytes of somebody else's memory, or NULL for a header alone */
+	const uint8_t
+	        *body; /* body_len bytes of somebody else's memory, or NULL for a header alone (or no body) */
 	/* Computed by record_decode and record_sign. */
 	struct key32 id;  /* BLAKE2b-256 of the header */
 	struct key32 key; /* what the record is about: see record_key() */
