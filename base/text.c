@@ -273,3 +273,20 @@ void text_time(char out[25], wall_ms t)
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(out, 25, "%.19s.%03uZ", date, (unsigned)(t % 1000) % 1000);
 }
+
+bool text_time_parse(const char *s, wall_ms *out)
+{
+	char again[25];
+	struct tm tm = {0};
+	unsigned ms;
+
+	if (strlen(s) != 24 || sscanf(s, "%4d-%2d-%2dT%2d:%2d:%2d.%3uZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+	                               &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms) != 7)
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	*out = (wall_ms)timegm(&tm) * 1000 + ms;
+	/* Whatever sscanf and timegm let pass (signs, month 13) does not print the same again. */
+	text_time(again, *out);
+	return !strcmp(again, s);
+}

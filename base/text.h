@@ -31,5 +31,7 @@ bool text_milli(const char *s, uint64_t *milli);
 bool text_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out);
 /* RFC 3339 in UTC with milliseconds: "2026-11-22T16:50:31.042Z"; out gets 25 bytes. */
 void text_time(char out[25], wall_ms t);
+/* Reads exactly what text_time() writes. */
+bool text_time_parse(const char *s, wall_ms *out);
 
 #endif

@@ -218,10 +218,16 @@ static void the_generator_replays_from_its_seed(void **state)
 static void time_prints_as_rfc3339(void **state)
 {
 	char text[25];
+	wall_ms t;
 
 	(void)state;
 	text_time(text, 0);
 	assert_string_equal(text, "1970-01-01T00:00:00.000Z");
+	text_time(text, 1795366231042);
+	assert_true(text_time_parse(text, &t));
+	assert_true(t == 1795366231042);
+	assert_false(text_time_parse("2026-13-01T00:00:00.000Z", &t));
+	assert_false(text_time_parse("yesterday", &t));
 }
 
 int main(void)

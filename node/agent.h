@@ -1,0 +1,76 @@
+/*
+ * The agent: wires the pure cores to sockets, disk, processes and clocks. One loop, one struct; the parts never
+ * know of each other. agent.c owns it, node/control reads it to answer the CLI.
+ */
+#ifndef NODE_AGENT_H
+#define NODE_AGENT_H
+
+#include "gossip/gossip.h"
+#include "node/config.h"
+#include "node/http/http.h"
+#include "node/keyfile.h"
+#include "node/net/dns_server.h"
+#include "node/net/peer_net.h"
+#include "node/persist.h"
+#include "node/reconcile.h"
+#include "node/runtime/runtime.h"
+#include "node/view.h"
+
+#include <uv.h>
+
+struct control;
+
+struct agent {
+	uv_loop_t loop;
+	struct config cfg;
+	struct keypair keys;
+	struct key32 flock;
+	struct addr advertise;
+	uint32_t boot;
+	wall_ms started;
+	bool leaving;
+	bool adopted; /* tasks of the last boot were found again */
+	bool stopping;
+	int exit_code;
+	struct drbg rng;
+
+	struct gossip *gossip;
+	struct persist *persist;
+	struct peer_net *net;
+	struct runtime *runtime;
+	struct dns_server *dns;
+	struct http_server *http;
+	struct control *control;
+	struct reconcile *reconcile;
+	struct viewer *viewer;
+	struct pager *pager;
+
+	uv_timer_t gossip_timer; /* fires at gossip_wake() */
+	uv_timer_t work_timer;   /* one pass of view, placement, reconcile, publish, zone */
+	uv_timer_t leave_timer;
+	uv_signal_t sigint, sigterm;
+
+	/* The last pass's results; replaced whole by the next. */
+	struct arena arena;
+	struct view view;
+	struct placement placement;
+	mono_ms reconcile_wake;
+	mono_ms worked_at;
+	mono_ms published_at;
+	mono_ms facts_at;
+	struct zone *zone;
+	uint32_t zone_serial;
+};
+
+/* Opens everything, runs until a signal or a fatal fault, closes everything. Returns the exit code; err says why
+ * it could not start. */
+int agent_run(const struct config *cfg, struct err *err);
+
+/* Something changed: do a pass soon. */
+void agent_kick(struct agent *a);
+/* Hands the gossip core's actions to sockets and disk, and arms its timer. After every call into gossip. */
+void agent_pump(struct agent *a);
+struct now agent_now(struct agent *a);
+const char *agent_state_name(const struct agent *a);
+
+#endif

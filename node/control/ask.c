@@ -1,0 +1,426 @@
+/*
+ * What only a task's owner knows (pid, restarts, exits), asked of other agents over a peer session on the control
+ * channel. One connection per peer, kept while it is used; one question at a time on each.
+ */
+#include "base/log.h"
+#include "base/map.h"
+#include "base/text.h"
+#include "node/control/call.h"
+
+/* Connection ids: gossip's have neither top bit, inbound ones the top bit. */
+#define ASK_ID_BIT (1ULL << 62)
+
+/* An unused connection is closed after this long. */
+#define ASK_IDLE SECONDS(30)
+
+/* Lists that may wait at once; more are answered from what is known. */
+#define ASK_WAITERS_MAX 64
+
+struct ask_peer {
+	struct key32 key;
+	uint64_t id; /* connection; 0 none */
+	bool greeted;
+	bool asking; /* a question is under way, or will be once greeted */
+	uint32_t seq;
+	mono_ms used;
+	struct hello hello;
+	struct proto_in in;
+};
+
+struct waiter {
+	void (*done)(void *);
+	void *ctx;
+	mono_ms until;
+	size_t n;
+	struct key32 *peers;
+};
+
+struct ask {
+	struct agent *agent;
+	struct control *control;
+	struct map peers;   /* key -> ask_peer */
+	struct map details; /* task id -> detail */
+	uint64_t next_id;
+	struct waiter waiters[ASK_WAITERS_MAX];
+	size_t n_waiters;
+	uv_timer_t *timer; /* its own memory: freed by its close callback */
+};
+
+static void on_timer(uv_timer_t *t);
+
+struct ask *ask_new(struct control *c, struct agent *a)
+{
+	struct ask *ask = xcalloc(1, sizeof(*ask));
+
+	ask->agent = a;
+	ask->control = c;
+	ask->next_id = ASK_ID_BIT;
+	map_init(&ask->peers, sizeof(struct key32), NULL);
+	map_init(&ask->details, sizeof(id64), NULL);
+	ask->timer = xcalloc(1, sizeof(*ask->timer));
+	uv_timer_init(&a->loop, ask->timer);
+	ask->timer->data = ask;
+	uv_unref((uv_handle_t *)ask->timer);
+	return ask;
+}
+
+static void timer_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+void ask_free(struct ask *ask)
+{
+	map_each (&ask->peers, p) {
+		proto_in_free(&((struct ask_peer *)p)->in);
+		free(p);
+	}
+	map_each (&ask->details, d)
+		free(d);
+	map_free(&ask->peers);
+	map_free(&ask->details);
+	for (size_t i = 0; i < ask->n_waiters; i++)
+		free(ask->waiters[i].peers);
+	uv_close((uv_handle_t *)ask->timer, timer_closed);
+	free(ask);
+}
+
+const struct detail *ask_detail(const struct ask *ask, id64 task)
+{
+	return map_get(&ask->details, &task);
+}
+
+bool ask_is(const struct ask *ask, uint64_t id)
+{
+	(void)ask;
+	return (id & ASK_ID_BIT) && !(id >> 63);
+}
+
+static struct ask_peer *by_id(struct ask *ask, uint64_t id)
+{
+	map_each (&ask->peers, p)
+		if (((struct ask_peer *)p)->id == id)
+			return p;
+	return NULL;
+}
+
+/* --- waiters --- */
+
+static bool still_asking(struct ask *ask, const struct waiter *w)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		const struct ask_peer *p = map_get(&ask->peers, &w->peers[i]);
+
+		if (p && p->asking)
+			return true;
+	}
+	return false;
+}
+
+static void remove_waiter(struct ask *ask, size_t i)
+{
+	free(ask->waiters[i].peers);
+	ask->waiters[i] = ask->waiters[--ask->n_waiters];
+}
+
+static void arm(struct ask *ask)
+{
+	mono_ms now = agent_now(ask->agent).mono;
+	mono_ms next = now + ASK_IDLE;
+
+	for (size_t i = 0; i < ask->n_waiters; i++)
+		next = MIN(next, ask->waiters[i].until);
+	if (ask->peers.len)
+		uv_timer_start(ask->timer, on_timer, (uint64_t)MAX(next - now, 0), 0);
+}
+
+/* done() may start or cancel other waits: begin again after each. */
+static void wake_waiters(struct ask *ask)
+{
+	mono_ms now = agent_now(ask->agent).mono;
+	bool again = true;
+
+	while (again) {
+		again = false;
+		for (size_t i = 0; i < ask->n_waiters && !again; i++) {
+			struct waiter w = ask->waiters[i];
+
+			if (still_asking(ask, &w) && now < w.until)
+				continue;
+			remove_waiter(ask, i);
+			w.done(w.ctx);
+			again = true;
+		}
+	}
+	arm(ask);
+}
+
+void ask_cancel(struct ask *ask, void *ctx)
+{
+	for (size_t i = ask->n_waiters; i-- > 0;)
+		if (ask->waiters[i].ctx == ctx)
+			remove_waiter(ask, i);
+}
+
+/* --- one question --- */
+
+static void fail(struct ask *ask, struct ask_peer *p)
+{
+	uint64_t id = p->id;
+
+	p->id = 0;
+	p->greeted = false;
+	p->asking = false;
+	proto_in_free(&p->in);
+	if (id)
+		peer_net_close_conn(ask->agent->net, id);
+}
+
+static void put_question(struct ask *ask, struct ask_peer *p)
+{
+	struct wr args;
+	struct wr w;
+
+	wr_init(&args, 16);
+	pk_map(&args, 0);
+	wr_init(&w, 1024);
+	wr_u8(&w, CHANNEL_CONTROL);
+	proto_request(&w, "tasks", p->seq++, &args, &p->hello, NULL);
+	p->used = agent_now(ask->agent).mono;
+	if (!peer_net_send_frame(ask->agent->net, p->id, w.p, w.len))
+		fail(ask, p);
+	wr_free(&w);
+	wr_free(&args);
+}
+
+static void forget_details(struct ask *ask, const struct key32 *peer)
+{
+	id64 gone[256];
+	size_t n;
+
+	do {
+		n = 0;
+		map_each (&ask->details, d)
+			if (n < ARRAY_LEN(gone) && key32_eq(&((struct detail *)d)->peer, peer))
+				gone[n++] = ((struct detail *)d)->task;
+		for (size_t i = 0; i < n; i++)
+			free(map_del(&ask->details, &gone[i]));
+	} while (n == ARRAY_LEN(gone));
+}
+
+static void read_exit(struct rd *r, struct detail *d)
+{
+	uint32_t n;
+
+	if (up_peek(r) == UP_NIL) {
+		up_nil(r);
+		return;
+	}
+	d->exited = true;
+	n = up_map(r);
+	for (uint32_t i = 0; i < n && rd_ok(r); i++) {
+		size_t len;
+		const char *key = up_str(r, &len);
+
+		if (up_peek(r) == UP_NIL)
+			up_nil(r);
+		else if (up_is(key, len, "code"))
+			d->exit_code = (int)up_i64(r);
+		else if (up_is(key, len, "signal"))
+			d->exit_signal = (int)up_i64(r);
+		else if (up_is(key, len, "oom"))
+			d->oom = up_bool(r);
+		else
+			up_skip(r);
+	}
+}
+
+static enum spec_driver driver_named(const char *name)
+{
+	for (enum spec_driver d = DRIVER_AUTO; d <= DRIVER_ENGINE; d++)
+		if (!strcmp(spec_driver_name(d), name))
+			return d;
+	return DRIVER_AUTO;
+}
+
+static void take_row(struct ask *ask, const struct ask_peer *p, const uint8_t *bytes, size_t len)
+{
+	struct detail d = {.peer = p->key};
+	char text[64];
+	struct rd r;
+	uint32_t n;
+
+	rd_init(&r, bytes, len);
+	n = up_map(&r);
+	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
+		size_t key_len;
+		const char *key = up_str(&r, &key_len);
+
+		if (up_is(key, key_len, "exit")) {
+			read_exit(&r, &d);
+		} else if (up_peek(&r) == UP_NIL) {
+			up_nil(&r);
+		} else if (up_is(key, key_len, "task")) {
+			up_str_copy(&r, text, sizeof(text));
+			if (!id64_parse(&d.task, text))
+				rd_fail(&r, "task id expected");
+		} else if (up_is(key, key_len, "stack")) {
+			up_str_copy(&r, d.stack, sizeof(d.stack));
+		} else if (up_is(key, key_len, "service")) {
+			up_str_copy(&r, d.service, sizeof(d.service));
+		} else if (up_is(key, key_len, "driver")) {
+			up_str_copy(&r, text, sizeof(text));
+			d.driver = driver_named(text);
+		} else if (up_is(key, key_len, "slot")) {
+			d.slot = (uint32_t)up_u64(&r);
+		} else if (up_is(key, key_len, "pid")) {
+			d.pid = up_i64(&r);
+		} else if (up_is(key, key_len, "restarts")) {
+			d.restarts = (uint32_t)up_u64(&r);
+		} else if (up_is(key, key_len, "reason")) {
+			up_str_copy(&r, d.reason, sizeof(d.reason));
+		} else if (up_is(key, key_len, "started_at")) {
+			up_str_copy(&r, text, sizeof(text));
+			if (!text_time_parse(text, &d.started_at))
+				rd_fail(&r, "time expected");
+		} else {
+			up_skip(&r);
+		}
+	}
+	if (rd_end(&r, NULL) == 0 && d.task && ask->details.len < PAGES_MAX * 1024)
+		free(map_put(&ask->details, &d.task, xmemdup(&d, sizeof(d))));
+}
+
+static void take_message(struct ask *ask, struct ask_peer *p, const uint8_t *msg, size_t len)
+{
+	struct reply reply;
+	struct err err;
+
+	if (!p->greeted) {
+		if (proto_read_hello(&p->hello, msg, len, &err) < 0) {
+			fail(ask, p);
+			return;
+		}
+		p->greeted = true;
+		put_question(ask, p);
+		return;
+	}
+	if (proto_read_reply(&reply, msg, len, &err) < 0 || reply.kind == REPLY_ERROR) {
+		log_debug("control", "a peer did not list its tasks: %s",
+		        reply.kind == REPLY_ERROR ? reply.error.text : err.text);
+		fail(ask, p);
+	} else if (reply.kind == REPLY_ITEM) {
+		take_row(ask, p, reply.value, reply.value_len);
+	} else if (reply.kind == REPLY_END) {
+		p->asking = false;
+	}
+}
+
+void ask_ready(struct ask *ask, uint64_t id)
+{
+	static const uint8_t hello_please = CHANNEL_CONTROL;
+
+	/* The other side greets once it sees which channel this session is for. */
+	if (by_id(ask, id))
+		peer_net_send_frame(ask->agent->net, id, &hello_please, 1);
+}
+
+void ask_frame(struct ask *ask, uint64_t id, const uint8_t *bytes, size_t len)
+{
+	struct ask_peer *p = by_id(ask, id);
+	struct err err = {0};
+	const uint8_t *msg;
+	size_t msg_len;
+
+	if (!p || len < 1 || bytes[0] != CHANNEL_CONTROL)
+		return;
+	if (proto_in_feed(&p->in, bytes + 1, len - 1, &err) < 0)
+		fail(ask, p);
+	while (p->id == id && (msg = proto_in_take(&p->in, &msg_len, &err)))
+		take_message(ask, p, msg, msg_len);
+	if (p->id == id && err.code)
+		fail(ask, p);
+	if (!p->asking)
+		wake_waiters(ask);
+}
+
+void ask_closed(struct ask *ask, uint64_t id)
+{
+	struct ask_peer *p = by_id(ask, id);
+
+	if (!p)
+		return;
+	p->id = 0;
+	fail(ask, p);
+	wake_waiters(ask);
+}
+
+static void ask_one(struct ask *ask, const struct key32 *key)
+{
+	struct ask_peer *p = map_get(&ask->peers, key);
+	struct member m;
+
+	if (!gossip_member(ask->agent->gossip, key, &m))
+		return;
+	if (!p) {
+		p = xcalloc(1, sizeof(*p));
+		p->key = *key;
+		map_put(&ask->peers, key, p);
+	}
+	if (p->asking)
+		return;
+	p->asking = true;
+	if (p->id && p->greeted) {
+		put_question(ask, p);
+		return;
+	}
+	proto_in_init(&p->in);
+	p->seq = 0;
+	p->id = ++ask->next_id;
+	p->used = agent_now(ask->agent).mono;
+	peer_net_connect(ask->agent->net, p->id, &m.addr, key);
+}
+
+bool ask_refresh(struct ask *ask, const struct key32 *peers, size_t n, void (*done)(void *), void *ctx)
+{
+	struct waiter w = {.done = done, .ctx = ctx, .until = agent_now(ask->agent).mono + ASK_TIMEOUT, .n = n};
+
+	if (ask->n_waiters == ASK_WAITERS_MAX)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		ask_one(ask, &peers[i]);
+	w.peers = (struct key32 *)peers;
+	if (!still_asking(ask, &w))
+		return false;
+	w.peers = xmemdup(peers, n * sizeof(*peers));
+	ask->waiters[ask->n_waiters++] = w;
+	arm(ask);
+	return true;
+}
+
+/* Ends waits that took too long, closes connections that nobody uses, forgets tasks of peers without one. */
+static void on_timer(uv_timer_t *t)
+{
+	struct ask *ask = t->data;
+	mono_ms now = agent_now(ask->agent).mono;
+	struct ask_peer *idle;
+
+	do {
+		idle = NULL;
+		map_each (&ask->peers, v) {
+			struct ask_peer *p = v;
+
+			if (p->asking && now - p->used > 2 * ASK_TIMEOUT)
+				fail(ask, p);
+			if (!p->asking && now - p->used > ASK_IDLE)
+				idle = p;
+		}
+		if (idle) {
+			fail(ask, idle);
+			forget_details(ask, &idle->key);
+			map_del(&ask->peers, &idle->key);
+			free(idle);
+		}
+	} while (idle);
+	wake_waiters(ask);
+}

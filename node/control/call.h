@@ -1,0 +1,122 @@
+/* One request being answered; what the verbs see. Internal to node/control. */
+#ifndef NODE_CONTROL_CALL_H
+#define NODE_CONTROL_CALL_H
+
+#include "base/list.h"
+#include "node/control/control.h"
+
+struct call {
+	struct list link; /* in control.calls */
+	struct control_conn *conn;
+	struct agent *agent;
+	struct control *control;
+	const struct verb *verb;
+	uint8_t *message; /* the request's bytes; req points into them */
+	struct request req;
+	enum control_origin origin;
+	struct key32 key; /* who asks: session's key, or the request's signer; zero for the bare socket */
+	enum role role;   /* of that key as an operator */
+	bool watch;
+	struct key32 last; /* hash of the rows sent last, for watchers */
+	bool sent_once;
+	uint64_t ticket; /* submit: what GOSSIP_ACCEPTED will name */
+	bool waiting;    /* ps: details of other peers are on their way */
+	void *state;     /* verb's own */
+	void (*free_state)(void *);
+};
+
+/* Rows of an answer, gathered before any is sent, so that watchers are told only of differences. */
+struct rows {
+	struct wr w;
+	size_t *end; /* offset after each row */
+	size_t n;
+	size_t cap;
+};
+
+/* Bytes of one answer's rows: 10,000 tasks at 600 bytes. */
+#define ROWS_BYTES_MAX (8 * 1024 * 1024)
+
+void rows_init(struct rows *r);
+void rows_free(struct rows *r);
+/* Call after each row was packed into r->w. */
+void rows_end(struct rows *r);
+
+/* Who may ask. */
+#define ASK_SOCKET 0x01 /* reading lists: the socket's permissions, or any operator's session */
+#define ASK_PEERS  0x02 /* other agents */
+#define ASK_INVITE 0x04
+#define ASK_SIGNED 0x08 /* needs a request signed by an operator with at least `role` */
+
+struct verb {
+	const char *name;
+	unsigned who;
+	enum role role;
+	void (*run)(struct call *);
+};
+extern const struct verb verbs[];
+extern const size_t n_verbs;
+
+void call_item(struct call *c, const struct wr *value);
+/* Sends rows if they differ from what this watcher has; ends the call if it does not watch. */
+void call_rows(struct call *c, struct rows *r);
+/* Each of these ends the call and frees it. */
+void call_end(struct call *c, const struct wr *value);
+void call_fail(struct call *c, const struct err *err);
+
+/* Arguments, by name; false when absent. A wrong type is a failure in err. */
+int arg_text(const struct call *c, const char *name, char *out, size_t cap, bool *given, struct err *err);
+int arg_u64(const struct call *c, const char *name, uint64_t *out, bool *given, struct err *err);
+int arg_bool(const struct call *c, const char *name, bool *out, struct err *err);
+int arg_bin(
+        const struct call *c, const char *name, const uint8_t **out, size_t *len, bool *given, struct err *err);
+
+void verb_status(struct call *);
+void verb_members(struct call *);
+void verb_stacks(struct call *);
+void verb_ps(struct call *);
+void verb_tasks(struct call *);
+void verb_stack(struct call *);
+void verb_history(struct call *);
+void verb_keys(struct call *);
+void verb_inspect(struct call *);
+void verb_explain(struct call *);
+void verb_logs(struct call *);
+void verb_submit(struct call *);
+void verb_join(struct call *);
+void verb_admit(struct call *);
+
+/* What only a task's owner knows (ask.c fetches it from other peers). */
+struct detail {
+	id64 task;
+	struct key32 peer;
+	char stack[NAME_MAX_BYTES];
+	char service[NAME_MAX_BYTES];
+	uint32_t slot;
+	enum spec_driver driver;
+	int64_t pid;
+	uint32_t restarts;
+	bool exited;
+	int exit_code, exit_signal;
+	bool oom;
+	wall_ms started_at;
+	char reason[256];
+};
+
+struct ask;
+struct ask *ask_new(struct control *c, struct agent *a);
+void ask_free(struct ask *ask);
+/* Fetches details from these peers; done is called once all have answered, failed, or ASK_TIMEOUT passed. Returns
+ * false when there is nothing to wait for (done is not called). */
+bool ask_refresh(struct ask *ask, const struct key32 *peers, size_t n, void (*done)(void *), void *ctx);
+void ask_cancel(struct ask *ask, void *ctx);
+const struct detail *ask_detail(const struct ask *ask, id64 task);
+bool ask_is(const struct ask *ask, uint64_t id);
+void ask_ready(struct ask *ask, uint64_t id);
+void ask_frame(struct ask *ask, uint64_t id, const uint8_t *bytes, size_t len);
+void ask_closed(struct ask *ask, uint64_t id);
+struct ask *control_asker(struct control *c);
+
+/* Milliseconds to wait for other peers' details: a list must come even when a peer is gone. */
+#define ASK_TIMEOUT 800
+
+#endif

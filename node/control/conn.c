@@ -1,0 +1,417 @@
+/* Connections of the control protocol: greeting, requests one after the other, who may ask what. */
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "node/control/call.h"
+#include "node/control/socket.h"
+
+struct control_conn {
+	struct list link;
+	struct control *control;
+	struct control_transport to;
+	enum control_origin origin;
+	struct key32 key;
+	struct hello hello;
+	struct proto_in in;
+	struct call *call; /* under way; further requests wait in `in` */
+	uint32_t seq;      /* the next request must have it: a signature holds once */
+	bool closing;
+};
+
+struct control {
+	struct agent *agent;
+	struct list conns;
+	struct list calls;
+	size_t n_conns;
+	struct ask *ask;
+	struct control_socket *socket;
+	bool shut; /* control_free() was called; the last connection to go frees it */
+};
+
+static void release(struct control *c)
+{
+	ask_free(c->ask);
+	free(c);
+}
+
+struct control *control_new(struct agent *a)
+{
+	struct control *c = xcalloc(1, sizeof(*c));
+
+	c->agent = a;
+	list_init(&c->conns);
+	list_init(&c->calls);
+	c->ask = ask_new(c, a);
+	return c;
+}
+
+int control_listen(struct control *c, struct err *err)
+{
+	c->socket = control_socket_open(c, &c->agent->loop, c->agent->cfg.data_dir, err);
+	return c->socket ? 0 : -1;
+}
+
+void control_free(struct control *c)
+{
+	if (!c)
+		return;
+	if (c->socket)
+		control_socket_close(c->socket);
+	list_each (&c->conns, item) {
+		struct control_conn *conn = list_entry(item, struct control_conn, link);
+
+		if (!conn->closing) {
+			conn->closing = true;
+			conn->to.close(conn->to.ctx);
+		}
+	}
+	c->shut = true;
+	if (list_empty(&c->conns))
+		release(c);
+}
+
+struct ask *control_asker(struct control *c)
+{
+	return c->ask;
+}
+
+static void call_free(struct call *call)
+{
+	if (call->waiting)
+		ask_cancel(call->control->ask, call);
+	if (call->free_state)
+		call->free_state(call->state);
+	list_remove(&call->link);
+	call->conn->call = NULL;
+	free(call->message);
+	free(call);
+}
+
+static void conn_write(struct control_conn *conn, const struct wr *w)
+{
+	if (conn->closing)
+		return;
+	if (!wr_ok(w)) {
+		log_error("control",
+		        "an answer is longer than %d bytes and was not sent; the connection is closed",
+		        CONTROL_MESSAGE_MAX);
+		conn->closing = true;
+	} else if (!conn->to.write(conn->to.ctx, w->p, w->len)) {
+		conn->closing = true;
+	}
+	if (conn->closing)
+		conn->to.close(conn->to.ctx);
+}
+
+static void greet(struct control_conn *conn)
+{
+	struct agent *a = conn->control->agent;
+	struct wr w;
+
+	conn->hello = (struct hello){.flock = a->flock, .peer = a->keys.public_key, .boot = a->boot};
+	text_copy(conn->hello.flock_name, sizeof(conn->hello.flock_name),
+	        trust_flock_name(gossip_trust(a->gossip)));
+	text_copy(conn->hello.peer_name, sizeof(conn->hello.peer_name), a->cfg.name);
+	text_copy(conn->hello.version, sizeof(conn->hello.version), STARLING_VERSION);
+	drbg_bytes(&a->rng, conn->hello.nonce, sizeof(conn->hello.nonce));
+	conn->hello.stamp = gossip_stamp(a->gossip, agent_now(a).wall);
+	wr_init(&w, 4096);
+	proto_hello(&w, &conn->hello);
+	conn_write(conn, &w);
+	wr_free(&w);
+}
+
+struct control_conn *control_accept(
+        struct control *c, enum control_origin origin, const struct key32 *key, const struct control_transport *t)
+{
+	struct control_conn *conn;
+
+	if (c->n_conns >= CONTROL_CONNS_MAX)
+		return NULL;
+	conn = xcalloc(1, sizeof(*conn));
+	conn->control = c;
+	conn->to = *t;
+	conn->origin = origin;
+	if (key)
+		conn->key = *key;
+	proto_in_init(&conn->in);
+	list_push_back(&c->conns, &conn->link);
+	c->n_conns++;
+	greet(conn);
+	return conn;
+}
+
+void control_gone(struct control_conn *conn)
+{
+	struct control *c = conn->control;
+
+	conn->closing = true;
+	if (conn->call)
+		call_free(conn->call);
+	list_remove(&conn->link);
+	c->n_conns--;
+	proto_in_free(&conn->in);
+	free(conn);
+	if (c->shut && list_empty(&c->conns))
+		release(c);
+}
+
+static const struct verb *verb_find(const char *name)
+{
+	for (size_t i = 0; i < n_verbs; i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+static const char *role_text(enum role r)
+{
+	static const char *const names[] = {"no", "a read", "a deploy", "an admin", "the root"};
+
+	return names[r];
+}
+
+/* Decides whether this call may go on; fills in who asks. */
+static int authorise(struct call *call, struct err *err)
+{
+	const struct trust *t = gossip_trust(call->agent->gossip);
+	const struct control_conn *conn = call->conn;
+	const struct verb *v = call->verb;
+	const struct grant *g = NULL;
+
+	if (conn->origin == ORIGIN_INVITE)
+		return v->who & ASK_INVITE
+		               ? 0
+		               : err_set(err, ERR_UNAUTHORISED, "%s: an invite's key may only join", v->name);
+	if (conn->origin == ORIGIN_PEER)
+		return v->who & ASK_PEERS ? 0
+		                          : err_set(err, ERR_UNAUTHORISED,
+		                                    "%s: peers may not ask each other for it", v->name);
+	if (call->req.has_auth) {
+		if (!proto_request_signed(&call->req, &conn->hello))
+			return err_set(err, ERR_UNAUTHORISED,
+			        "%s: the request's signature does not hold for this peer and boot; send it again",
+			        v->name);
+		call->key = call->req.key;
+	} else if (conn->origin == ORIGIN_OPERATOR) {
+		call->key = conn->key;
+	}
+	if (!key32_is_zero(&call->key))
+		g = trust_operator(t, &call->key);
+	call->role = g ? g->role : ROLE_NONE;
+	if (v->who & ASK_SIGNED) {
+		if (!call->req.has_auth)
+			return err_set(err, ERR_UNAUTHORISED,
+			        "%s needs a request signed by an operator's key; give one with --key FILE or STARLING_KEY",
+			        v->name);
+		if (call->role < v->role)
+			return err_set(err, ERR_UNAUTHORISED,
+			        "%s needs %s grant in flock %s and this key has %s; ask an admin for `starling key grant`",
+			        v->name, role_text(v->role), trust_flock_name(t),
+			        call->role ? "a lesser one" : "none");
+		return 0;
+	}
+	if (conn->origin == ORIGIN_OPERATOR && call->role < ROLE_READ)
+		return err_set(err, ERR_UNAUTHORISED,
+		        "%s: this key has no grant in flock %s; ask an admin for `starling key grant`", v->name,
+		        trust_flock_name(t));
+	if (!(v->who & ASK_SOCKET))
+		return err_set(err, ERR_UNAUTHORISED, "%s cannot be asked here", v->name);
+	return 0;
+}
+
+static void begin(struct control_conn *conn, const uint8_t *msg, size_t len)
+{
+	struct call *call = xcalloc(1, sizeof(*call));
+	struct err err = {0};
+
+	call->conn = conn;
+	call->control = conn->control;
+	call->agent = conn->control->agent;
+	call->origin = conn->origin;
+	call->message = xmemdup(msg, len);
+	list_push_back(&conn->control->calls, &call->link);
+	conn->call = call;
+	if (proto_read_request(&call->req, call->message, len, &err) < 0)
+		goto fail;
+	call->verb = verb_find(call->req.verb);
+	if (!call->verb) {
+		err_set(&err, ERR_USAGE,
+		        "the agent (version %s) does not know the request %s; use a CLI of its version",
+		        STARLING_VERSION, call->req.verb);
+		goto fail;
+	}
+	if (call->req.seq != conn->seq) {
+		err_set(&err, ERR_USAGE, "request %u came where %u was due on this connection; connect again",
+		        call->req.seq, conn->seq);
+		goto fail;
+	}
+	conn->seq++;
+	if (authorise(call, &err) < 0 || arg_bool(call, "watch", &call->watch, &err) < 0)
+		goto fail;
+	call->verb->run(call);
+	return;
+fail:
+	call_fail(call, &err);
+}
+
+/* Takes requests until one is under way that has not ended yet. */
+static void serve(struct control_conn *conn)
+{
+	struct err err = {0};
+	const uint8_t *msg;
+	size_t len;
+
+	while (!conn->call && !conn->closing) {
+		msg = proto_in_take(&conn->in, &len, &err);
+		if (!msg)
+			break;
+		begin(conn, msg, len);
+	}
+	if (err.code && !conn->closing) {
+		log_warn("control", "a client was cut off: %s", err.text);
+		conn->closing = true;
+		conn->to.close(conn->to.ctx);
+	}
+}
+
+void control_feed(struct control_conn *conn, const uint8_t *bytes, size_t len)
+{
+	struct err err;
+
+	if (conn->closing)
+		return;
+	if (proto_in_feed(&conn->in, bytes, len, &err) < 0) {
+		log_warn("control", "a client was cut off: %s", err.text);
+		conn->closing = true;
+		conn->to.close(conn->to.ctx);
+		return;
+	}
+	serve(conn);
+}
+
+void call_item(struct call *c, const struct wr *value)
+{
+	struct wr w;
+
+	wr_init(&w, CONTROL_MESSAGE_MAX + 16);
+	proto_item(&w, value);
+	conn_write(c->conn, &w);
+	wr_free(&w);
+}
+
+static void finish(struct call *c, struct wr *w)
+{
+	struct control_conn *conn = c->conn;
+
+	conn_write(conn, w);
+	wr_free(w);
+	call_free(c);
+	/* A request that came meanwhile; nested only as deep as requests are pipelined in one read. */
+	if (!conn->closing)
+		serve(conn);
+}
+
+void call_end(struct call *c, const struct wr *value)
+{
+	struct wr w;
+
+	wr_init(&w, CONTROL_MESSAGE_MAX + 16);
+	proto_end(&w, value);
+	finish(c, &w);
+}
+
+void call_fail(struct call *c, const struct err *err)
+{
+	struct wr w;
+
+	wr_init(&w, 4096);
+	proto_error(&w, err);
+	finish(c, &w);
+}
+
+void call_rows(struct call *c, struct rows *r)
+{
+	struct control_conn *conn = c->conn;
+	struct key32 hash;
+	struct wr w;
+	size_t at = 0;
+
+	hash32(&hash, r->w.p, r->w.len);
+	if (c->watch && c->sent_once && key32_eq(&hash, &c->last))
+		return;
+	c->last = hash;
+	wr_init(&w, ROWS_BYTES_MAX + 4096);
+	if (c->watch)
+		proto_reset(&w);
+	for (size_t i = 0; i < r->n; i++) {
+		struct wr row = {.p = r->w.p + at, .len = r->end[i] - at};
+
+		proto_item(&w, &row);
+		at = r->end[i];
+	}
+	c->sent_once = true;
+	conn_write(conn, &w);
+	wr_free(&w);
+	if (!c->watch) {
+		wr_init(&w, 16);
+		pk_map(&w, 0);
+		call_end(c, &w);
+		wr_free(&w);
+	} else if (conn->closing) {
+		call_free(c);
+	}
+}
+
+void control_changed(struct control *c)
+{
+	list_each (&c->calls, item) {
+		struct call *call = list_entry(item, struct call, link);
+
+		if (call->watch && !call->waiting && call->verb)
+			call->verb->run(call);
+	}
+}
+
+void control_accepted(struct control *c, uint64_t ticket, unsigned copies, unsigned wanted)
+{
+	list_each (&c->calls, item) {
+		struct call *call = list_entry(item, struct call, link);
+		struct wr w;
+
+		if (!call->ticket || call->ticket != ticket)
+			continue;
+		wr_init(&w, 256);
+		pk_map(&w, 3);
+		pk_kv_bin(&w, "id", call->state, 32);
+		pk_kv_u64(&w, "copies", copies);
+		pk_kv_u64(&w, "wanted", wanted);
+		call_end(call, &w);
+		wr_free(&w);
+		return;
+	}
+}
+
+bool control_ask_ready(struct control *c, uint64_t id)
+{
+	if (!ask_is(c->ask, id))
+		return false;
+	ask_ready(c->ask, id);
+	return true;
+}
+
+bool control_ask_frame(struct control *c, uint64_t id, const uint8_t *bytes, size_t len)
+{
+	if (!ask_is(c->ask, id))
+		return false;
+	ask_frame(c->ask, id, bytes, len);
+	return true;
+}
+
+bool control_ask_closed(struct control *c, uint64_t id)
+{
+	if (!ask_is(c->ask, id))
+		return false;
+	ask_closed(c->ask, id);
+	return true;
+}

@@ -1,0 +1,492 @@
+/* ps, tasks, stacks: what is wanted, what runs, where. */
+#include "base/map.h"
+#include "base/text.h"
+#include "node/control/call.h"
+
+/* --- one row --- */
+
+struct task_row {
+	const char *stack, *service;
+	uint32_t slot;
+	const struct claim *claim;  /* NULL: unplaced */
+	const struct service *spec; /* NULL: no longer wanted */
+	ssize_t member;             /* -1: none */
+	bool current;               /* runs what the stack's winning revision wants */
+	enum spec_driver driver;
+	const char *reason;
+	/* owner's knowledge */
+	bool known;
+	int64_t pid;
+	uint32_t restarts;
+	bool exited;
+	int exit_code, exit_signal;
+	bool oom;
+	wall_ms started_at;
+	id64 revision;
+};
+
+static void pack_id(struct wr *w, const char *key, id64 id)
+{
+	char text[17];
+
+	id64_text(text, id);
+	pk_kv_str(w, key, text);
+}
+
+static void pack_endpoints(struct wr *w, const struct task_row *t, const struct view_member *m)
+{
+	char ip[ADDR_TEXT_MAX];
+	uint32_t n = 0;
+
+	pk_str(w, "endpoints");
+	if (!t->claim || !t->spec || !m || !m->facts || !m->facts->n_addrs) {
+		pk_array(w, 0);
+		return;
+	}
+	addr_ip_text(ip, &m->facts->addrs[0]);
+	for (size_t i = 0; i < t->claim->n_ports; i++)
+		n += t->claim->ports[i].index < t->spec->n_ports;
+	pk_array(w, n);
+	for (size_t i = 0; i < t->claim->n_ports; i++) {
+		const struct spec_port *p;
+
+		if (t->claim->ports[i].index >= t->spec->n_ports)
+			continue;
+		p = &t->spec->ports[t->claim->ports[i].index];
+		pk_map(w, 4);
+		pk_kv_str(w, "name", p->name);
+		pk_kv_str(w, "proto", p->proto == PROTO_UDP ? "udp" : "tcp");
+		pk_kv_str(w, "address", ip);
+		pk_kv_u64(w, "port", t->claim->ports[i].port);
+	}
+}
+
+static void pack_exit(struct wr *w, const struct task_row *t)
+{
+	pk_str(w, "exit");
+	if (!t->known || !t->exited) {
+		pk_nil(w);
+		return;
+	}
+	pk_map(w, 3);
+	pk_str(w, "code");
+	if (t->exit_signal)
+		pk_nil(w);
+	else
+		pk_i64(w, t->exit_code);
+	pk_str(w, "signal");
+	if (t->exit_signal)
+		pk_i64(w, t->exit_signal);
+	else
+		pk_nil(w);
+	pk_kv_bool(w, "oom", t->oom);
+}
+
+static void pack_row(struct agent *a, const struct task_row *t, struct arena *arena, struct rows *r)
+{
+	const struct view_member *m = t->member >= 0 ? &a->view.members[t->member] : NULL;
+	struct member member = {0};
+	char text[ADDR_TEXT_MAX];
+	struct wr *w = &r->w;
+
+	pk_map(w, 18);
+	pk_kv_str(w, "stack", t->stack);
+	pk_kv_str(w, "service", t->service);
+	pk_kv_u64(w, "slot", t->slot);
+	if (t->claim)
+		pack_id(w, "task", t->claim->task);
+	else
+		pk_kv_nil(w, "task");
+	if (m) {
+		pack_id(w, "peer", m->id);
+		pk_kv_str(w, "peer_name", view_member_name(&a->view, (size_t)t->member, arena));
+		gossip_member(a->gossip, &m->key, &member);
+		addr_ip_text(text, m->facts && m->facts->n_addrs ? &m->facts->addrs[0] : &member.addr);
+		pk_kv_str(w, "address", text);
+	} else {
+		pk_kv_nil(w, "peer");
+		pk_kv_nil(w, "peer_name");
+		pk_kv_nil(w, "address");
+	}
+	pk_kv_str(w, "state", t->claim ? task_state_name(t->claim->state) : task_state_name(TASK_PENDING));
+	pk_kv_str(w, "health", t->claim ? task_health_name(t->claim->health) : task_health_name(HEALTH_NONE));
+	pk_kv_str(w, "reason", t->reason ? t->reason : "");
+	pack_id(w, "revision", t->revision);
+	pk_kv_str(w, "driver", spec_driver_name(t->driver));
+	if (t->known && t->pid)
+		pk_kv_i64(w, "pid", t->pid);
+	else
+		pk_kv_nil(w, "pid");
+	if (t->known)
+		pk_kv_u64(w, "restarts", t->restarts);
+	else
+		pk_kv_u64(w, "restarts", 0);
+	pack_exit(w, t);
+	pk_str(w, "started_at");
+	if (t->known && t->started_at) {
+		char time[25];
+
+		text_time(time, t->started_at);
+		pk_str(w, time);
+	} else {
+		pk_nil(w);
+	}
+	pack_endpoints(w, t, m);
+	pk_kv_bool(w, "current", t->current);
+	rows_end(r);
+}
+
+/* --- what the owner knows --- */
+
+static void fill_from_runtime(struct task_row *t, const struct runtime_task *rt)
+{
+	t->known = true;
+	t->pid = rt->pid;
+	t->restarts = rt->restarts;
+	t->exited = rt->exited;
+	t->exit_code = rt->exit_code;
+	t->exit_signal = rt->exit_signal;
+	t->oom = rt->oom;
+	t->started_at = rt->started_at;
+	if (rt->reason[0])
+		t->reason = rt->reason;
+}
+
+static void fill_from_detail(struct task_row *t, const struct detail *d)
+{
+	t->known = true;
+	t->pid = d->pid;
+	t->restarts = d->restarts;
+	t->exited = d->exited;
+	t->exit_code = d->exit_code;
+	t->exit_signal = d->exit_signal;
+	t->oom = d->oom;
+	t->started_at = d->started_at;
+	if (d->reason[0])
+		t->reason = d->reason;
+}
+
+static void fill_known(struct agent *a, struct task_row *t)
+{
+	const struct runtime_task *rt;
+	const struct detail *d;
+
+	if (!t->claim || t->member < 0)
+		return;
+	if ((size_t)t->member == a->view.self) {
+		rt = runtime_get(a->runtime, t->claim->task);
+		if (rt)
+			fill_from_runtime(t, rt);
+		return;
+	}
+	d = ask_detail(control_asker(a->control), t->claim->task);
+	if (d)
+		fill_from_detail(t, d);
+}
+
+/* --- ps --- */
+
+struct ps {
+	char stack[NAME_MAX_BYTES];
+	bool given;
+};
+
+static bool shown(const struct ps *ps, const char *stack)
+{
+	return !ps->given || !strcmp(ps->stack, stack);
+}
+
+static const char *why_unplaced(const struct view *v, const struct placed_slot *s, struct arena *arena)
+{
+	if (!s->n_candidates)
+		return arena_printf(arena, "no peer can run it: %s", place_reason_text(s->reason));
+	for (size_t i = 0; i < v->n_claims; i++) {
+		const struct view_claim *c = &v->claims[i];
+
+		if (c->c.slot != s->slot || c->c.state == TASK_REFUSED)
+			continue;
+		return arena_printf(arena, "its peer %s is lost; %s is next to start it",
+		        view_member_name(v, c->member, arena), view_member_name(v, s->candidate[0], arena));
+	}
+	return arena_printf(arena, "about to start on %s", view_member_name(v, s->candidate[0], arena));
+}
+
+/* First claim of a slot among claims sorted by slot. */
+static size_t first_claim(const struct view *v, id64 slot)
+{
+	size_t lo = 0;
+	size_t hi = v->n_claims;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (v->claims[mid].c.slot < slot)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static void slot_rows(struct agent *a, const struct placed_slot *s, struct arena *arena, struct rows *r)
+{
+	const struct view *v = &a->view;
+	const struct view_stack *st = &v->stacks[s->stack];
+	const struct service *spec = &st->spec->services[s->service];
+	id64 content = service_content(spec);
+	bool any = false;
+
+	for (size_t i = first_claim(v, s->slot); i < v->n_claims && v->claims[i].c.slot == s->slot; i++) {
+		const struct view_claim *c = &v->claims[i];
+		struct task_row t = {
+		        .stack = st->name,
+		        .service = spec->name,
+		        .slot = s->index,
+		        .claim = &c->c,
+		        .spec = spec,
+		        .member = (ssize_t)c->member,
+		        .current = c->c.content == content,
+		        .driver = spec->driver,
+		        .revision = c->c.revision,
+		};
+
+		if (c->c.state == TASK_REFUSED || !claim_is_live(v, c))
+			continue;
+		fill_known(a, &t);
+		pack_row(a, &t, arena, r);
+		any = true;
+	}
+	if (!any)
+		pack_row(a,
+		        &(struct task_row){
+		                .stack = st->name,
+		                .service = spec->name,
+		                .slot = s->index,
+		                .spec = spec,
+		                .member = -1,
+		                .driver = spec->driver,
+		                .revision = st->revision_id,
+		                .reason = why_unplaced(v, s, arena),
+		        },
+		        arena, r);
+}
+
+static int by_place(const void *pa, const void *pb)
+{
+	const struct placed_slot *a = *(const struct placed_slot *const *)pa;
+	const struct placed_slot *b = *(const struct placed_slot *const *)pb;
+
+	if (a->stack != b->stack)
+		return a->stack < b->stack ? -1 : 1;
+	if (a->service != b->service)
+		return a->service < b->service ? -1 : 1;
+	if (a->index != b->index)
+		return a->index < b->index ? -1 : 1;
+	return a->peer_only < b->peer_only ? -1 : a->peer_only > b->peer_only;
+}
+
+/* Tasks that nothing wants any more but that still run (stopping): shown until they are gone. */
+static void surplus_rows(struct agent *a, const struct ps *ps, struct arena *arena, struct rows *r)
+{
+	const struct view *v = &a->view;
+	struct map wanted;
+
+	map_init(&wanted, sizeof(id64), NULL);
+	for (size_t i = 0; i < a->placement.n_slots; i++)
+		map_put(&wanted, &a->placement.slots[i].slot, &a->placement.slots[i]);
+	for (size_t i = 0; i < v->n_claims; i++) {
+		const struct view_claim *c = &v->claims[i];
+		struct task_row t = {.claim = &c->c, .member = (ssize_t)c->member, .revision = c->c.revision};
+
+		if (map_get(&wanted, &c->c.slot) || c->c.state == TASK_REFUSED || !claim_is_live(v, c))
+			continue;
+		if (c->member == v->self) {
+			const struct runtime_task *rt = runtime_get(a->runtime, c->c.task);
+
+			if (!rt)
+				continue;
+			t.stack = rt->stack;
+			t.service = rt->service;
+			t.slot = rt->index;
+			t.driver = rt->driver;
+		} else {
+			const struct detail *d = ask_detail(control_asker(a->control), c->c.task);
+
+			if (!d)
+				continue;
+			t.stack = d->stack;
+			t.service = d->service;
+			t.slot = d->slot;
+			t.driver = d->driver;
+		}
+		if (!shown(ps, t.stack))
+			continue;
+		fill_known(a, &t);
+		pack_row(a, &t, arena, r);
+	}
+	map_free(&wanted);
+}
+
+static void ps_send(void *ctx)
+{
+	struct call *c = ctx;
+	struct agent *a = c->agent;
+	const struct ps *ps = c->state;
+	const struct placed_slot **order = xcalloc(a->placement.n_slots, sizeof(*order));
+	struct arena arena;
+	struct rows r;
+
+	c->waiting = false;
+	arena_init(&arena);
+	rows_init(&r);
+	for (size_t i = 0; i < a->placement.n_slots; i++)
+		order[i] = &a->placement.slots[i];
+	qsort(order, a->placement.n_slots, sizeof(*order), by_place);
+	for (size_t i = 0; i < a->placement.n_slots; i++)
+		if (shown(ps, a->view.stacks[order[i]->stack].name))
+			slot_rows(a, order[i], &arena, &r);
+	surplus_rows(a, ps, &arena, &r);
+	call_rows(c, &r);
+	rows_free(&r);
+	arena_free(&arena);
+	free(order);
+}
+
+/* Pid, restarts, exit and start time are known to the owner alone: ask those peers that hold a claim. */
+void verb_ps(struct call *c)
+{
+	const struct view *v = &c->agent->view;
+	struct ps *ps = c->state;
+	struct key32 *peers;
+	size_t n = 0;
+	struct err err;
+
+	if (!ps) {
+		ps = xcalloc(1, sizeof(*ps));
+		c->state = ps;
+		c->free_state = free;
+		if (arg_text(c, "stack", ps->stack, sizeof(ps->stack), &ps->given, &err) < 0) {
+			call_fail(c, &err);
+			return;
+		}
+	}
+	peers = xcalloc(v->n_members, sizeof(*peers));
+	for (size_t m = 0; m < v->n_members; m++) {
+		bool holds = false;
+
+		for (size_t i = 0; i < v->n_claims && !holds; i++)
+			holds = v->claims[i].member == m;
+		if (holds && m != v->self && v->members[m].state == VIEW_ALIVE)
+			peers[n++] = v->members[m].key;
+	}
+	c->waiting = n && ask_refresh(control_asker(c->control), peers, n, ps_send, c);
+	free(peers);
+	if (!c->waiting)
+		ps_send(c);
+}
+
+/* This peer's own tasks, for other peers and for --peer. */
+void verb_tasks(struct call *c)
+{
+	struct agent *a = c->agent;
+	const struct view *v = &a->view;
+	struct arena arena;
+	struct rows r;
+
+	arena_init(&arena);
+	rows_init(&r);
+	for (size_t i = 0; i < v->n_claims; i++) {
+		const struct view_claim *vc = &v->claims[i];
+		const struct runtime_task *rt;
+		struct task_row t;
+
+		if (vc->member != v->self)
+			continue;
+		rt = runtime_get(a->runtime, vc->c.task);
+		if (!rt)
+			continue;
+		t = (struct task_row){.stack = rt->stack,
+		        .service = rt->service,
+		        .slot = rt->index,
+		        .claim = &vc->c,
+		        .spec = rt->spec,
+		        .member = (ssize_t)v->self,
+		        .driver = rt->driver,
+		        .revision = rt->revision};
+		fill_from_runtime(&t, rt);
+		pack_row(a, &t, &arena, &r);
+	}
+	call_rows(c, &r);
+	rows_free(&r);
+	arena_free(&arena);
+}
+
+/* --- stacks --- */
+
+struct stack_sum {
+	uint32_t desired, running, healthy, stale;
+};
+
+static struct stack_sum sum_stack(const struct agent *a, size_t stack)
+{
+	const struct view *v = &a->view;
+	struct stack_sum sum = {0};
+
+	for (size_t i = 0; i < a->placement.n_slots; i++) {
+		const struct placed_slot *s = &a->placement.slots[i];
+		id64 content;
+		bool running = false;
+		bool healthy = false;
+
+		if (s->stack != stack)
+			continue;
+		content = service_content(&v->stacks[stack].spec->services[s->service]);
+		sum.desired++;
+		for (size_t k = first_claim(v, s->slot); k < v->n_claims && v->claims[k].c.slot == s->slot; k++) {
+			const struct view_claim *c = &v->claims[k];
+
+			if (!claim_is_live(v, c) || c->c.state == TASK_REFUSED)
+				continue;
+			if (c->c.state == TASK_RUNNING || c->c.state == TASK_UNHEALTHY)
+				running = true;
+			if (claim_serves(&c->c))
+				healthy = true;
+			sum.stale += c->c.content != content;
+		}
+		sum.running += running;
+		sum.healthy += healthy;
+	}
+	return sum;
+}
+
+void verb_stacks(struct call *c)
+{
+	const struct agent *a = c->agent;
+	struct rows r;
+
+	rows_init(&r);
+	for (size_t i = 0; i < a->view.n_stacks; i++) {
+		const struct view_stack *st = &a->view.stacks[i];
+		struct stack_sum sum;
+
+		if (st->removed)
+			continue;
+		sum = sum_stack(a, i);
+		pk_map(&r.w, 8);
+		pk_kv_str(&r.w, "stack", st->name);
+		pack_id(&r.w, "revision", st->revision_id);
+		pk_kv_u64(&r.w, "services", st->spec ? st->spec->n_services : 0);
+		pk_kv_u64(&r.w, "desired", sum.desired);
+		pk_kv_u64(&r.w, "running", sum.running);
+		pk_kv_u64(&r.w, "healthy", sum.healthy);
+		pk_kv_bool(&r.w, "conflict", st->conflict);
+		pk_kv_str(&r.w, "update",
+		        !st->have_body              ? "waiting for the revision's body"
+		        : sum.stale                 ? "updating"
+		        : sum.healthy < sum.desired ? "starting"
+		                                    : "settled");
+		rows_end(&r);
+	}
+	call_rows(c, &r);
+	rows_free(&r);
+}

@@ -1,0 +1,209 @@
+/* status, members, keys: this peer and who else there is. */
+#include "base/hash.h"
+#include "base/text.h"
+#include "node/control/call.h"
+
+#include <stdio.h>
+
+static void pack_addr(struct wr *w, const char *key, const struct addr *a)
+{
+	char text[ADDR_TEXT_MAX];
+
+	pk_str(w, key);
+	if (!a || !a->family) {
+		pk_nil(w);
+		return;
+	}
+	addr_text(text, a);
+	pk_str(w, text);
+}
+
+static void pack_hex(struct wr *w, const char *key, const struct key32 *k)
+{
+	char text[65];
+
+	hex_encode(text, k->b, sizeof(k->b));
+	pk_kv_str(w, key, text);
+}
+
+/* One number for people to compare between peers: equal hashes, equal stores. */
+static void store_hash(const struct store *st, struct key32 *out)
+{
+	struct digest durable = store_digest(st, false);
+	struct digest status = store_digest(st, true);
+
+	hash_pieces(out, "starling store 1", (struct hash_piece[]){{durable.root.b, 32}, {status.root.b, 32}}, 2);
+}
+
+static void pack_peers(struct wr *w, const struct view *v)
+{
+	static const char *const names[] = {"alive", "suspect", "dead", "left"};
+	uint64_t count[ARRAY_LEN(names)] = {0};
+
+	for (size_t i = 0; i < v->n_members; i++)
+		count[v->members[i].state]++;
+	pk_str(w, "peers");
+	pk_map(w, ARRAY_LEN(names));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		pk_kv_u64(w, names[i], count[i]);
+}
+
+void verb_status(struct call *c)
+{
+	struct agent *a = c->agent;
+	const struct store *st = gossip_store(a->gossip);
+	struct addr dns = {0};
+	struct addr http = {0};
+	struct key32 hash;
+	char id[17];
+	struct wr w;
+
+	if (a->dns)
+		dns_server_addrs(a->dns, &dns, 1);
+	if (a->http)
+		http_addr(a->http, &http);
+	store_hash(st, &hash);
+	id64_text(id, key32_id(&a->keys.public_key));
+	wr_init(&w, 4096);
+	pk_map(&w, 13);
+	pack_hex(&w, "flock", &a->flock);
+	pk_kv_str(&w, "flock_name", trust_flock_name(gossip_trust(a->gossip)));
+	pk_kv_str(&w, "name", a->cfg.name);
+	pk_kv_str(&w, "peer", id);
+	pk_kv_str(&w, "version", STARLING_VERSION);
+	pk_kv_str(&w, "state", agent_state_name(a));
+	pack_addr(&w, "address", &a->advertise);
+	pack_peers(&w, &a->view);
+	pk_str(&w, "store");
+	pk_map(&w, 2);
+	pk_kv_u64(&w, "records", store_count(st));
+	pack_hex(&w, "root_hash", &hash);
+	pk_str(&w, "dns");
+	pk_map(&w, 1);
+	pack_addr(&w, "address", &dns);
+	pk_str(&w, "http");
+	pk_map(&w, 1);
+	pack_addr(&w, "address", &http);
+	pk_kv_str(&w, "data", a->cfg.data_dir);
+	pk_kv_u64(&w, "boot", a->boot);
+	call_end(c, &w);
+	wr_free(&w);
+}
+
+static void pack_drivers(struct wr *w, uint32_t drivers)
+{
+	uint32_t n = 0;
+
+	for (enum spec_driver d = DRIVER_EXEC; d <= DRIVER_ENGINE; d++)
+		n += driver_in(drivers, d);
+	pk_array(w, n);
+	for (enum spec_driver d = DRIVER_EXEC; d <= DRIVER_ENGINE; d++)
+		if (driver_in(drivers, d))
+			pk_str(w, spec_driver_name(d));
+}
+
+static void pack_cpus(struct wr *w, uint64_t milli)
+{
+	pk_str(w, "cpus");
+	if (milli % 1000)
+		pk_double(w, (double)milli / 1000);
+	else
+		pk_u64(w, milli / 1000);
+}
+
+static uint64_t tasks_of(const struct view *v, size_t member)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < v->n_claims; i++)
+		if (v->claims[i].member == member && v->claims[i].c.state < TASK_DONE &&
+		        claim_is_live(v, &v->claims[i]))
+			n++;
+	return n;
+}
+
+static void pack_member(struct agent *a, size_t i, struct arena *arena, struct wr *w)
+{
+	static const char *const states[] = {"alive", "suspect", "dead", "left"};
+	static const struct facts none;
+	const struct view_member *m = &a->view.members[i];
+	const struct facts *f = m->facts ? m->facts : &none;
+	struct member member = {0};
+	char id[17];
+
+	gossip_member(a->gossip, &m->key, &member);
+	id64_text(id, m->id);
+	pk_map(w, 15);
+	pk_kv_str(w, "id", id);
+	pk_kv_str(w, "name", view_member_name(&a->view, i, arena));
+	pack_addr(w, "address", &member.addr);
+	pk_kv_str(w, "state", states[m->state]);
+	pk_kv_str(w, "availability", m->draining ? "draining" : "active");
+	pk_kv_u64(w, "incarnation", member.incarnation);
+	pk_kv_str(w, "version", f->version ? f->version : "");
+	pk_kv_str(w, "arch", f->arch ? f->arch : "");
+	pk_kv_str(w, "os", f->os ? f->os : "");
+	pk_str(w, "drivers");
+	pack_drivers(w, f->drivers);
+	pk_str(w, "labels");
+	pk_map(w, (uint32_t)m->n_labels);
+	for (size_t k = 0; k < m->n_labels; k++)
+		pk_kv_str(w, m->labels[k].key, m->labels[k].value);
+	pack_cpus(w, f->cpu_milli);
+	pk_kv_u64(w, "memory_bytes", f->memory);
+	pk_kv_u64(w, "tasks", tasks_of(&a->view, i));
+	pk_kv_bool(w, "self", i == a->view.self);
+}
+
+void verb_members(struct call *c)
+{
+	struct arena arena;
+	struct rows r;
+
+	arena_init(&arena);
+	rows_init(&r);
+	for (size_t i = 0; i < c->agent->view.n_members; i++) {
+		pack_member(c->agent, i, &arena, &r.w);
+		rows_end(&r);
+	}
+	call_rows(c, &r);
+	rows_free(&r);
+	arena_free(&arena);
+}
+
+/* Operators of a flock: people and CI jobs, not machines. */
+#define OPERATORS_SHOWN_MAX 1024
+
+void verb_keys(struct call *c)
+{
+	static const char *const roles[] = {"none", "read", "deploy", "admin", "root"};
+	const struct grant **g = xcalloc(OPERATORS_SHOWN_MAX, sizeof(*g));
+	size_t n = MIN(trust_operators(gossip_trust(c->agent->gossip), g, OPERATORS_SHOWN_MAX),
+	        (size_t)OPERATORS_SHOWN_MAX);
+	struct rows r;
+
+	rows_init(&r);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t powers = 0;
+
+		pk_map(&r.w, 5);
+		pack_hex(&r.w, "key", &g[i]->operator_key);
+		pk_kv_str(&r.w, "name", g[i]->name);
+		pk_kv_str(&r.w, "role", roles[g[i]->role]);
+		for (uint32_t p = 1; p < POWER_ALL; p <<= 1)
+			powers += (g[i]->powers & p) != 0;
+		pk_str(&r.w, "powers");
+		pk_array(&r.w, powers);
+		for (uint32_t p = 1; p < POWER_ALL; p <<= 1)
+			if (g[i]->powers & p)
+				pk_str(&r.w, trust_power_name(p));
+		pk_str(&r.w, "stacks");
+		pk_array(&r.w, (uint32_t)g[i]->n_globs);
+		for (size_t k = 0; k < g[i]->n_globs; k++)
+			pk_str(&r.w, g[i]->globs[k]);
+		rows_end(&r);
+	}
+	call_rows(c, &r);
+	rows_free(&r);
+	free(g);
+}

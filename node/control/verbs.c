@@ -1,0 +1,21 @@
+/* The verb table: what may be asked, by whom. */
+#include "node/control/call.h"
+
+const struct verb verbs[] = {
+        {"status", ASK_SOCKET, ROLE_READ, verb_status},
+        {"members", ASK_SOCKET, ROLE_READ, verb_members},
+        {"stacks", ASK_SOCKET, ROLE_READ, verb_stacks},
+        {"ps", ASK_SOCKET, ROLE_READ, verb_ps},
+        {"tasks", ASK_SOCKET | ASK_PEERS, ROLE_READ, verb_tasks},
+        {"stack", ASK_SOCKET, ROLE_READ, verb_stack},
+        {"history", ASK_SOCKET, ROLE_READ, verb_history},
+        {"keys", ASK_SOCKET, ROLE_READ, verb_keys},
+        {"explain", ASK_SOCKET, ROLE_READ, verb_explain},
+        {"inspect", ASK_SIGNED, ROLE_READ, verb_inspect},
+        {"logs", ASK_SIGNED, ROLE_READ, verb_logs},
+        /* The record carries its author's signature; gossip_submit() judges it. */
+        {"submit", ASK_SOCKET, ROLE_READ, verb_submit},
+        {"join", ASK_INVITE, ROLE_NONE, verb_join},
+        {"admit", ASK_INVITE, ROLE_NONE, verb_admit},
+};
+const size_t n_verbs = ARRAY_LEN(verbs);
