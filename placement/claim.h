@@ -49,23 +49,31 @@ struct claim {
 /* Serving: running, and healthy or without a check. What DNS answers with. */
 bool claim_serves(const struct claim *c);
 
-/* At most CLAIM_BYTES_MAX bytes. */
+/* At most CLAIM_BYTES_MAX bytes; pictured in claim.c. Fields that a newer version adds are stepped over, its new
+ * states read as pending and its new healths as unhealthy, so that its claims are never lost on an older peer. */
 void claim_put(struct wr *w, const struct claim *c);
 void claim_get(struct rd *r, struct claim *c);
-/* A page is a count and that many claims. */
+/* A page is a count (one byte) and that many claims. More than max is an error. */
 int claims_decode(const uint8_t *bytes, size_t len, struct claim *out, size_t max, size_t *n, struct err *err);
 
 /* Slot of a replicated service: BLAKE2b-64(flock, service id, index); of a global one the peer takes the index's
  * place. service id = BLAKE2b(stack, service). */
+id64 service_id(const char *stack, const char *service);
 id64 slot_id(const struct key32 *flock, const char *stack, const char *service, uint32_t index);
 id64 slot_id_global(const struct key32 *flock, const char *stack, const char *service, const struct key32 *peer);
 
-/* Which page each of this peer's claims stands on: place on the first page with room, keep it there. */
+/* Which page each of this peer's claims stands on: place on the first page with room, keep it there. Room is
+ * counted at CLAIM_BYTES_MAX per claim, so a claim that grows (ports, handover) never has to move. */
+#define PAGE_CLAIMS_MAX ((PAGE_BYTES_MAX - 1) / CLAIM_BYTES_MAX)
+/* Most claims that one peer can publish, and so most tasks that it may run. */
+#define CLAIMS_MAX (PAGES_MAX * PAGE_CLAIMS_MAX)
 struct pager;
 struct pager *pager_new(void);
 void pager_free(struct pager *p);
-/* Gives all current claims; then pager_page() gives each page's bytes (possibly empty) for 0..pager_pages()-1. */
-void pager_set(struct pager *p, const struct claim *claims, size_t n);
+/* Gives all current claims; then pager_page() gives each page's bytes (possibly empty) for 0..pager_pages()-1. A
+ * claim is the same one while (task, slot) is. Returns how many found no page, 0 for at most CLAIMS_MAX. */
+size_t pager_set(struct pager *p, const struct claim *claims, size_t n);
+/* Never shrinks: a page that became empty has to be published once more. */
 size_t pager_pages(const struct pager *p);
 /* *changed: differs from when it was last asked for. */
 const uint8_t *pager_page(struct pager *p, size_t page, size_t *len, bool *changed);

@@ -127,14 +127,25 @@ struct spec {
 #define SPEC_ENV_MAX         512
 #define SPEC_LABEL_MAX       64
 #define SPEC_CONSTRAINTS_MAX 16
+#define SPEC_FEATURES_MAX    32
+/* Largest amounts of cpu (thousandths of a core) and memory (bytes), asked for or offered: sums of as many as there
+ * are claims, and their products with a thousand, fit 64 and 128 bits. */
+#define SPEC_CPU_MILLI_MAX (1LL << 40)
+#define SPEC_MEMORY_MAX    (1LL << 50)
 
 /* Defaults of an empty service, as the comments above give them. */
 void service_defaults(struct service *s);
-/* Canonical bytes: msgpack, map keys sorted, defaults left out. Equal specs give equal bytes. */
+/* Puts services, environments, labels and features in order, as the canonical form wants them. */
+void spec_sort(struct spec *spec);
+/* Canonical bytes: msgpack, [version, map], map keys sorted, defaults left out. Equal specs give equal bytes.
+ * The spec must be in order (spec_sort) and pass spec_check. */
 void spec_encode(struct wr *w, const struct spec *spec);
-/* From bytes that may be hostile; every text and list is bounded. Runs spec_check(). */
+/* From bytes that may be hostile; every text and list is bounded, any but the canonical form is refused. Runs
+ * spec_check(). A spec that names features may hold keys that this version does not know: they are stepped over,
+ * since placement gives such a service to no peer without the feature. Texts are copied to the arena. */
 int spec_decode(struct spec *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err);
-/* Laws of a spec apart from its syntax: names, ranges, ports unique, exec has a command ... First fault only. */
+/* Laws of a spec apart from its syntax: names, ranges, ports unique, exec has a command ... First fault only; the
+ * message starts with its path: "services.web: ports[1]: ...". */
 int spec_check(const struct spec *spec, struct err *err);
 /* Hash of what makes a running task of this service differ: not replicas, placement, deploy labels, born. */
 id64 service_content(const struct service *s);
@@ -144,7 +155,14 @@ const struct service *spec_service(const struct spec *spec, const char *name);
 #define SPEC_POWER_EXEC_AS_ROOT 0x01
 #define SPEC_POWER_PRIORITY     0x20
 uint32_t service_powers(const struct service *s);
-/* The driver that runs it, "exec" for now. */
+/* Does the driver suit this service? One that names none takes exec without an image, oci or engine with one. */
+bool service_driver_fits(const struct service *s, enum spec_driver d);
+/* How many slots an update may change at once. */
+static inline uint32_t service_parallelism(const struct service *s)
+{
+	return s->parallelism ? s->parallelism : 1;
+}
+/* "auto", "exec", "oci", "engine". */
 const char *spec_driver_name(enum spec_driver d);
 
 #endif

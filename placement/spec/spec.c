@@ -1,0 +1,162 @@
+/* The face of the stack model: defaults, order, bytes, content, powers. */
+#include "placement/spec/spec.h"
+
+#include "base/hash.h"
+#include "base/pack.h"
+#include "placement/spec/shape.h"
+
+void service_defaults(struct service *s)
+{
+	shape_defaults(&service_shape, s);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct kv *)a)->key, ((const struct kv *)b)->key);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct service *)a)->name, ((const struct service *)b)->name);
+}
+
+static void sort(void *list, size_t n, size_t size, int (*cmp)(const void *, const void *))
+{
+	if (n)
+		qsort(list, n, size, cmp);
+}
+
+void spec_sort(struct spec *spec)
+{
+	sort(spec->features, spec->n_features, sizeof(*spec->features), by_text);
+	sort(spec->services, spec->n_services, sizeof(*spec->services), by_name);
+	for (size_t i = 0; i < spec->n_services; i++) {
+		struct service *s = &spec->services[i];
+
+		sort(s->env, s->n_env, sizeof(*s->env), by_key);
+		sort(s->labels, s->n_labels, sizeof(*s->labels), by_key);
+		sort(s->deploy_labels, s->n_deploy_labels, sizeof(*s->deploy_labels), by_key);
+	}
+}
+
+void spec_encode(struct wr *w, const struct spec *spec)
+{
+	pk_array(w, 2);
+	pk_u64(w, SPEC_VERSION);
+	shape_pack(w, &spec_shape, spec, false);
+}
+
+/* One spec, one byte form: otherwise two signatures could stand for what looks like the same stack. */
+static int check_canonical(const struct spec *spec, const uint8_t *bytes, size_t len, struct err *err)
+{
+	struct wr w;
+	bool same;
+
+	wr_init(&w, len);
+	spec_encode(&w, spec);
+	same = wr_ok(&w) && w.len == len && !memcmp(w.p, bytes, len);
+	wr_free(&w);
+	return same ? 0 : err_set(err, ERR_USAGE, "not in canonical form");
+}
+
+/* Does the map that follows name features? They are its first key if it has any. Reads from a copy of the reader. */
+static bool names_features(struct rd r)
+{
+	size_t len = 0;
+	const char *key;
+
+	if (!up_map(&r))
+		return false;
+	key = up_str(&r, &len);
+	return up_is(key, len, "features") && up_array(&r) > 0;
+}
+
+int spec_decode(struct spec *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err)
+{
+	struct rd r;
+	uint64_t version;
+	bool lenient;
+
+	memset(out, 0, sizeof(*out));
+	if (len > BODY_BYTES_MAX)
+		return err_set(err, ERR_USAGE, "decode spec: %zu bytes, more than %d", len, BODY_BYTES_MAX);
+	rd_init(&r, bytes, len);
+	if (up_array(&r) != 2)
+		rd_fail(&r, "version and content expected");
+	version = up_u64(&r);
+	if (rd_ok(&r) && version != SPEC_VERSION)
+		return err_set(err, ERR_USAGE,
+		        "decode spec: it is of version %llu and this peer knows %d; upgrade this peer to run it",
+		        (unsigned long long)version, SPEC_VERSION);
+	lenient = names_features(r);
+	shape_unpack(&r, &spec_shape, out, arena, lenient);
+	out->arena = arena;
+	if (rd_end(&r, err) < 0 || spec_check(out, err) < 0 ||
+	        (!lenient && check_canonical(out, bytes, len, err) < 0)) {
+		*out = (struct spec){0};
+		return err_wrap(err, "decode spec");
+	}
+	return 0;
+}
+
+id64 service_content(const struct service *s)
+{
+	struct hash_piece piece;
+	struct key32 hash;
+	struct wr w;
+
+	/* No bound of its own: the service is part of a spec that was bounded. */
+	wr_init(&w, SIZE_MAX);
+	shape_pack(&w, &service_shape, s, true);
+	piece = (struct hash_piece){w.p, w.len};
+	hash_pieces(&hash, "starling service content 1", &piece, 1);
+	wr_free(&w);
+	return key32_id(&hash);
+}
+
+const struct service *spec_service(const struct spec *spec, const char *name)
+{
+	for (size_t i = 0; i < spec->n_services; i++)
+		if (!strcmp(spec->services[i].name, name))
+			return &spec->services[i];
+	return NULL;
+}
+
+/* "root", or a number that is 0 however it is written. */
+static bool is_root(const char *name, size_t len)
+{
+	if (len == 4 && !memcmp(name, "root", 4))
+		return true;
+	for (size_t i = 0; i < len; i++)
+		if (name[i] != '0')
+			return false;
+	return len > 0;
+}
+
+uint32_t service_powers(const struct service *s)
+{
+	uint32_t powers = 0;
+
+	if (s->user) {
+		size_t user = strcspn(s->user, ":");
+		const char *group = s->user + user + (s->user[user] == ':');
+
+		if (is_root(s->user, user) || is_root(group, strlen(group)))
+			powers |= SPEC_POWER_EXEC_AS_ROOT;
+	}
+	if (s->priority != 0)
+		powers |= SPEC_POWER_PRIORITY;
+	return powers;
+}
+
+bool service_driver_fits(const struct service *s, enum spec_driver d)
+{
+	if (s->driver != DRIVER_AUTO)
+		return d == s->driver;
+	return s->image ? d == DRIVER_OCI || d == DRIVER_ENGINE : d == DRIVER_EXEC;
+}
