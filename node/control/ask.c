@@ -184,7 +184,6 @@ static void put_question(struct ask *ask, struct ask_peer *p)
 	wr_init(&args, 16);
 	pk_map(&args, 0);
 	wr_init(&w, 1024);
-	wr_u8(&w, CHANNEL_CONTROL);
 	proto_request(&w, "tasks", p->seq++, &args, &p->hello, NULL);
 	p->used = agent_now(ask->agent).mono;
 	if (!peer_net_send_frame(ask->agent->net, p->id, w.p, w.len))
@@ -193,7 +192,13 @@ static void put_question(struct ask *ask, struct ask_peer *p)
 	wr_free(&args);
 }
 
-static void forget_details(struct ask *ask, const struct key32 *peer)
+static bool is_stale(const struct detail *d, const struct key32 *peer, uint32_t keep)
+{
+	return key32_eq(&d->peer, peer) && (!keep || d->round != keep);
+}
+
+/* Drops what is known of a peer's tasks, except what its answer `keep` listed (0: all). */
+static void forget_details(struct ask *ask, const struct key32 *peer, uint32_t keep)
 {
 	id64 gone[256];
 	size_t n;
@@ -201,7 +206,7 @@ static void forget_details(struct ask *ask, const struct key32 *peer)
 	do {
 		n = 0;
 		map_each (&ask->details, d)
-			if (n < ARRAY_LEN(gone) && key32_eq(&((struct detail *)d)->peer, peer))
+			if (n < ARRAY_LEN(gone) && is_stale(d, peer, keep))
 				gone[n++] = ((struct detail *)d)->task;
 		for (size_t i = 0; i < n; i++)
 			free(map_del(&ask->details, &gone[i]));
@@ -245,7 +250,7 @@ static enum spec_driver driver_named(const char *name)
 
 static void take_row(struct ask *ask, const struct ask_peer *p, const uint8_t *bytes, size_t len)
 {
-	struct detail d = {.peer = p->key};
+	struct detail d = {.peer = p->key, .round = p->seq};
 	char text[64];
 	struct rd r;
 	uint32_t n;
@@ -313,16 +318,17 @@ static void take_message(struct ask *ask, struct ask_peer *p, const uint8_t *msg
 		take_row(ask, p, reply.value, reply.value_len);
 	} else if (reply.kind == REPLY_END) {
 		p->asking = false;
+		forget_details(ask, &p->key, p->seq);
 	}
 }
 
 void ask_ready(struct ask *ask, uint64_t id)
 {
-	static const uint8_t hello_please = CHANNEL_CONTROL;
+	static const uint8_t channel = CHANNEL_CONTROL;
 
-	/* The other side greets once it sees which channel this session is for. */
+	/* The other side greets once it sees what this session is for. */
 	if (by_id(ask, id))
-		peer_net_send_frame(ask->agent->net, id, &hello_please, 1);
+		peer_net_send_frame(ask->agent->net, id, &channel, 1);
 }
 
 void ask_frame(struct ask *ask, uint64_t id, const uint8_t *bytes, size_t len)
@@ -332,9 +338,9 @@ void ask_frame(struct ask *ask, uint64_t id, const uint8_t *bytes, size_t len)
 	const uint8_t *msg;
 	size_t msg_len;
 
-	if (!p || len < 1 || bytes[0] != CHANNEL_CONTROL)
+	if (!p)
 		return;
-	if (proto_in_feed(&p->in, bytes + 1, len - 1, &err) < 0)
+	if (proto_in_feed(&p->in, bytes, len, &err) < 0)
 		fail(ask, p);
 	while (p->id == id && (msg = proto_in_take(&p->in, &msg_len, &err)))
 		take_message(ask, p, msg, msg_len);
@@ -417,7 +423,7 @@ static void on_timer(uv_timer_t *t)
 		}
 		if (idle) {
 			fail(ask, idle);
-			forget_details(ask, &idle->key);
+			forget_details(ask, &idle->key, 0);
 			map_del(&ask->peers, &idle->key);
 			free(idle);
 		}

@@ -89,6 +89,7 @@ void verb_admit(struct call *);
 struct detail {
 	id64 task;
 	struct key32 peer;
+	uint32_t round; /* which answer of that peer listed it last */
 	char stack[NAME_MAX_BYTES];
 	char service[NAME_MAX_BYTES];
 	uint32_t slot;

@@ -1,6 +1,6 @@
 /*
  * The control protocol that the CLI speaks to an agent: on DATA/control.sock as it is, on the peer port inside an
- * encrypted session (role operator), between agents on channel CHANNEL_CONTROL of a peer session.
+ * encrypted session (role operator or invite), between agents on a peer session that begins with CHANNEL_CONTROL.
  *
  * A byte stream of messages: u32 length (big-endian), then one msgpack map. The agent speaks first:
  *
@@ -39,7 +39,8 @@
 /* Bytes of one message: a record to submit, or one row; whatever is longer is sent as several items. */
 #define CONTROL_MESSAGE_MAX (RECORD_BYTES_MAX + 65536)
 
-/* First byte of every frame on a peer session. */
+/* The initiator's first frame on a peer session is this one byte: what the session is for. Frames that follow carry
+ * gossip messages, or the control byte stream. */
 #define CHANNEL_GOSSIP  0x01
 #define CHANNEL_CONTROL 0x02
 
