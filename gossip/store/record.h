@@ -75,7 +75,7 @@ void record_key(struct key32 *out, uint8_t kind, const struct key32 *author, con
 /* Reads a record from hostile bytes and checks its form, lengths and body hash; not its signature. body points
  * into bytes. len == header + 64 means a header without its body. */
 int record_decode(struct record *out, const uint8_t *bytes, size_t len, struct err *err);
-/* Appends header, signature and (if present) body. */
+/* Appends header, signature and (if present) body. The counts are trusted: RECORD_REFS_MAX at most. */
 void record_encode(struct wr *w, const struct record *r);
 void record_encode_header(struct wr *w, const struct record *r);
 /* Fills body_hash from body, author from secret_key, sig, id and key. secret_key is libsodium's 64-byte form.

@@ -14,22 +14,29 @@
 
 struct store;
 
+/* Bytes of all encoded records together: RECORDS_MAX of ordinary size, or 1,000 of the largest bodies. Beyond
+ * it new records are refused loudly. */
+#define STORE_BYTES_MAX (256 * 1024 * 1024)
+/* Bytes of records of unknown kinds, and verdicts, that one author may have here: a newer version's new kinds
+ * travel through this one, but nobody can fill the store with what no one understands. */
+#define UNKNOWN_BYTES_PER_AUTHOR_MAX 65536
+#define VERDICTS_PER_AUTHOR_MAX      1024
+
 enum store_verdict {
 	STORE_NEW,   /* taken; may have replaced an older one of its key */
 	STORE_BODY,  /* the header was known, its body came now */
 	STORE_KNOWN, /* nothing new */
-	STORE_OLD,   /* a newer one of that key is here */
+	STORE_OLD,   /* a newer one of that key is here (the signature was not looked at) */
 	STORE_FULL,  /* a limit; err says which */
 	STORE_BAD,   /* malformed or signature wrong; err says why */
 };
 
-/* A record as the store holds it. Valid until the next put or drop. */
+/* A record as the store holds it. Valid until the next put, drop or trim. */
 struct stored {
 	struct record rec; /* rec.body points into memory of the store; NULL while only the header is here */
 	const uint8_t *bytes;
 	size_t len;
 	bool on_disk; /* durable kinds: in the digest only once this is set */
-	bool pulling; /* for the caller: a body fetch is under way */
 };
 
 struct digest {
@@ -48,11 +55,17 @@ void store_on_disk(struct store *st, const struct key32 *id);
 const struct stored *store_get(const struct store *st, const struct key32 *id);
 /* Removes a record whatever its kind (eviction of a peer's volatile records, pruning). */
 void store_drop(struct store *st, const struct key32 *id);
+/* Frees the body of a stack revision; its header stays. */
+void store_drop_body(struct store *st, const struct key32 *id);
 void store_drop_author_volatile(struct store *st, const struct key32 *author);
 
-/* Walks records of a kind in key order, then (stamp, id). kind 0: all. fn returns false to stop. */
-void store_each(const struct store *st, uint8_t kind, bool (*fn)(const struct stored *, void *), void *ctx);
-/* The single current record of a key for kinds with one (settings, facts, pages), else NULL. */
+/* Walks records of a kind in key order, then (stamp, id). kind 0: all. fn returns false to stop. Of settings this
+ * also shows those that were replaced; store_each_setting() shows what holds. */
+typedef bool store_visit(const struct stored *s, void *ctx);
+void store_each(const struct store *st, uint8_t kind, store_visit *fn, void *ctx);
+void store_each_of_key(const struct store *st, uint8_t kind, const struct key32 *key, store_visit *fn, void *ctx);
+/* The single current record of a key for kinds with one (settings, facts, pages), else NULL. Whether a setting's
+ * author may make it is not asked here: see store_setting(). */
 const struct stored *store_current(const struct store *st, const struct key32 *key);
 const struct stored *store_page(
         const struct store *st, uint8_t kind, const struct key32 *author, const char *name);
@@ -60,7 +73,10 @@ const struct stored *store_page(
 struct digest store_digest(const struct store *st, bool volatile_kinds);
 size_t store_count(const struct store *st);
 
-/* Stack revisions form a graph; heads are headers that no other names as a parent. */
+/*
+ * Stack revisions form a graph, and so do the settings of one name; heads are records that no other of the same
+ * key names as a parent. At most STACK_HEADS_MAX of them are told, the best first.
+ */
 #define STACK_HEADS_MAX 16
 struct stack_heads {
 	size_t n;
@@ -70,10 +86,24 @@ struct stack_heads {
 typedef bool store_valid(const struct stored *, void *ctx);
 void store_stack_heads(
         const struct store *st, const char *stack, store_valid *valid, void *ctx, struct stack_heads *out);
+/* The setting of that name that holds: among its heads the highest (HLC, id); NULL: none. */
+const struct stored *store_setting(const struct store *st, const char *name, store_valid *valid, void *ctx);
+/* Calls fn with the setting that holds, once per name, in no particular order of names. */
+void store_each_setting(const struct store *st, store_valid *valid, void *valid_ctx, store_visit *fn, void *ctx);
 /* Calls fn once per stack name that has a revision, in name order. */
 void store_each_stack(const struct store *st, void (*fn)(const char *stack, void *), void *ctx);
 /* The author's own heads, for `prev` of that author's next record. Returns how many (at most RECORD_REFS_MAX). */
 size_t store_author_heads(const struct store *st, const struct key32 *author, struct key32 *out);
+
+/* Bodies are kept apart from headers: a revision's body is wanted while it is a head or among the newest
+ * STACK_BODIES_KEPT of its stack; headers stay for ever. */
+#define STACK_BODIES_KEPT 20
+/* Ids of wanted bodies that are not here; returns how many were put into out. */
+size_t store_missing_bodies(const struct store *st, struct key32 *out, size_t max);
+/* Frees the bodies of a stack that are no longer wanted and for which keep (may be NULL) is false. gone (may be
+ * NULL) is told of each, for the disk. */
+void store_trim_bodies(struct store *st, const char *stack, store_valid *keep, void *keep_ctx,
+        void (*gone)(const struct stored *header, void *ctx), void *ctx);
 
 /*
  * Range-based set reconciliation (Meyer 2022) over ids ordered bytewise within one digest: a range is [lo, hi) of
