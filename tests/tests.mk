@@ -36,3 +36,61 @@ unit-node: $(call unit_tests,node)
 	tests/run-unit $^
 unit-cli: $(call unit_tests,cli)
 	tests/run-unit $^
+
+# --- What make test is made of (tests/run drives it); each part can be run alone ---
+
+CLANG        ?= clang-14
+CLANG_FORMAT ?= clang-format-14
+CLANG_TIDY   ?= clang-tidy-14
+C_FILES      = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+
+.PHONY: deps test lint format format-check tidy fuzz fuzz-build e2e bench
+deps:
+	packaging/deps.sh build
+test:
+	packaging/deps.sh test
+	tests/run
+
+# Layers, purity, banned calls; first the proof that each rule can fail.
+lint:
+	python3 tests/lint/lint.py --self-test
+	python3 tests/lint/lint.py
+format:
+	$(CLANG_FORMAT) -i $(C_FILES)
+format-check:
+	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+tidy:
+	packaging/deps.sh tidy
+	$(CLANG_TIDY) --quiet $(filter %.c,$(C_FILES)) -- -std=c17 -D_GNU_SOURCE -DSTARLING_VERSION='"$(VERSION)"' -I.
+
+# Stories told with real agents of the build with sanitizers; PYTEST="-k name" picks some.
+e2e:
+	packaging/deps.sh test
+	$(MAKE) FLAVOR=san build/san/starling
+	STARLING_BIN=$(CURDIR)/build/san/starling python3 -m pytest -q tests/e2e $(PYTEST)
+
+# Fuzzing: each tests/fuzz/fuzz_NAME.c is a libFuzzer target with its corpus in tests/fuzz/corpus/NAME; it links
+# the layers that its includes name. FUZZ_SECONDS is for each target.
+FUZZ_SECONDS ?= 300
+FUZZ_NAMES   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_FLAGS   := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_MAKE    = $(MAKE) O=build/fuzz FLAVOR=fuzz CC=$(CLANG) CFLAGS="$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link" \
+               LDFLAGS="$(FUZZ_FLAGS) -fsanitize=fuzzer"
+fuzz_layers  = $(foreach d,$(sort $(foreach l,$(shell sed -nE 's|^.include "([a-z]+)/.*|\1|p' tests/fuzz/fuzz_$(1).c),$(LAYERS_$(l)))),$(call archive,$(d)))
+define fuzz_rule
+$(B)/fuzz_$(1): $(B)/tests/fuzz/fuzz_$(1).o $$(call fuzz_layers,$(1))
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$< -Wl,--start-group $$(call fuzz_layers,$(1)) -Wl,--end-group $$(LIBS_all)
+endef
+$(foreach n,$(FUZZ_NAMES),$(eval $(call fuzz_rule,$(n))))
+fuzz-build:
+	$(FUZZ_MAKE) $(FUZZ_NAMES:%=build/fuzz/fuzz_%)
+fuzz: fuzz-build
+	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_NAMES)
+
+# Figures, not assertions; what each is and how it was obtained is printed with it.
+bench_programs := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))
+$(bench_programs): $(B)/%: $(B)/%.o $(ARCHIVES)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
+bench: all $(bench_programs)
+	packaging/deps.sh demo
+	tests/bench/run $(bench_programs)
