@@ -5,6 +5,8 @@
 #ifndef NODE_AGENT_H
 #define NODE_AGENT_H
 
+#include "base/drbg.h"
+#include "base/map.h"
 #include "gossip/gossip.h"
 #include "node/config.h"
 #include "node/http/http.h"
@@ -20,6 +22,14 @@
 
 struct control;
 
+/* A slot that this peer was told to start and cannot: said in a claim, so that the next candidate acts at once. */
+struct refusal {
+	id64 slot;
+	id64 content;
+	id64 revision;
+};
+#define REFUSALS_MAX 64 /* one more is not said: the slot then waits for its deputies' delay */
+
 struct agent {
 	uv_loop_t loop;
 	struct config cfg;
@@ -28,9 +38,11 @@ struct agent {
 	struct addr advertise;
 	uint32_t boot;
 	wall_ms started;
-	bool leaving;
-	bool adopted; /* tasks of the last boot were found again */
+	struct facts host; /* what hostfacts_fill() found at start */
+	bool adopted;      /* tasks of the last boot were found again */
+	bool said_ready;
 	bool stopping;
+	bool pumping; /* agent_pump() is at work further up the stack */
 	int exit_code;
 	struct drbg rng;
 
@@ -44,20 +56,22 @@ struct agent {
 	struct reconcile *reconcile;
 	struct viewer *viewer;
 	struct pager *pager;
+	struct map links; /* sessions with peers and operators, by id: agent_net.c */
 
 	uv_timer_t gossip_timer; /* fires at gossip_wake() */
-	uv_timer_t work_timer;   /* one pass of view, placement, reconcile, publish, zone */
-	uv_timer_t leave_timer;
+	uv_timer_t work_timer;   /* the next pass of view, placement, reconcile, publish, zone */
 	uv_signal_t sigint, sigterm;
 
 	/* The last pass's results; replaced whole by the next. */
 	struct arena arena;
 	struct view view;
 	struct placement placement;
-	mono_ms reconcile_wake;
 	mono_ms worked_at;
+	mono_ms work_due; /* when work_timer fires; MONO_NEVER: not set */
 	mono_ms published_at;
-	mono_ms facts_at;
+	bool unpublished; /* claims changed less than PUBLISH_GAP after the last page went out */
+	struct refusal refusals[REFUSALS_MAX];
+	size_t n_refusals;
 	struct zone *zone;
 	uint32_t zone_serial;
 };
@@ -66,7 +80,7 @@ struct agent {
  * it could not start. */
 int agent_run(const struct config *cfg, struct err *err);
 
-/* Something changed: do a pass soon. */
+/* Something changed: do a pass soon, at most one per few milliseconds. */
 void agent_kick(struct agent *a);
 /* Hands the gossip core's actions to sockets and disk, and arms its timer. After every call into gossip. */
 void agent_pump(struct agent *a);

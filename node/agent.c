@@ -1,0 +1,468 @@
+/* The agent's life: open everything in order, run the loop, close everything. */
+#include "node/agent.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "node/agent_parts.h"
+#include "node/control/control.h"
+#include "node/hostfacts.h"
+#include "node/notify.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A revision older than this by its own stamp is not news, whenever it arrives: its slots wait like orphans. */
+#define REVISION_NEWS SECONDS(60)
+
+struct now agent_now(struct agent *a)
+{
+	struct timespec ts;
+
+	(void)a;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	struct now now = {.mono = (mono_ms)ts.tv_sec * 1000 + ts.tv_nsec / 1000000};
+	clock_gettime(CLOCK_REALTIME, &ts);
+	now.wall = (wall_ms)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return now;
+}
+
+const char *agent_state_name(const struct agent *a)
+{
+	if (!a->adopted)
+		return "starting";
+	if (!gossip_ready(a->gossip))
+		return "joining";
+	if (gossip_isolated(a->gossip))
+		return "isolated";
+	if (a->view.n_members && a->view.members[a->view.self].draining)
+		return "draining";
+	return "ready";
+}
+
+void agent_stop(struct agent *a, int exit_code, const char *why)
+{
+	if (a->stopping)
+		return;
+	log_at(exit_code ? LOG_ERROR : LOG_INFO, "agent", "stopping: %s; tasks go on under their shims", why);
+	a->stopping = true;
+	a->exit_code = exit_code;
+	uv_stop(&a->loop);
+}
+
+/* --- gossip's actions --- */
+
+static void persist_record(struct agent *a, const struct gossip_action *act)
+{
+	struct err err;
+
+	if (persist_put(a->persist, &act->id, act->bytes, act->len, &err) == 0)
+		return;
+	log_error("store", "record not stored: %s", err.text);
+	gossip_on_disk(a->gossip, &act->id, false, agent_now(a));
+}
+
+static void on_persisted(void *ctx, const struct key32 *id, bool ok, bool fatal, const char *why)
+{
+	struct agent *a = ctx;
+
+	if (fatal) {
+		log_error("store",
+		        "the durable store failed (%s): an accepted revision could be lost if this went on; "
+		        "check the disk and start the agent again",
+		        why);
+		agent_stop(a, ERR_FAILED, "durable store failed");
+		return;
+	}
+	if (!ok)
+		log_error("store", "a record could not be stored: %s", why);
+	gossip_on_disk(a->gossip, id, ok, agent_now(a));
+	agent_pump(a);
+}
+
+/* Where a peer was last: a hint under "addr/KEY", so that a restart finds others before anyone finds it. */
+static void addr_hint_name(char out[80], const struct key32 *peer)
+{
+	memcpy(out, "addr/", 5);
+	hex_encode(out + 5, peer->b, sizeof(peer->b));
+}
+
+static void hint_addr(struct agent *a, const struct key32 *peer, const struct addr *addr)
+{
+	uint8_t bytes[32];
+	char name[80];
+	struct wr w;
+
+	wr_fixed(&w, bytes, sizeof(bytes));
+	addr_put(&w, addr);
+	addr_hint_name(name, peer);
+	persist_put_hint(a->persist, name, w.p, w.len);
+}
+
+static void load_addrs(struct agent *a)
+{
+	size_t n = trust_peers(gossip_trust(a->gossip), NULL, 0);
+	struct key32 *peers = xcalloc(n, sizeof(*peers));
+
+	n = MIN(n, trust_peers(gossip_trust(a->gossip), peers, n));
+	for (size_t i = 0; i < n; i++) {
+		uint8_t bytes[32];
+		struct addr addr;
+		char name[80];
+		struct rd r;
+		size_t len;
+
+		addr_hint_name(name, &peers[i]);
+		if (persist_get_hint(a->persist, name, bytes, sizeof(bytes), &len, NULL) < 0 || !len)
+			continue;
+		rd_init(&r, bytes, len);
+		addr_get(&r, &addr);
+		if (rd_end(&r, NULL) == 0 && addr.family)
+			gossip_load_addr(a->gossip, &peers[i], &addr);
+	}
+	free(peers);
+}
+
+static void log_member(struct agent *a, const struct key32 *peer)
+{
+	static const char *const states[] = {"alive", "suspected to be down", "dead", "gone: it left"};
+	struct member m;
+	char addr[ADDR_TEXT_MAX];
+	char id[17];
+
+	if (key32_eq(peer, &a->keys.public_key) || !gossip_member(a->gossip, peer, &m))
+		return;
+	id64_text(id, m.id);
+	addr_text(addr, &m.addr);
+	log_info("gossip", "peer %s at %s is %s", id, addr, states[m.state]);
+	hint_addr(a, peer, &m.addr);
+}
+
+static void on_record(struct agent *a, const struct gossip_action *act)
+{
+	const struct stored *s;
+	struct now now = agent_now(a);
+
+	if (act->record_kind == REC_REVISION) {
+		s = store_get(gossip_store(a->gossip), &act->id);
+		if (s)
+			viewer_on_revision(a->viewer, &act->id,
+			        gossip_ready(a->gossip) && hlc_wall(s->rec.stamp) > now.wall - REVISION_NEWS,
+			        now.mono);
+	}
+	agent_kick(a);
+}
+
+static void carry_out(struct agent *a, const struct gossip_action *act)
+{
+	switch (act->kind) {
+	case GOSSIP_PACKET:
+		peer_net_send_packet(a->net, &act->addr, act->bytes, act->len);
+		break;
+	case GOSSIP_CONNECT:
+		peer_net_connect(a->net, act->stream, &act->addr, &act->peer);
+		break;
+	case GOSSIP_FRAME:
+		peer_net_send_frame(a->net, act->stream, act->bytes, act->len);
+		break;
+	case GOSSIP_CLOSE:
+		peer_net_close_conn(a->net, act->stream);
+		break;
+	case GOSSIP_PERSIST:
+		persist_record(a, act);
+		break;
+	case GOSSIP_FORGET:
+		persist_forget(a->persist, &act->id, NULL);
+		break;
+	case GOSSIP_MEMBER:
+		log_member(a, &act->peer);
+		agent_kick(a);
+		break;
+	case GOSSIP_RECORD:
+		on_record(a, act);
+		break;
+	case GOSSIP_ACCEPTED:
+		control_accepted(a->control, act->ticket, act->copies, act->wanted);
+		break;
+	case GOSSIP_FENCED:
+		log_error("gossip", "%s", act->text);
+		agent_stop(a, ERR_FAILED, "another machine runs with this peer's identity");
+		break;
+	}
+}
+
+static void on_gossip_timer(uv_timer_t *t)
+{
+	struct agent *a = t->data;
+
+	gossip_tick(a->gossip, agent_now(a));
+	agent_pump(a);
+}
+
+void agent_pump(struct agent *a)
+{
+	struct gossip_action act;
+	mono_ms wake, now;
+
+	/* An action may lead back here (a submit's answer ends a call, which begins the next): the outer loop goes
+	 * on with what is queued. */
+	if (a->pumping)
+		return;
+	a->pumping = true;
+	while (!a->stopping && gossip_next(a->gossip, &act))
+		carry_out(a, &act);
+	a->pumping = false;
+	if (a->stopping)
+		return;
+	now = agent_now(a).mono;
+	wake = gossip_wake(a->gossip);
+	if (wake != MONO_NEVER)
+		uv_timer_start(&a->gossip_timer, on_gossip_timer, (uint64_t)MAX(wake - now, 0), 0);
+	/* Readiness is a change that no record announces. */
+	if (!a->said_ready && gossip_ready(a->gossip))
+		agent_kick(a);
+}
+
+/* --- opening --- */
+
+static int load_record(void *ctx, const uint8_t *bytes, size_t len, struct err *err)
+{
+	struct agent *a = ctx;
+	struct err bad;
+
+	(void)err;
+	if (gossip_load(a->gossip, bytes, len, &bad) < 0)
+		log_warn("store", "a stored record is passed over: %s", bad.text);
+	return 0;
+}
+
+static int open_identity(struct agent *a, struct err *err)
+{
+	char path[DATA_PATH_MAX];
+	size_t len;
+
+	keyfile_peer_path(path, sizeof(path), a->cfg.data_dir);
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return err_set(err, ERR_USAGE,
+		        "data folder %s holds no peer yet: found a flock with `starling init --name NAME --data %s`, or join "
+		        "one with `starling join --data %s TOKEN`",
+		        a->cfg.data_dir, a->cfg.data_dir, a->cfg.data_dir);
+	if (keyfile_load(path, "peer", &a->keys, err) < 0)
+		return -1;
+	a->persist = persist_open(a->cfg.data_dir, &a->loop, on_persisted, a, err);
+	if (!a->persist)
+		return -1;
+	if (persist_meta_get(a->persist, "flock", &a->flock, sizeof(a->flock), &len, err) < 0)
+		return -1;
+	if (len != sizeof(a->flock))
+		return err_set(err, ERR_FAILED,
+		        "data folder %s names no flock: the join was not finished; empty the folder and join again",
+		        a->cfg.data_dir);
+	return persist_next_boot(a->persist, &a->boot, err);
+}
+
+static int open_gossip(struct agent *a, struct err *err)
+{
+	struct gossip_config g = {
+	        .key = a->keys.public_key,
+	        .flock = a->flock,
+	        .boot = a->boot,
+	        .profile = a->cfg.profile,
+	        .advertise = a->advertise,
+	};
+
+	memcpy(g.secret, a->keys.secret, sizeof(g.secret));
+	drbg_bytes(&a->rng, g.boot_id, sizeof(g.boot_id));
+	drbg_bytes(&a->rng, g.seed, sizeof(g.seed));
+	a->gossip = gossip_new(&g);
+	sodium_memzero(&g, sizeof(g));
+	if (persist_each(a->persist, load_record, a, err) < 0)
+		return -1;
+	load_addrs(a);
+	return 0;
+}
+
+static int open_net(struct agent *a, struct err *err)
+{
+	uint8_t seed[32];
+	struct addr bound;
+
+	drbg_bytes(&a->rng, seed, sizeof(seed));
+	a->net =
+	        peer_net_open(&a->loop, &a->cfg.bind, &a->flock, a->keys.secret, seed, &agent_net_events, a, err);
+	if (!a->net)
+		return -1;
+	a->advertise = a->cfg.advertise;
+	if (!a->advertise.port) {
+		peer_net_bound(a->net, &bound);
+		a->advertise.port = bound.port;
+	}
+	return 0;
+}
+
+/* The default address needs port 53; where that is not to be had, the fallback serves and `status` says which. */
+static int open_dns(struct agent *a, struct err *err)
+{
+	char text[ADDR_TEXT_MAX];
+	struct err first;
+
+	if (!a->cfg.n_dns)
+		return 0;
+	a->dns = dns_server_start(a->cfg.dns, a->cfg.n_dns, a->cfg.dns_default ? &first : err);
+	if (!a->dns && a->cfg.dns_default) {
+		a->dns = dns_server_start(&a->cfg.dns_fallback, 1, err);
+		if (a->dns) {
+			addr_text(text, &a->cfg.dns_fallback);
+			log_info("dns", "%s; serving on %s instead", first.text, text);
+		}
+	}
+	return a->dns ? 0 : -1;
+}
+
+static void on_task_changed(void *ctx, id64 task)
+{
+	(void)task;
+	agent_kick(ctx);
+}
+
+static int open_runtime(struct agent *a, struct err *err)
+{
+	struct runtime_config rc = {
+	        .data_dir = a->cfg.data_dir,
+	        .self_exe = "/proc/self/exe",
+	        .address = addr_is_any(&a->cfg.bind) ? a->advertise : a->cfg.bind,
+	        .port_first = 20000,
+	        .port_last = 32000,
+	};
+
+	rc.address.port = 0;
+	if (a->dns)
+		dns_server_addrs(a->dns, &rc.dns, 1);
+	id64_text(rc.peer_id, key32_id(&a->keys.public_key));
+	text_copy(rc.peer_name, sizeof(rc.peer_name), a->cfg.name);
+	a->runtime = runtime_new(&a->loop, &rc, on_task_changed, a, err);
+	if (!a->runtime || runtime_adopt(a->runtime, err) < 0)
+		return -1;
+	a->adopted = true;
+	return 0;
+}
+
+static void on_signal(uv_signal_t *s, int number)
+{
+	agent_stop(s->data, 0, number == SIGTERM ? "asked to by SIGTERM" : "interrupted");
+}
+
+static void start_timers(struct agent *a)
+{
+	a->work_due = MONO_NEVER;
+	a->gossip_timer.data = a->work_timer.data = a->sigint.data = a->sigterm.data = a;
+	uv_timer_init(&a->loop, &a->gossip_timer);
+	uv_timer_init(&a->loop, &a->work_timer);
+	uv_signal_init(&a->loop, &a->sigint);
+	uv_signal_init(&a->loop, &a->sigterm);
+	uv_signal_start(&a->sigint, on_signal, SIGINT);
+	uv_signal_start(&a->sigterm, on_signal, SIGTERM);
+}
+
+static int open_all(struct agent *a, struct err *err)
+{
+	if (open_identity(a, err) < 0 || open_net(a, err) < 0 || open_gossip(a, err) < 0 || open_dns(a, err) < 0)
+		return -1;
+	a->viewer = viewer_new();
+	a->pager = pager_new();
+	a->reconcile = reconcile_new(&(struct reconcile_config){0});
+	a->control = control_new(a);
+	if (open_runtime(a, err) < 0)
+		return -1;
+	if (a->cfg.http.family) {
+		a->http = http_open(&a->loop, &a->cfg.http, &agent_http_callbacks, a, err);
+		if (!a->http)
+			return -1;
+	}
+	return control_listen(a->control, err);
+}
+
+/* --- closing --- */
+
+static void close_handle(uv_handle_t *h, void *ctx)
+{
+	(void)ctx;
+	if (!uv_is_closing(h))
+		uv_close(h, NULL);
+}
+
+static void close_all(struct agent *a)
+{
+	if (a->runtime)
+		runtime_detach(a->runtime);
+	agent_net_free(a);
+	if (a->control)
+		control_free(a->control);
+	if (a->http)
+		http_close(a->http);
+	if (a->runtime)
+		runtime_close(a->runtime);
+	if (a->net)
+		peer_net_close(a->net);
+	uv_run(&a->loop, UV_RUN_NOWAIT);
+	if (a->persist)
+		persist_close(a->persist);
+	if (a->dns)
+		dns_server_stop(a->dns);
+	uv_close((uv_handle_t *)&a->gossip_timer, NULL);
+	uv_close((uv_handle_t *)&a->work_timer, NULL);
+	uv_close((uv_handle_t *)&a->sigint, NULL);
+	uv_close((uv_handle_t *)&a->sigterm, NULL);
+	uv_walk(&a->loop, close_handle, NULL);
+	while (uv_run(&a->loop, UV_RUN_DEFAULT))
+		;
+	uv_loop_close(&a->loop);
+	if (a->zone)
+		zone_unref(a->zone);
+	if (a->reconcile)
+		reconcile_free(a->reconcile);
+	viewer_free(a->viewer);
+	if (a->pager)
+		pager_free(a->pager);
+	if (a->gossip)
+		gossip_free(a->gossip);
+	arena_free(&a->arena);
+	sodium_memzero(&a->keys, sizeof(a->keys));
+}
+
+int agent_run(const struct config *cfg, struct err *err)
+{
+	struct agent *a = xcalloc(1, sizeof(*a));
+	uint8_t seed[32];
+	int code;
+
+	a->cfg = *cfg;
+	signal(SIGPIPE, SIG_IGN);
+	randombytes_buf(seed, sizeof(seed));
+	drbg_init(&a->rng, seed);
+	sodium_memzero(seed, sizeof(seed));
+	uv_loop_init(&a->loop);
+	map_init(&a->links, sizeof(uint64_t), NULL);
+	arena_init(&a->arena);
+	hostfacts_fill(&a->host);
+	a->started = agent_now(a).wall;
+	start_timers(a);
+	if (open_all(a, err) < 0) {
+		code = err->code;
+	} else {
+		gossip_start(a->gossip, agent_now(a));
+		agent_pump(a);
+		agent_work(a);
+		notify_ready();
+		uv_run(&a->loop, UV_RUN_DEFAULT);
+		notify_stopping();
+		code = a->exit_code;
+	}
+	close_all(a);
+	free(a);
+	return code;
+}

@@ -1,0 +1,21 @@
+/* What the files of the agent share among themselves; nobody else includes it. */
+#ifndef NODE_AGENT_PARTS_H
+#define NODE_AGENT_PARTS_H
+
+#include "node/agent.h"
+
+/* agent_net.c */
+extern const struct peer_net_events agent_net_events;
+void agent_net_free(struct agent *a);
+
+/* agent_work.c: one pass from the store to starts, stops, claims and the zone. */
+void agent_work(struct agent *a);
+void agent_publish_facts(struct agent *a);
+
+/* agent_http.c */
+extern const struct http_callbacks agent_http_callbacks;
+
+/* Stops the loop: tasks go on under their shims. why goes to the log. */
+void agent_stop(struct agent *a, int exit_code, const char *why);
+
+#endif
