@@ -16,6 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A timer this late, in ms, means that this process or its host stood still. */
+#define STALL_READ_FIRST 200
+
 /* A revision older than this by its own stamp is not news, whenever it arrives: its slots wait like orphans. */
 #define REVISION_NEWS SECONDS(60)
 
@@ -199,6 +202,9 @@ static void on_gossip_timer(uv_timer_t *t)
 {
 	struct agent *a = t->data;
 
+	/* After a stall (the process was frozen, the machine slept) hear what waits before judging who is silent. */
+	if (agent_now(a).mono - a->gossip_due > STALL_READ_FIRST)
+		peer_net_read_packets(a->net);
 	gossip_tick(a->gossip, agent_now(a));
 	agent_pump(a);
 }
@@ -220,6 +226,7 @@ void agent_pump(struct agent *a)
 		return;
 	now = agent_now(a).mono;
 	wake = gossip_wake(a->gossip);
+	a->gossip_due = MAX(wake, now);
 	if (wake != MONO_NEVER)
 		uv_timer_start(&a->gossip_timer, on_gossip_timer, (uint64_t)MAX(wake - now, 0), 0);
 	/* Readiness is a change that no record announces. */
@@ -312,9 +319,9 @@ static int open_dns(struct agent *a, struct err *err)
 
 	if (!a->cfg.n_dns)
 		return 0;
-	a->dns = dns_server_start(a->cfg.dns, a->cfg.n_dns, a->cfg.dns_default ? &first : err);
+	a->dns = dns_server_start(a->cfg.dns, a->cfg.n_dns, NULL, a->cfg.dns_default ? &first : err);
 	if (!a->dns && a->cfg.dns_default) {
-		a->dns = dns_server_start(&a->cfg.dns_fallback, 1, err);
+		a->dns = dns_server_start(&a->cfg.dns_fallback, 1, NULL, err);
 		if (a->dns) {
 			addr_text(text, &a->cfg.dns_fallback);
 			log_info("dns", "%s; serving on %s instead", first.text, text);
@@ -434,13 +441,15 @@ static void close_all(struct agent *a)
 	sodium_memzero(&a->keys, sizeof(a->keys));
 }
 
-int agent_run(const struct config *cfg, struct err *err)
+int agent_run(const struct config *cfg, void (*ready)(void *ctx), void *ctx, struct err *err)
 {
 	struct agent *a = xcalloc(1, sizeof(*a));
 	uint8_t seed[32];
 	int code;
 
 	a->cfg = *cfg;
+	a->ready = ready;
+	a->ready_ctx = ctx;
 	signal(SIGPIPE, SIG_IGN);
 	randombytes_buf(seed, sizeof(seed));
 	drbg_init(&a->rng, seed);

@@ -41,6 +41,8 @@ struct agent {
 	struct facts host; /* what hostfacts_fill() found at start */
 	bool adopted;      /* tasks of the last boot were found again */
 	bool said_ready;
+	void (*ready)(void *ctx);
+	void *ready_ctx;
 	bool stopping;
 	bool pumping; /* agent_pump() is at work further up the stack */
 	int exit_code;
@@ -59,7 +61,8 @@ struct agent {
 	struct map links; /* sessions with peers and operators, by id: agent_net.c */
 
 	uv_timer_t gossip_timer; /* fires at gossip_wake() */
-	uv_timer_t work_timer;   /* the next pass of view, placement, reconcile, publish, zone */
+	mono_ms gossip_due;
+	uv_timer_t work_timer; /* the next pass of view, placement, reconcile, publish, zone */
 	uv_signal_t sigint, sigterm;
 
 	/* The last pass's results; replaced whole by the next. */
@@ -76,9 +79,10 @@ struct agent {
 	uint32_t zone_serial;
 };
 
-/* Opens everything, runs until a signal or a fatal fault, closes everything. Returns the exit code; err says why
- * it could not start. */
-int agent_run(const struct config *cfg, struct err *err);
+/* Opens everything, runs until a signal or a fatal fault, closes everything. ready is called once, when this peer
+ * takes part: it has reconciled with others or found none. Returns the exit code; err says why it could not
+ * start. */
+int agent_run(const struct config *cfg, void (*ready)(void *ctx), void *ctx, struct err *err);
 
 /* Something changed: do a pass soon, at most one per few milliseconds. */
 void agent_kick(struct agent *a);

@@ -284,6 +284,8 @@ void agent_work(struct agent *a)
 		set_work_timer(a, MAX(wake, a->worked_at + WORK_GAP));
 	if (ready && !a->said_ready) {
 		a->said_ready = true;
-		log_info("agent", "ready");
+		log_info("agent", "ready: peer %s of flock %s, %zu peers known", a->cfg.name,
+		        trust_flock_name(gossip_trust(a->gossip)), a->view.n_members);
+		a->ready(a->ready_ctx);
 	}
 }
