@@ -117,9 +117,6 @@ extern const struct cli_option cli_globals[];
 /* The whole program but main(): parse, dispatch, exit code. */
 int cli_run(int argc, char **argv);
 
-/* Nearest of n words to a misspelt one, or NULL when none is near: at most a third of its letters differ. */
-const char *near_word(const char *word, const char *const *words, size_t n);
-
 #define CLI_VERB(id)                                                                                             \
 	int cmd_##id(struct cli *cli);                                                                           \
 	extern const struct cli_option cmd_##id##_options[]

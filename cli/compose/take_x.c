@@ -1,0 +1,69 @@
+/* x-starling: what a service needs to say that Compose has no key for. Its unknown keys are refused. */
+#include "base/text.h"
+#include "cli/compose/build.h"
+
+static void take_driver(struct build *b, const char *path, const struct node *n, void *target)
+{
+	static const char *const names[] = {"auto", "exec", "oci", "engine"}; /* as enum spec_driver */
+	size_t i;
+
+	if (!want_word(b, path, n, names, ARRAY_LEN(names), &i))
+		return;
+	if (i == DRIVER_OCI || i == DRIVER_ENGINE)
+		refuse(b, path, n, "the %s driver does not exist yet; use exec", names[i]);
+	else
+		((struct draft *)target)->s->driver = (enum spec_driver)i;
+}
+
+static void take_failover_after(struct build *b, const char *path, const struct node *n, void *target)
+{
+	want_duration(b, path, n, &((struct draft *)target)->s->failover_after_ms);
+}
+
+static void take_partition(struct build *b, const char *path, const struct node *n, void *target)
+{
+	static const char *const names[] = {"run", "majority", "pause"}; /* as enum spec_partition */
+	size_t i;
+
+	if (want_word(b, path, n, names, ARRAY_LEN(names), &i))
+		((struct draft *)target)->s->partition = (enum spec_partition)i;
+}
+
+static void take_priority(struct build *b, const char *path, const struct node *n, void *target)
+{
+	const char *text;
+	bool minus;
+	uint64_t v;
+
+	if (!want_text(b, path, n, &text))
+		return;
+	minus = *text == '-';
+	if (!text_u64(text + minus, 0, 1000, &v))
+		refuse(b, path, n, "\"%s\" is not a whole number from -1000 to 1000", text);
+	else
+		((struct draft *)target)->s->priority = minus ? -(int32_t)v : (int32_t)v;
+}
+
+static void take_watchdog(struct build *b, const char *path, const struct node *n, void *target)
+{
+	want_duration(b, path, n, &((struct draft *)target)->s->watchdog_ms);
+}
+
+static const struct key_rule x_starling_rules[] = {
+        {"driver", take_driver, "auto (unless set), exec; oci and engine come later"},
+        {"failover_after", take_failover_after, "how long a lost peer's tasks wait before they start elsewhere"},
+        {"partition", take_partition,
+                "run (unless set), majority or pause: what to do when peers cannot see each other"},
+        {"priority", take_priority,
+                "-1000 to 1000; higher is placed first; other than 0 needs the power priority"},
+        {"probes", take_probes, "a check over HTTP or TCP instead of a healthcheck command"},
+        {"schedule", NULL, "jobs do not exist yet; remove it"},
+        {"watchdog", take_watchdog, "a task stops itself when its agent was gone for so long"},
+};
+const struct key_level level_x_starling = {
+        "services.*.x-starling", x_starling_rules, ARRAY_LEN(x_starling_rules), false};
+
+void take_x_starling(struct build *b, const char *path, const struct node *n, void *target)
+{
+	take_map(b, path, n, &level_x_starling, target);
+}
