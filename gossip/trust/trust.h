@@ -32,9 +32,12 @@ struct grant {
 	char globs[GRANT_GLOBS_MAX][NAME_MAX_BYTES]; /* stack names; none means all */
 };
 
+/* Uses that one invite may have: more hosts than an installer brings up in one go. */
+#define INVITE_USES_MAX 4096
+
 struct invite {
 	struct key32 id; /* public half of the invite's key pair */
-	uint32_t uses;
+	uint32_t uses;   /* 1 to INVITE_USES_MAX */
 	wall_ms expires; /* judged by the countersigning peer alone */
 };
 
@@ -54,7 +57,9 @@ const struct grant *trust_operator(const struct trust *t, const struct key32 *ke
 size_t trust_operators(const struct trust *t, const struct grant **out, size_t max);
 /* May this key author that revision or setting at all? Says why not in err. (Powers: trust_powers.) */
 int trust_may_write(const struct trust *t, const struct record *r, struct err *err);
+/* Powers of a key on any stack, and on one: those of the grants whose globs cover it. */
 uint32_t trust_powers(const struct trust *t, const struct key32 *key);
+uint32_t trust_powers_on(const struct trust *t, const struct key32 *key, const char *stack);
 const char *trust_power_name(uint32_t power);
 /* Does this stored record count now: its author may write it, or its chain is valid? */
 bool trust_valid(const struct trust *t, const struct stored *s);
@@ -62,10 +67,22 @@ bool trust_valid(const struct trust *t, const struct stored *s);
 /* Makers; each appends one encoded, signed record to w. */
 void trust_make_genesis(struct wr *w, const char *flock_name, wall_ms created, const uint8_t root_secret[64],
         struct key32 *flock_out);
+/* prev: the author's own previous heads (store_author_heads), as in every record of an operator. */
 void trust_make_grant(struct wr *w, const struct key32 *flock, const struct grant *g, uint64_t stamp,
-        const uint8_t granter_secret[64]);
+        const struct key32 *prev, size_t n_prev, const uint8_t granter_secret[64]);
 void trust_make_invite(struct wr *w, const struct key32 *flock, const struct invite *inv, uint64_t stamp,
         const struct key32 *prev, size_t n_prev, const uint8_t operator_secret[64]);
+/* heads: the key's own records up to which (by prev) its history stays valid, and first peers that it admitted
+ * which stay. Counts when the author is root, or granted the key, directly or through others. */
+void trust_make_revocation(struct wr *w, const struct key32 *flock, const struct key32 *key,
+        const struct key32 *heads, size_t n_heads, uint64_t stamp, const struct key32 *prev, size_t n_prev,
+        const uint8_t operator_secret[64]);
+/* good: the peers it vouched for that stay (see trust_vouched_by). */
+void trust_make_eviction(struct wr *w, const struct key32 *flock, const struct key32 *peer,
+        const struct key32 *good, size_t n_good, uint64_t stamp, const struct key32 *prev, size_t n_prev,
+        const uint8_t operator_secret[64]);
+/* Admitted peers that this peer countersigned; returns how many there are in all. */
+size_t trust_vouched_by(const struct trust *t, const struct key32 *peer, struct key32 *out, size_t max);
 
 /*
  * Admission in two steps. The joiner signs (flock, invite, use, own key) with the invite's key: the claim. An

@@ -1,0 +1,89 @@
+/* Inside trust: the state that evaluation leaves, shared by operators.c, peers.c and trust.c. */
+#ifndef GOSSIP_TRUST_CHAIN_H
+#define GOSSIP_TRUST_CHAIN_H
+
+#include "base/map.h"
+#include "gossip/trust/bodies.h"
+
+/* One grant that hangs on the tree. ops[0] is the root's own. */
+struct op {
+	struct grant grant;
+	struct key32 record; /* the grant's id */
+	size_t parent;       /* index of the granter's op; the root's own for itself */
+	size_t next;         /* next op of the same key, 0 at the end (0 is root, which is never a next) */
+};
+
+struct revoked {
+	struct key32 author, key;
+	struct map allowed; /* ids of the key's records that stay valid */
+};
+
+struct evicted {
+	struct key32 peer;
+	struct map good; /* peers it vouched for that stay */
+};
+
+struct known_invite {
+	struct invite invite;
+	struct key32 record;
+	uint8_t taken[]; /* a bit per use */
+};
+
+static inline bool invite_use_taken(const struct known_invite *k, uint32_t use)
+{
+	return k->taken[use / 8] & 1 << use % 8;
+}
+
+struct candidate {
+	struct admission a;
+	struct key32 record;
+	bool admitted;
+};
+
+struct trust {
+	struct key32 flock;
+	struct map verified; /* ids of admissions whose inner signatures are right; outlives evaluations */
+
+	bool rooted; /* the genesis is here */
+	char name[NAME_MAX_BYTES];
+	struct op *ops;
+	size_t n_ops, ops_cap;
+	struct map op_of; /* key -> (index of its first op) + 1 */
+	struct revoked *revoked;
+	size_t n_revoked, revoked_cap;
+
+	struct map invites; /* public key -> struct known_invite */
+	struct candidate *candidates;
+	size_t n_candidates, candidates_cap;
+	struct map peers; /* key -> struct candidate that admits it */
+	struct evicted *evicted;
+	size_t n_evicted, evicted_cap;
+	struct map counts; /* ids of grants, invites, admissions that count */
+};
+
+/* Grows an array of *cap elements so that index n fits; returns the array. */
+void *grown(void *array, size_t n, size_t *cap, size_t size);
+/* A set of 32-byte keys is a map to any pointer. */
+void set_add(struct map *set, const struct key32 *k);
+
+void operators_evaluate(struct trust *t, const struct store *st);
+void operators_clear(struct trust *t);
+/* The first op of a key, NULL: it has none. Then op_next(). */
+const struct op *op_first(const struct trust *t, const struct key32 *key);
+const struct op *op_next(const struct trust *t, const struct op *op);
+/* Does the op stand behind this record of its key? No, when a key above it revoked it and does not list the
+ * record as one that stays. record NULL: any future record. */
+bool op_holds(const struct trust *t, const struct op *op, const struct key32 *record);
+/* May this author make, as admin or root, the record of that id? */
+bool is_admin(const struct trust *t, const struct key32 *author, const struct key32 *record);
+bool op_covers(const struct op *op, const char *stack);
+/* Does a granter's op allow that grant? Says why not in err. */
+int op_permits(const struct op *op, const struct grant *g, struct err *err);
+
+void peers_evaluate(struct trust *t, const struct store *st);
+void peers_clear(struct trust *t);
+/* Is this admission's chain complete now, apart from competition for its use number? */
+int admission_check(
+        const struct trust *t, const struct admission *a, const struct key32 *record, struct err *err);
+
+#endif

@@ -1,0 +1,258 @@
+/*
+ * Peers: admissions whose chain leads to the root, less those evicted.
+ *
+ *	root -> admin ---------------------> first peer        (an admin's own signature stands in for invite and voucher)
+ *	root -> admin -> invite -> claim \
+ *	        admitted peer -> voucher --> next peer
+ *
+ * Peers are admitted level by level from the first ones. Of several that hold the same use number of an invite,
+ * one on the lowest level counts, and there the lowest record id; so nobody's admission can rest on one that it
+ * displaces, and the result is a function of the set of records alone.
+ */
+#include "gossip/trust/chain.h"
+
+void peers_clear(struct trust *t)
+{
+	map_each (&t->invites, value)
+		free(value);
+	map_free(&t->invites);
+	map_free(&t->peers);
+	for (size_t i = 0; i < t->n_evicted; i++)
+		map_free(&t->evicted[i].good);
+	free(t->evicted);
+	free(t->candidates);
+	t->evicted = NULL;
+	t->candidates = NULL;
+	t->n_evicted = t->evicted_cap = t->n_candidates = t->candidates_cap = 0;
+}
+
+static bool gather_invite(const struct stored *s, void *ctx)
+{
+	struct trust *t = ctx;
+	struct known_invite *known;
+	struct invite inv;
+
+	if (body_get_invite(&inv, &s->rec, NULL) < 0 || !is_admin(t, &s->rec.author, &s->rec.id))
+		return true;
+	set_add(&t->counts, &s->rec.id);
+	known = map_get(&t->invites, &inv.id);
+	if (known && key32_cmp(&known->record, &s->rec.id) < 0)
+		return true; /* one key invited twice: the lowest record says the terms */
+	known = xcalloc(1, sizeof(*known) + (inv.uses + 7) / 8);
+	known->invite = inv;
+	known->record = s->rec.id;
+	free(map_put(&t->invites, &inv.id, known));
+	return true;
+}
+
+static bool gather_eviction(const struct stored *s, void *ctx)
+{
+	struct trust *t = ctx;
+	struct eviction body;
+	struct evicted *e;
+	struct key32 peer;
+
+	if (body_get_eviction(&body, &s->rec, NULL) < 0 || !is_admin(t, &s->rec.author, &s->rec.id))
+		return true;
+	set_add(&t->counts, &s->rec.id);
+	t->evicted = grown(t->evicted, t->n_evicted, &t->evicted_cap, sizeof(*e));
+	e = &t->evicted[t->n_evicted++];
+	*e = (struct evicted){.peer = body.peer};
+	map_init(&e->good, sizeof(struct key32), NULL);
+	while (body_next_key(&body.good, &peer))
+		set_add(&e->good, &peer);
+	return true;
+}
+
+static bool is_evicted(const struct trust *t, const struct key32 *peer)
+{
+	for (size_t i = 0; i < t->n_evicted; i++)
+		if (key32_eq(&t->evicted[i].peer, peer))
+			return true;
+	return false;
+}
+
+/* Does every eviction of the voucher, if any, let this peer stay? */
+static bool may_stay(const struct trust *t, const struct admission *a)
+{
+	for (size_t i = 0; i < t->n_evicted; i++)
+		if (key32_eq(&t->evicted[i].peer, &a->voucher) && !map_get(&t->evicted[i].good, &a->peer))
+			return false;
+	return true;
+}
+
+static bool signatures_right(const struct trust *t, const struct admission *a)
+{
+	if (!key32_is_zero(&a->invite) && !admission_claim_signed(a, &t->flock))
+		return false;
+	return admission_voucher_signed(a, &t->flock);
+}
+
+static bool gather_admission(const struct stored *s, void *ctx)
+{
+	struct trust *t = ctx;
+	struct candidate c = {.record = s->rec.id};
+
+	if (body_get_admission(&c.a, &s->rec, NULL) < 0)
+		return true;
+	if (!map_get(&t->verified, &c.record)) {
+		if (!signatures_right(t, &c.a))
+			return true;
+		set_add(&t->verified, &c.record);
+	}
+	t->candidates = grown(t->candidates, t->n_candidates, &t->candidates_cap, sizeof(c));
+	t->candidates[t->n_candidates++] = c;
+	return true;
+}
+
+/* By voucher, then record id: what one voucher admits is one run, lowest id first. */
+static int by_voucher(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	int c = key32_cmp(&x->a.voucher, &y->a.voucher);
+
+	return c ? c : key32_cmp(&x->record, &y->record);
+}
+
+static int by_record(const void *a, const void *b)
+{
+	const struct candidate *x = *(struct candidate *const *)a, *y = *(struct candidate *const *)b;
+
+	return key32_cmp(&x->record, &y->record);
+}
+
+static bool eligible(const struct trust *t, const struct candidate *c)
+{
+	const struct known_invite *k;
+
+	if (map_get(&t->peers, &c->a.peer))
+		return false;
+	if (key32_is_zero(&c->a.invite))
+		return is_admin(t, &c->a.voucher, &c->record);
+	k = map_get(&t->invites, &c->a.invite);
+	return k && c->a.use < k->invite.uses && !invite_use_taken(k, c->a.use) && may_stay(t, &c->a);
+}
+
+static void admit(struct trust *t, struct candidate *c)
+{
+	struct known_invite *k = map_get(&t->invites, &c->a.invite);
+
+	if (k)
+		k->taken[c->a.use / 8] |= (uint8_t)(1 << c->a.use % 8);
+	c->admitted = true;
+	map_put(&t->peers, &c->a.peer, c);
+}
+
+/* The candidates that a voucher countersigned, as a run of the sorted array. */
+static struct candidate *run_of(const struct trust *t, const struct key32 *voucher, size_t *n)
+{
+	size_t lo = 0, hi = t->n_candidates, end;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (key32_cmp(&t->candidates[mid].a.voucher, voucher) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (end = lo; end < t->n_candidates && key32_eq(&t->candidates[end].a.voucher, voucher);)
+		end++;
+	*n = end - lo;
+	return t->candidates + lo;
+}
+
+/* Admits one level: candidates in order of their record ids, each if it is still eligible. Leaves in level those
+ * admitted. */
+static size_t admit_level(struct trust *t, struct candidate **level, size_t n)
+{
+	size_t kept = 0;
+
+	if (n)
+		qsort(level, n, sizeof(*level), by_record);
+	for (size_t i = 0; i < n; i++) {
+		if (!eligible(t, level[i]) || t->peers.len >= MEMBERS_MAX)
+			continue;
+		admit(t, level[i]);
+		level[kept++] = level[i];
+	}
+	return kept;
+}
+
+static void admit_all(struct trust *t)
+{
+	struct candidate **level = NULL, **below = NULL;
+	size_t n = 0, n_below, cap = 0, below_cap = 0;
+
+	for (size_t i = 0; i < t->n_candidates; i++) {
+		if (!key32_is_zero(&t->candidates[i].a.invite))
+			continue;
+		level = grown(level, n, &cap, sizeof(*level));
+		level[n++] = &t->candidates[i];
+	}
+	while ((n = admit_level(t, level, n))) {
+		n_below = 0;
+		for (size_t i = 0; i < n; i++) {
+			size_t run;
+			struct candidate *first = run_of(t, &level[i]->a.peer, &run);
+
+			for (size_t j = 0; j < run; j++) {
+				if (key32_is_zero(&first[j].a.invite))
+					continue;
+				below = grown(below, n_below, &below_cap, sizeof(*below));
+				below[n_below++] = &first[j];
+			}
+		}
+		level = grown(level, n_below, &cap, sizeof(*level));
+		if (n_below)
+			memcpy(level, below, n_below * sizeof(*level));
+		n = n_below;
+	}
+	free(level);
+	free(below);
+}
+
+void peers_evaluate(struct trust *t, const struct store *st)
+{
+	peers_clear(t);
+	map_init(&t->invites, sizeof(struct key32), NULL);
+	map_init(&t->peers, sizeof(struct key32), NULL);
+	if (!t->rooted)
+		return;
+	store_each(st, REC_INVITE, gather_invite, t);
+	store_each(st, REC_EVICTION, gather_eviction, t);
+	store_each(st, REC_ADMISSION, gather_admission, t);
+	if (t->n_candidates)
+		qsort(t->candidates, t->n_candidates, sizeof(*t->candidates), by_voucher);
+	admit_all(t);
+	for (size_t i = 0; i < t->n_evicted; i++)
+		map_del(&t->peers, &t->evicted[i].peer);
+	map_each (&t->peers, c)
+		set_add(&t->counts, &((struct candidate *)c)->record);
+}
+
+int admission_check(const struct trust *t, const struct admission *a, const struct key32 *record, struct err *err)
+{
+	const struct known_invite *k;
+
+	if (!signatures_right(t, a))
+		return err_set(err, ERR_UNAUTHORISED, "admission: a signature inside it is wrong");
+	if (is_evicted(t, &a->peer))
+		return err_set(err, ERR_UNAUTHORISED,
+		        "admission: this peer was evicted; give the host a new key (remove its data folder)");
+	if (key32_is_zero(&a->invite)) {
+		if (is_admin(t, &a->voucher, record))
+			return 0;
+		return err_set(err, ERR_UNAUTHORISED, "admission: who signed it is no admin of this flock");
+	}
+	k = map_get(&t->invites, &a->invite);
+	if (!k)
+		return err_set(err, ERR_UNAUTHORISED,
+		        "admission: its invite is not known to this flock, or was revoked; create a new token");
+	if (a->use >= k->invite.uses)
+		return err_set(
+		        err, ERR_UNAUTHORISED, "admission: use %u of an invite for %u", a->use, k->invite.uses);
+	if (!map_get(&t->peers, &a->voucher))
+		return err_set(err, ERR_UNAUTHORISED, "admission: who vouched for it is not admitted");
+	return 0;
+}

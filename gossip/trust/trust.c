@@ -1,0 +1,358 @@
+#include "gossip/trust/trust.h"
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "gossip/trust/chain.h"
+
+#include <stdio.h>
+
+void *grown(void *array, size_t n, size_t *cap, size_t size)
+{
+	if (n < *cap)
+		return array;
+	*cap = MAX(n + 1, *cap ? *cap * 2 : 16);
+	return xrealloc(array, *cap * size);
+}
+
+void set_add(struct map *set, const struct key32 *k)
+{
+	static uint8_t present;
+
+	map_put(set, k, &present);
+}
+
+struct trust *trust_new(const struct key32 *flock)
+{
+	struct trust *t = xcalloc(1, sizeof(*t));
+
+	t->flock = *flock;
+	map_init(&t->verified, sizeof(struct key32), NULL);
+	map_init(&t->op_of, sizeof(struct key32), NULL);
+	map_init(&t->invites, sizeof(struct key32), NULL);
+	map_init(&t->peers, sizeof(struct key32), NULL);
+	map_init(&t->counts, sizeof(struct key32), NULL);
+	return t;
+}
+
+void trust_free(struct trust *t)
+{
+	if (!t)
+		return;
+	operators_clear(t);
+	peers_clear(t);
+	map_free(&t->verified);
+	map_free(&t->counts);
+	free(t);
+}
+
+void trust_evaluate(struct trust *t, const struct store *st)
+{
+	map_free(&t->counts);
+	/* Forgotten when far more were verified than may be admitted: somebody floods us with admissions. */
+	if (t->verified.len > 2 * MEMBERS_MAX)
+		map_free(&t->verified);
+	operators_evaluate(t, st);
+	peers_evaluate(t, st);
+}
+
+const char *trust_flock_name(const struct trust *t)
+{
+	return t->name;
+}
+
+/* Peers. */
+
+bool trust_peer(const struct trust *t, const struct key32 *peer)
+{
+	return map_get(&t->peers, peer);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return key32_cmp(a, b);
+}
+
+size_t trust_peers(const struct trust *t, struct key32 *out, size_t max)
+{
+	struct key32 *all = xmalloc(t->peers.len * sizeof(*all));
+	const void *key;
+	size_t at = 0, n = 0;
+
+	while (map_next(&t->peers, &at, &key))
+		memcpy(&all[n++], key, sizeof(*all));
+	qsort(all, n, sizeof(*all), by_key);
+	if (max)
+		memcpy(out, all, MIN(n, max) * sizeof(*all));
+	free(all);
+	return MIN(n, max);
+}
+
+size_t trust_vouched_by(const struct trust *t, const struct key32 *peer, struct key32 *out, size_t max)
+{
+	size_t n = 0;
+
+	map_each (&t->peers, value) {
+		const struct candidate *c = value;
+
+		if (key32_is_zero(&c->a.invite) || !key32_eq(&c->a.voucher, peer))
+			continue;
+		if (n < max)
+			out[n] = c->a.peer;
+		n++;
+	}
+	if (n)
+		qsort(out, MIN(n, max), sizeof(*out), by_key);
+	return n;
+}
+
+int64_t trust_free_use(const struct trust *t, const struct key32 *invite)
+{
+	const struct known_invite *k = map_get(&t->invites, invite);
+
+	for (uint32_t use = 0; k && use < k->invite.uses; use++)
+		if (!invite_use_taken(k, use))
+			return use;
+	return -1;
+}
+
+int trust_vouch(
+        const struct trust *t, struct admission *a, const uint8_t peer_secret[64], wall_ms wall, struct err *err)
+{
+	const struct known_invite *k = map_get(&t->invites, &a->invite);
+	const struct candidate *holder = map_get(&t->peers, &a->peer);
+
+	if (!k)
+		return err_set(err, ERR_UNAUTHORISED,
+		        "join: this token's invite is not known here, or was revoked; create a new token");
+	if (!admission_claim_signed(a, &t->flock))
+		return err_set(err, ERR_UNAUTHORISED, "join: the claim is not signed by the token's key");
+	if (wall >= k->invite.expires) {
+		char when[25];
+
+		text_time(when, k->invite.expires);
+		return err_set(err, ERR_UNAUTHORISED, "join: the token expired at %s; create a new one", when);
+	}
+	/* The same claim again is a joiner that did not hear the first answer. */
+	if (holder && (!key32_eq(&holder->a.invite, &a->invite) || holder->a.use != a->use))
+		return err_set(err, ERR_UNAUTHORISED, "join: this peer is already in the flock");
+	if (a->use >= k->invite.uses || (!holder && invite_use_taken(k, a->use)))
+		return err_set(err, ERR_UNAUTHORISED,
+		        "join: use %u of the token is taken or beyond the %u that it allows; create a new token",
+		        a->use, k->invite.uses);
+	admission_sign_voucher(a, &t->flock, peer_secret);
+	return admission_check(t, a, NULL, err);
+}
+
+/* Operators. */
+
+/* Of a key's grants the one that says most: highest role, then most powers, then the one first on the tree. */
+static const struct op *best_op(const struct trust *t, const struct key32 *key)
+{
+	const struct op *best = NULL;
+
+	for (const struct op *op = op_first(t, key); op; op = op_next(t, op)) {
+		if (!op_holds(t, op, NULL))
+			continue;
+		if (!best || op->grant.role > best->grant.role ||
+		        (op->grant.role == best->grant.role && op->grant.powers > best->grant.powers))
+			best = op;
+	}
+	return best;
+}
+
+const struct grant *trust_operator(const struct trust *t, const struct key32 *key)
+{
+	const struct op *op = best_op(t, key);
+
+	return op ? &op->grant : NULL;
+}
+
+static int by_operator(const void *a, const void *b)
+{
+	return key32_cmp(&(*(const struct grant *const *)a)->operator_key,
+	        &(*(const struct grant *const *)b)->operator_key);
+}
+
+size_t trust_operators(const struct trust *t, const struct grant **out, size_t max)
+{
+	const void *key;
+	size_t at = 0, n = 0;
+
+	while (n < max && map_next(&t->op_of, &at, &key)) {
+		const struct grant *g = trust_operator(t, key);
+
+		if (g)
+			out[n++] = g;
+	}
+	if (n)
+		qsort(out, n, sizeof(*out), by_operator);
+	return n;
+}
+
+static uint32_t powers_of(const struct trust *t, const struct key32 *key, const char *stack)
+{
+	uint32_t powers = 0;
+
+	for (const struct op *op = op_first(t, key); op; op = op_next(t, op))
+		if (op_holds(t, op, NULL) && (!stack || op_covers(op, stack)))
+			powers |= op->grant.powers;
+	return powers;
+}
+
+uint32_t trust_powers(const struct trust *t, const struct key32 *key)
+{
+	return powers_of(t, key, NULL);
+}
+
+uint32_t trust_powers_on(const struct trust *t, const struct key32 *key, const char *stack)
+{
+	return powers_of(t, key, stack);
+}
+
+const char *trust_power_name(uint32_t power)
+{
+	switch (power) {
+	case POWER_EXEC_AS_ROOT:
+		return "exec-as-root";
+	case POWER_PRIVILEGED:
+		return "privileged";
+	case POWER_HOST_BINDS:
+		return "host-binds";
+	case POWER_DEVICES:
+		return "devices";
+	case POWER_HOST_NETWORK:
+		return "host-network";
+	case POWER_PRIORITY:
+		return "priority";
+	default:
+		return "unknown";
+	}
+}
+
+/* Records. */
+
+static const char *role_name(enum role role)
+{
+	static const char *const names[] = {"none", "read", "deploy", "admin", "root"};
+
+	return names[role];
+}
+
+static int may_deploy(const struct trust *t, const struct record *r, struct err *err)
+{
+	const struct op *best = NULL;
+
+	for (const struct op *op = op_first(t, &r->author); op; op = op_next(t, op)) {
+		if (!op_holds(t, op, &r->id))
+			continue;
+		if (op->grant.role >= ROLE_DEPLOY && op_covers(op, r->name))
+			return 0;
+		if (!best || op->grant.role > best->grant.role)
+			best = op;
+	}
+	if (!best)
+		return err_set(err, ERR_UNAUTHORISED, "stack %s: the key that signed it was revoked", r->name);
+	if (best->grant.role < ROLE_DEPLOY)
+		return err_set(err, ERR_UNAUTHORISED,
+		        "stack %s: key %s has the role %s, deploying needs deploy or admin; ask an admin for a grant",
+		        r->name, best->grant.name, role_name(best->grant.role));
+	return err_set(err, ERR_UNAUTHORISED,
+	        "stack %s: key %s may deploy only stacks that match %s%s; ask an admin for a grant", r->name,
+	        best->grant.name, best->grant.globs[0], best->grant.n_globs > 1 ? " (and others)" : "");
+}
+
+static int must_be_admin(const struct trust *t, const struct record *r, const char *what, struct err *err)
+{
+	const struct grant *g = trust_operator(t, &r->author);
+
+	if (is_admin(t, &r->author, &r->id))
+		return 0;
+	return err_set(err, ERR_UNAUTHORISED, "%s: key %s has the role %s, this needs admin", what,
+	        g ? g->name : "(revoked)", role_name(g ? g->role : ROLE_NONE));
+}
+
+static int may_grant(const struct trust *t, const struct record *r, struct err *err)
+{
+	struct grant g;
+
+	if (body_get_grant(&g, r, err) < 0)
+		return -1;
+	for (const struct op *op = op_first(t, &r->author); op; op = op_next(t, op))
+		if (op_holds(t, op, &r->id) && op_permits(op, &g, err) == 0)
+			return 0;
+	return op_holds(t, op_first(t, &r->author), &r->id)
+	               ? -1
+	               : err_set(err, ERR_UNAUTHORISED, "grant: the key that signed it was revoked");
+}
+
+static int may_admit(const struct trust *t, const struct record *r, struct err *err)
+{
+	struct admission a;
+
+	if (body_get_admission(&a, r, err) < 0)
+		return -1;
+	return admission_check(t, &a, &r->id, err);
+}
+
+static int must_be_peer(const struct trust *t, const struct record *r, struct err *err)
+{
+	char id[17];
+
+	if (trust_peer(t, &r->author))
+		return 0;
+	id64_text(id, key32_id(&r->author));
+	return err_set(err, ERR_UNAUTHORISED, "peer %s is not admitted to this flock", id);
+}
+
+int trust_may_write(const struct trust *t, const struct record *r, struct err *err)
+{
+	char id[17];
+
+	if (!t->rooted)
+		return err_set(err, ERR_UNAUTHORISED,
+		        "this peer has no genesis record of its flock yet; try again soon");
+	if (r->kind == REC_ADMISSION)
+		return may_admit(t, r, err);
+	if (record_is_volatile(r->kind))
+		return must_be_peer(t, r, err);
+	if (r->kind == REC_GENESIS)
+		return key32_eq(&r->id, &t->flock)
+		               ? 0
+		               : err_set(err, ERR_UNAUTHORISED, "the genesis record of another flock");
+	if (!op_first(t, &r->author)) {
+		id64_text(id, key32_id(&r->author));
+		return err_set(err, ERR_UNAUTHORISED,
+		        "key %s is not known to flock %s; an admin can grant it a role", id, t->name);
+	}
+	switch (r->kind) {
+	case REC_REVISION:
+		return may_deploy(t, r, err);
+	case REC_GRANT:
+		return may_grant(t, r, err);
+	case REC_INVITE:
+		return must_be_admin(t, r, "invite", err);
+	case REC_REVOCATION:
+		return must_be_admin(t, r, "revocation", err);
+	case REC_EVICTION:
+		return must_be_admin(t, r, "eviction", err);
+	case REC_SETTING:
+		return must_be_admin(t, r, r->name, err);
+	default:
+		return err_set(
+		        err, ERR_UNAUTHORISED, "records of kind %u are not known to this version", r->kind);
+	}
+}
+
+bool trust_valid(const struct trust *t, const struct stored *s)
+{
+	switch (s->rec.kind) {
+	case REC_GENESIS:
+	case REC_GRANT:
+	case REC_INVITE:
+	case REC_EVICTION:
+	case REC_ADMISSION:
+		return map_get(&t->counts, &s->rec.id);
+	default:
+		return trust_may_write(t, &s->rec, NULL) == 0;
+	}
+}
