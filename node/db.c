@@ -180,6 +180,16 @@ static int configure(struct db *db, bool durable, struct err *err)
 	return 0;
 }
 
+/* What an earlier run left in the log is moved into the file, so that this run's log begins at its start again: in
+ * blocks that it has already, not in new ones that a full disk would refuse. */
+static int reuse_log(struct db *db, struct err *err)
+{
+	if (sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK &&
+	        sqlite3_errcode(db->h) != SQLITE_BUSY && !no_space(db->h))
+		return fail(db, err, "read its log");
+	return 0;
+}
+
 int db_open(struct db *db, const char *dir, const char *name, bool durable, struct err *err)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
@@ -197,7 +207,7 @@ int db_open(struct db *db, const char *dir, const char *name, bool durable, stru
 		db_close(db);
 		return -1;
 	}
-	if (configure(db, durable, err) < 0 || open_schema(db, err) < 0 ||
+	if (configure(db, durable, err) < 0 || open_schema(db, err) < 0 || reuse_log(db, err) < 0 ||
 	        /* The same bytes again change no page, so they cost no sync. */
 	        prepare(db, &db->put,
 	                "INSERT INTO record(id, bytes) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE"
