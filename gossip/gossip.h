@@ -56,6 +56,7 @@ enum gossip_action_kind {
 	GOSSIP_RECORD,   /* record id of kind was added or replaced, and counts for reading now */
 	GOSSIP_ACCEPTED, /* ticket's record is durable on `copies` peers of `wanted`; final */
 	GOSSIP_FENCED,   /* another machine runs with our identity: stop (text says what to do) */
+	GOSSIP_BOOT,     /* a newer run of ours was known to others: write `ticket` as the boot count, synced */
 };
 
 struct gossip_action {
@@ -113,8 +114,8 @@ mono_ms gossip_wake(const struct gossip *g);
 /* Reading. */
 const struct store *gossip_store(const struct gossip *g);
 const struct trust *gossip_trust(const struct gossip *g);
-size_t gossip_members(
-        const struct gossip *g, struct member *out, size_t max); /* admitted, by id; self included */
+/* The admitted, by id, this peer included: fills at most max, returns how many there are. */
+size_t gossip_members(const struct gossip *g, struct member *out, size_t max);
 bool gossip_member(const struct gossip *g, const struct key32 *peer, struct member *out);
 /* True once one reconciliation with up to three reachable neighbours is done, or none was reachable for 3 s. */
 bool gossip_ready(const struct gossip *g);

@@ -160,6 +160,18 @@ static void on_record(struct agent *a, const struct gossip_action *act)
 	agent_kick(a);
 }
 
+/* A newer run of this peer was known to others: this boot count counts from now on, after a restart too. */
+static void adopt_boot(struct agent *a, uint32_t boot)
+{
+	uint8_t b[4] = {(uint8_t)(boot >> 24), (uint8_t)(boot >> 16), (uint8_t)(boot >> 8), (uint8_t)boot};
+	struct err err;
+
+	a->boot = boot;
+	if (persist_meta_put(a->persist, "boot", b, sizeof(b), &err) < 0)
+		log_error("agent", "boot count not kept: %s", err.text);
+	agent_kick(a);
+}
+
 static void carry_out(struct agent *a, const struct gossip_action *act)
 {
 	switch (act->kind) {
@@ -190,6 +202,9 @@ static void carry_out(struct agent *a, const struct gossip_action *act)
 		break;
 	case GOSSIP_ACCEPTED:
 		control_accepted(a->control, act->ticket, act->copies, act->wanted);
+		break;
+	case GOSSIP_BOOT:
+		adopt_boot(a, (uint32_t)act->ticket);
 		break;
 	case GOSSIP_FENCED:
 		log_error("gossip", "%s", act->text);

@@ -84,7 +84,7 @@ size_t trust_peers(const struct trust *t, struct key32 *out, size_t max)
 	if (max)
 		memcpy(out, all, MIN(n, max) * sizeof(*all));
 	free(all);
-	return MIN(n, max);
+	return n;
 }
 
 size_t trust_vouched_by(const struct trust *t, const struct key32 *peer, struct key32 *out, size_t max)

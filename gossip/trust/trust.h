@@ -51,6 +51,7 @@ void trust_evaluate(struct trust *t, const struct store *st);
 const char *trust_flock_name(const struct trust *t);
 /* Is this peer admitted (valid chain from root, not evicted)? */
 bool trust_peer(const struct trust *t, const struct key32 *peer);
+/* In key order: fills at most max, returns how many there are. */
 size_t trust_peers(const struct trust *t, struct key32 *out, size_t max);
 /* The operator's grant, or NULL. */
 const struct grant *trust_operator(const struct trust *t, const struct key32 *key);

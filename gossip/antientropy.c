@@ -1,0 +1,200 @@
+#include "gossip/core.h"
+
+/*
+ * When to reconcile, and with whom (DESIGN section 6). Acks carry both digests. A difference that lasts 2 s, or
+ * the first contact with a peer in this boot, opens a reconciliation; at most one per pair per 10 s, backing off
+ * while it changes nothing. Equal digests are equal sets, so a quiet flock opens no stream at all.
+ */
+#define DIFFERS_MS SECONDS(2)
+/* How often to look whether one is due, while any digest differs or this peer is not ready. */
+#define LOOK_MS         250
+#define SYNC_SPACE_MS   SECONDS(10)
+#define SYNC_BACKOFF_MS MINUTES(1)
+/* Neighbours to reconcile with before this peer is ready, and how long to look for one. */
+#define READY_SYNCS    3
+#define READY_ALONE_MS SECONDS(3)
+/* Reachable over UDP, yet no reconciliation came about: go on without. */
+#define READY_GIVE_UP_MS SECONDS(15)
+
+static void deliver(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct stream *s = ctx;
+
+	record_take(s->gossip, bytes, len, s->peer, s, false);
+}
+
+static void pump(struct gossip *g, struct stream *s, struct sync *sync, uint8_t type)
+{
+	struct wr w;
+
+	wr_init(&w, SYNC_FRAME_MAX);
+	while (sync_next_frame(sync, &w)) {
+		stream_frame(g, s, type, w.p, w.len);
+		wr_reset(&w);
+	}
+	wr_free(&w);
+}
+
+static void finish(struct gossip *g, struct stream *s)
+{
+	const struct sync_stats *stats = sync_stats(s->ask);
+	struct peer *p = s->peer;
+	bool moved = stats->records_in || stats->records_out;
+
+	g->count.syncs++;
+	p->syncs++;
+	p->sync_backoff = moved ? SYNC_SPACE_MS : MIN(MAX(p->sync_backoff, SYNC_SPACE_MS) * 2, SYNC_BACKOFF_MS);
+	p->sync_after = g->now.mono + p->sync_backoff;
+	p->differs_since = 0;
+	if (g->refused_volatile) {
+		/* Records of peers whose admission came along just now were turned away: once more, soon. */
+		g->refused_volatile = false;
+		p->sync_after = g->now.mono + 200;
+		if (g->resyncs < 3) {
+			g->resyncs++;
+			p->differs_since = g->now.mono - DIFFERS_MS;
+			sync_free(s->ask);
+			s->ask = NULL;
+			return;
+		}
+	}
+	g->syncs_done++;
+	sync_free(s->ask);
+	s->ask = NULL;
+}
+
+static void states_batch(struct gossip *g, const struct wr *w, void *ctx)
+{
+	stream_frame(g, ctx, FRAME_MSGS, w->p, w->len);
+}
+
+void entropy_want(struct gossip *g, struct peer *p)
+{
+	struct stream *s = stream_to(g, p);
+
+	p->sync_after = g->now.mono + SYNC_SPACE_MS;
+	if (!s || s->ask)
+		return;
+	/* Who is there, before what there is: records of members unknown to the other would be refused. */
+	if (!p->syncs)
+		member_states(g, FRAME_BYTES_MAX / 2, states_batch, s);
+	s->gossip = g;
+	s->ask = sync_new(g->store, true, deliver, s);
+	s->sync_heard = g->now.mono;
+	pump(g, s, s->ask, FRAME_SYNC_ASK);
+}
+
+int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t *bytes, size_t len)
+{
+	struct err err;
+	struct sync **which = ask ? &s->answer : &s->ask;
+
+	if (!*which) {
+		if (!ask)
+			return 0; /* of one that we have given up */
+		s->gossip = g;
+		*which = sync_new(g->store, false, deliver, s);
+	}
+	s->sync_heard = g->now.mono;
+	if (sync_on_frame(*which, bytes, len, &err) < 0) {
+		log_warn("gossip", "reconciliation with peer %016llx: %s", (unsigned long long)s->peer->id,
+		        err.text);
+		return -1;
+	}
+	pump(g, s, *which, ask ? FRAME_SYNC_REPLY : FRAME_SYNC_ASK);
+	if (!sync_done(*which))
+		return 0;
+	if (!ask) {
+		finish(g, s);
+		return 0;
+	}
+	sync_free(s->answer);
+	s->answer = NULL;
+	return 0;
+}
+
+void entropy_first_contact(struct gossip *g, struct peer *p)
+{
+	p->differs_since = 0;
+	p->sync_backoff = 0;
+	if (!g->started || p->syncs)
+		return;
+	/* Before we are ready we ask; later whoever starts asks us, and a difference shows in the acks. */
+	if (!g->ready && g->first_syncs < READY_SYNCS) {
+		g->first_syncs++;
+		entropy_want(g, p);
+	}
+}
+
+void entropy_on_digests(struct gossip *g, struct peer *p, const struct digest_brief *durable,
+        const struct digest_brief *volatile_)
+{
+	struct digest_brief own[2];
+
+	digests_brief(g, &own[0], &own[1]);
+	if (memcmp(&own[0], durable, sizeof(own[0])) == 0 && memcmp(&own[1], volatile_, sizeof(own[1])) == 0) {
+		p->differs_since = 0;
+		p->sync_backoff = 0;
+		return;
+	}
+	if (!p->differs_since)
+		p->differs_since = g->now.mono;
+	g->entropy_at = MIN(g->entropy_at, g->now.mono + LOOK_MS);
+}
+
+static size_t reachable(const struct gossip *g)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->n_peers; i++)
+		n += g->peers[i]->reachable;
+	return n;
+}
+
+static void check_ready(struct gossip *g)
+{
+	mono_ms age = g->now.mono - g->started_at;
+	size_t there;
+
+	if (g->ready || !g->started)
+		return;
+	there = reachable(g);
+	if (there ? g->syncs_done >= MIN(there, (size_t)READY_SYNCS) && !g->pending.len
+	          : !g->n_peers || age >= READY_ALONE_MS)
+		g->ready = true;
+	else if (age >= READY_GIVE_UP_MS)
+		g->ready = true;
+	if (g->ready)
+		output_member(g, &g->key);
+}
+
+/* Is a reconciliation with p due? Of two that both see the difference, the lower id asks first. */
+static bool due(const struct gossip *g, const struct peer *p)
+{
+	if (!p->reachable || !member_up(p) || g->now.mono < p->sync_after)
+		return false;
+	if (!g->ready && !p->syncs && g->syncs_done < READY_SYNCS)
+		return true;
+	return p->differs_since &&
+	       g->now.mono - p->differs_since >= DIFFERS_MS + (g->id > p->id ? SECONDS(1) : 0);
+}
+
+void entropy_tick(struct gossip *g)
+{
+	bool differs = false;
+
+	if (g->now.mono < g->entropy_at)
+		return;
+	for (size_t i = 0; i < g->n_peers; i++) {
+		if (due(g, g->peers[i]))
+			entropy_want(g, g->peers[i]);
+		differs |= g->peers[i]->differs_since != 0;
+	}
+	check_ready(g);
+	g->entropy_at = differs || !g->ready ? g->now.mono + LOOK_MS : MONO_NEVER;
+}
+
+mono_ms entropy_wake(const struct gossip *g)
+{
+	return g->entropy_at;
+}

@@ -1,0 +1,166 @@
+#include "gossip/broadcast.h"
+
+/* Messages in one packet: the smallest takes 8 bytes. */
+#define PICKS_MAX 160
+
+struct item {
+	struct list at;
+	struct topic topic;
+	enum broadcast_class class;
+	id64 subject;
+	unsigned sends;
+	unsigned brief_after;
+	size_t len, brief_len;
+	uint8_t bytes[]; /* the message, then the brief one */
+};
+
+void broadcast_init(struct broadcast *b)
+{
+	for (size_t c = 0; c < BROADCAST_CLASSES; c++)
+		for (size_t s = 0; s <= BROADCAST_SENDS_MAX; s++)
+			list_init(&b->items[c][s]);
+	map_init(&b->by_topic, sizeof(struct topic), NULL);
+	b->len = 0;
+}
+
+static void drop(struct broadcast *b, struct item *it)
+{
+	map_del(&b->by_topic, &it->topic);
+	list_remove(&it->at);
+	free(it);
+	b->len--;
+}
+
+void broadcast_free(struct broadcast *b)
+{
+	for (size_t c = 0; c < BROADCAST_CLASSES; c++)
+		for (size_t s = 0; s <= BROADCAST_SENDS_MAX; s++)
+			list_each (&b->items[c][s], i)
+				drop(b, list_entry(i, struct item, at));
+	map_free(&b->by_topic);
+}
+
+/* The least urgent class's most often sent, oldest message makes room. */
+static void make_room(struct broadcast *b)
+{
+	for (size_t c = BROADCAST_CLASSES; c-- > 0;)
+		for (size_t s = BROADCAST_SENDS_MAX + 1; s-- > 0;)
+			if (!list_empty(&b->items[c][s])) {
+				drop(b, list_entry(b->items[c][s].prev, struct item, at));
+				return;
+			}
+}
+
+void broadcast_put(struct broadcast *b, enum broadcast_class c, const struct topic *t, id64 subject,
+        const uint8_t *bytes, size_t len, const uint8_t *brief, size_t brief_len, unsigned brief_after)
+{
+	struct item *it;
+
+	broadcast_drop(b, t);
+	if (b->len >= BROADCAST_ITEMS_MAX)
+		make_room(b);
+	it = xmalloc(sizeof(*it) + len + brief_len);
+	*it = (struct item){.topic = *t,
+	        .class = c,
+	        .subject = subject,
+	        .brief_after = brief_after,
+	        .len = len,
+	        .brief_len = brief_len};
+	memcpy(it->bytes, bytes, len);
+	if (brief_len)
+		memcpy(it->bytes + len, brief, brief_len);
+	list_push_front(&b->items[c][0], &it->at);
+	map_put(&b->by_topic, t, it);
+	b->len++;
+}
+
+void broadcast_drop(struct broadcast *b, const struct topic *t)
+{
+	struct item *it = map_get(&b->by_topic, t);
+
+	if (it)
+		drop(b, it);
+}
+
+void broadcast_drop_subject(struct broadcast *b, id64 subject)
+{
+	for (size_t c = 0; c < BROADCAST_RECORD; c++)
+		for (size_t s = 0; s <= BROADCAST_SENDS_MAX; s++)
+			list_each (&b->items[c][s], i) {
+				struct item *it = list_entry(i, struct item, at);
+
+				if (it->subject == subject)
+					drop(b, it);
+			}
+}
+
+struct picks {
+	struct item *item[PICKS_MAX];
+	size_t n;
+	size_t room;
+};
+
+static bool picked(const struct picks *p, const struct item *it)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->item[i] == it)
+			return true;
+	return false;
+}
+
+/* Takes from classes [from, to) what fits, keeping `reserve` bytes free. */
+static void pick(struct broadcast *b, struct picks *p, size_t from, size_t to, size_t reserve, struct wr *w)
+{
+	for (size_t c = from; c < to; c++)
+		for (size_t s = 0; s <= BROADCAST_SENDS_MAX; s++)
+			list_each (&b->items[c][s], i) {
+				struct item *it = list_entry(i, struct item, at);
+				bool brief = it->brief_len && it->sends >= it->brief_after;
+				size_t len = brief ? it->brief_len : it->len;
+
+				/* Nothing shorter than this is ever queued. */
+				if (p->n == PICKS_MAX || p->room < reserve + 8)
+					return;
+				if (len + reserve > p->room || picked(p, it))
+					continue;
+				wr_bytes(w, it->bytes + (brief ? it->len : 0), len);
+				p->room -= len;
+				p->item[p->n++] = it;
+			}
+}
+
+size_t broadcast_fill(struct broadcast *b, struct wr *w, size_t room, unsigned limit, bool records_only)
+{
+	struct picks p = {.room = room};
+
+	limit = MIN(limit, (unsigned)BROADCAST_SENDS_MAX);
+	if (!records_only)
+		pick(b, &p, 0, BROADCAST_RECORD, broadcast_records_pending(b) ? room / 2 : 0, w);
+	pick(b, &p, BROADCAST_RECORD, BROADCAST_CLASSES, 0, w);
+	if (!records_only)
+		pick(b, &p, 0, BROADCAST_RECORD, 0, w);
+	for (size_t i = 0; i < p.n; i++) {
+		struct item *it = p.item[i];
+
+		if (++it->sends >= limit) {
+			drop(b, it);
+			continue;
+		}
+		list_remove(&it->at);
+		list_push_front(&b->items[it->class][it->sends], &it->at);
+	}
+	return p.n;
+}
+
+bool broadcast_pending(const struct broadcast *b)
+{
+	return b->len > 0;
+}
+
+bool broadcast_records_pending(const struct broadcast *b)
+{
+	for (size_t s = 0; s <= BROADCAST_SENDS_MAX; s++)
+		if (!list_empty(&b->items[BROADCAST_RECORD][s]))
+			return true;
+	return false;
+}

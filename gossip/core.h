@@ -1,0 +1,362 @@
+/*
+ * Inside gossip/: the state behind the front door, shared by its files and by nobody else.
+ *
+ *	gossip.c       front door: configuration, events, packets in and out
+ *	member.c       who is there: the table, statements, their order, refutation
+ *	suspicion.c    accusers, the shrinking timeout, the way to dead
+ *	probe.c        probe rounds, indirect probes, the dead, isolation, local health
+ *	records.c      records in: checks, disk, spreading, pulling; submit and publish
+ *	stream.c       streams: opening, frames, idle close
+ *	antientropy.c  when to reconcile with whom; readiness
+ *	output.c       the queue of actions
+ */
+#ifndef GOSSIP_CORE_H
+#define GOSSIP_CORE_H
+
+#include "base/drbg.h"
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "gossip/broadcast.h"
+#include "gossip/gossip.h"
+#include "gossip/seal.h"
+#include "gossip/sync.h"
+#include "gossip/wire.h"
+
+/* Timing of one kind of network. All in milliseconds. */
+struct profile {
+	int64_t period;   /* each peer probes one other per period (in a small flock: each other) */
+	int64_t ping_min; /* bounds of the space between direct pings, which follows the round trip */
+	int64_t ping_max;
+	int64_t indirect;       /* for the answers of those asked to probe for us */
+	int64_t suspicion_unit; /* alpha and beta multiply it */
+	int64_t spread;         /* between sends of what waits in the broadcast queue */
+};
+
+/* Lifeguard (Dadgar, Phillips, Currey 2018), table of parameters. */
+#define SUSPICION_ALPHA 4
+#define SUSPICION_BETA  6
+#define SUSPICION_K     3
+#define HEALTH_MAX      8
+#define INDIRECT_PROBES 3
+/* Direct pings of one probe round, before anybody is asked to help. */
+#define DIRECT_PINGS 3
+/* Probe rounds at once: our own, rechecks of suspects, and rounds as a deputy. */
+#define PROBES_MAX 16
+/* Pings relayed for others at once. */
+#define RELAYS_MAX 64
+/* Peers that get what is new at once. */
+#define SPREAD_FANOUT 3
+/* Distinct accusers remembered of one suspect: K and one more. */
+#define ACCUSERS_MAX (SUSPICION_K + 1)
+/* How long accusations wait for somebody to confirm that others are silent; with nobody to ask. */
+#define ISOLATION_MS     SECONDS(15)
+#define ISOLATION_TWO_MS SECONDS(5)
+/* Probe targets whose silence says that it is us. */
+#define ISOLATION_TARGETS 8
+/* The dead are tried this often at least: a healed split needs nobody's command. Begins at RETRY_MIN. */
+#define RETRY_MIN_MS SECONDS(1)
+#define RETRY_MAX_MS SECONDS(10)
+/* Tries of the dead in one go. */
+#define RETRIES_AT_ONCE 8
+/* A tick this late means that the process or the machine stood still. */
+#define STALL_MS 400
+/* Copies of our own statement sent to a peer that has just appeared. */
+#define INTRODUCTIONS 3
+
+struct accusation {
+	struct statement suspect;
+	struct statement dead;
+	bool has_suspect, has_dead;
+	id64 accuser;
+};
+
+struct suspicion {
+	size_t n;
+	struct accusation by[ACCUSERS_MAX];
+	mono_ms deadline;
+	bool ours;  /* we are among the accusers */
+	bool fired; /* our own timer ran out */
+};
+
+/* Another member, as this peer sees it. */
+struct peer {
+	struct key32 key;
+	id64 id;
+	size_t index;  /* in gossip.peers */
+	bool admitted; /* mark during member_refresh() */
+	enum member_state state;
+	uint64_t incarnation; /* 0: never heard of in this boot */
+	struct addr addr;     /* where packets go */
+	struct addr advertised;
+	mono_ms since, suspected;
+	int64_t rtt, rtt_var; /* microseconds, RFC 6298; 0 unknown */
+	bool udp_bad;
+	bool reachable;
+	bool silent;         /* the last probe failed, and nothing was heard since */
+	bool stale;          /* it sent an older statement of its own than we hold: tell it */
+	mono_ms heard;       /* last authentic packet or frame */
+	unsigned introduced; /* copies of our alive statement sent */
+	struct seal_peer seal;
+	struct statement alive, left; /* the newest, for passing on */
+	bool has_alive, has_left;
+	struct suspicion sus;
+	mono_ms recheck_at; /* a suspect of ours is probed again */
+	mono_ms retry_at;   /* while dead or left */
+	int64_t retry_ms;
+	/* Reconciliation with this peer. */
+	mono_ms differs_since; /* digests in its acks differ from ours since; 0 equal */
+	bool differs_durable;
+	mono_ms sync_after;
+	int64_t sync_backoff;
+	unsigned syncs;
+	unsigned bad_frames;
+};
+
+struct probe {
+	bool used;
+	id64 target;
+	unsigned pings; /* direct ones sent */
+	unsigned asked; /* times that others were asked to help */
+	uint32_t seq[DIRECT_PINGS];
+	mono_ms sent[DIRECT_PINGS];
+	uint32_t indirect_seq;
+	unsigned helpers, nacks;
+	mono_ms next_at, end_at;
+	bool tcp_tried;
+};
+
+struct relay {
+	bool used;
+	uint32_t seq, origin_seq;
+	id64 origin, target;
+	mono_ms nack_at, end_at;
+	bool nacked;
+};
+
+struct stream {
+	uint64_t id;
+	struct gossip *gossip;
+	struct peer *peer;
+	bool open;
+	mono_ms opened, used;
+	struct wr backlog;   /* frames that wait for the handshake: u32 length, bytes */
+	struct wr part;      /* a record under assembly */
+	struct sync *ask;    /* we walk */
+	struct sync *answer; /* they walk */
+	mono_ms sync_heard;
+};
+
+/* A record on its way to our disk: who waits for it. */
+struct pending {
+	struct key32 id;
+	size_t n_waiters;
+	uint64_t waiters[8]; /* streams that want to hear STORED */
+};
+
+/* A submitted record until GOSSIP_ACCEPTED. */
+struct ticket {
+	struct list at;
+	uint64_t ticket;
+	struct key32 id;
+	bool stored;
+	unsigned copies, wanted;
+	size_t n_tried;
+	id64 tried[8];
+	size_t n_pushes;
+	uint64_t pushes[8]; /* streams that owe us STORED */
+	mono_ms end_at;
+};
+
+struct out {
+	struct list at;
+	struct gossip_action action;
+	uint8_t bytes[];
+};
+
+struct gossip {
+	struct gossip_config cfg;
+	struct key32 key;
+	id64 id;
+	struct drbg rng;
+	struct now now;
+	const struct profile *prof;
+	struct seal seal;
+	struct store *store;
+	struct trust *trust;
+	struct hlc hlc;
+	struct gossip_counters count;
+
+	bool started, leaving;
+	mono_ms started_at;
+	uint64_t incarnation; /* boot count << 32 | n */
+	uint32_t record_n;
+	struct statement self; /* our alive, or left, statement */
+	bool adopted_newer;    /* a newer boot of our own key was heard once */
+	bool fenced;
+
+	struct map by_id; /* id64 -> struct peer */
+	struct peer **peers;
+	size_t n_peers, cap_peers;
+	bool trust_changed;
+	struct { /* addresses given before their peers are known */
+		struct key32 key;
+		struct addr addr;
+	} * hints;
+	size_t n_hints;
+
+	struct broadcast bc;
+	mono_ms spread_at;  /* next send of what waits; MONO_NEVER when nothing does */
+	size_t spread_next; /* whose turn it is */
+
+	struct probe probes[PROBES_MAX];
+	struct relay relays[RELAYS_MAX];
+	uint32_t seq;
+	struct peer **order; /* shuffled round */
+	size_t n_order, at_order;
+	mono_ms probe_at, retry_at;
+	unsigned health;                 /* Lifeguard's local health multiplier is this + 1 */
+	id64 targets[ISOLATION_TARGETS]; /* last distinct probe targets */
+	size_t n_targets, at_targets;
+	mono_ms silent_since, silence_confirmed;
+	mono_ms suspicion_at; /* when suspicion_tick() has something to do */
+
+	struct map streams; /* u64 -> struct stream */
+	uint64_t stream_seq;
+
+	struct map pending; /* id -> struct pending */
+	struct list tickets;
+	struct { /* ids asked for, so that one announcement does not ask everyone */
+		struct key32 id;
+		mono_ms until;
+	} asked[64];
+	size_t asked_at;
+
+	bool ready;
+	unsigned syncs_done, first_syncs, resyncs;
+	bool refused_volatile; /* a record of an unknown author was turned away */
+	mono_ms entropy_at;
+
+	struct list out;
+	size_t n_out;
+	struct out *current; /* what gossip_next() last gave */
+};
+
+/* output.c */
+struct out *output_new(struct gossip *g, enum gossip_action_kind kind, size_t len);
+void output_bytes(struct gossip *g, enum gossip_action_kind kind, const struct addr *addr, uint64_t stream,
+        const void *bytes, size_t len);
+void output_member(struct gossip *g, const struct key32 *key);
+void output_record(struct gossip *g, const struct key32 *id, uint8_t kind);
+
+/* member.c */
+struct peer *member_by_id(const struct gossip *g, id64 id);
+void member_refresh(struct gossip *g); /* after trust changed: members appear and disappear */
+void member_free(struct peer *p);
+/* Alive or suspect. */
+static inline bool member_up(const struct peer *p)
+{
+	return p->state == MEMBER_ALIVE || p->state == MEMBER_SUSPECT;
+}
+size_t members_up(const struct gossip *g); /* others */
+/* k distinct members that are up and fit, at random; except may be NULL. */
+size_t member_pick(struct gossip *g, struct peer **out, size_t k, const struct peer *except, bool reachable_only);
+void member_on_statement(struct gossip *g, const struct statement *st, struct peer *from);
+/* An authentic packet or frame came from p. */
+void member_heard(struct gossip *g, struct peer *p);
+void member_set_state(struct gossip *g, struct peer *p, enum member_state state);
+/* A newer run of this very peer has been seen: adopt its boot count + 1 (boot_id NULL: its boot is not known). */
+void member_own_newer(struct gossip *g, uint32_t boot, const uint8_t boot_id[16]);
+void member_sign_self(struct gossip *g, enum msg_type type);
+void member_announce_self(struct gossip *g, enum broadcast_class c);
+/* Statements about p that it should hear before anything else (buddy): it is suspected, or taken for dead. */
+void member_tell(struct gossip *g, struct peer *p, struct wr *w);
+/* All that we know of all members, for a peer that has just appeared; calls fn with batches. */
+void member_states(
+        struct gossip *g, size_t batch, void (*fn)(struct gossip *, const struct wr *, void *), void *ctx);
+void member_broadcast(struct gossip *g, enum broadcast_class c, const struct statement *st);
+
+/* suspicion.c */
+void suspicion_accuse(struct gossip *g, struct peer *p); /* our own evidence: it did not answer */
+void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st);
+void suspicion_clear(struct peer *p);
+void suspicion_tick(struct gossip *g);
+mono_ms suspicion_wake(const struct gossip *g);
+void suspicion_shift(struct gossip *g, int64_t by);
+
+/* probe.c */
+void probe_start(struct gossip *g);
+void probe_tick(struct gossip *g);
+mono_ms probe_wake(const struct gossip *g);
+void probe_shift(struct gossip *g, int64_t by);
+void probe_target(struct gossip *g, struct peer *p); /* out of turn */
+void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq);
+void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq);
+void probe_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target);
+void probe_on_stream(struct gossip *g, struct peer *p); /* its stream spoke: alive, if only over TCP */
+void probe_forget(struct gossip *g, const struct peer *p);
+void probe_retry_soon(struct gossip *g, struct peer *p);
+void probe_greet(struct gossip *g, struct peer *p);
+void health_bad(struct gossip *g);
+void health_good(struct gossip *g);
+bool isolation_holds(const struct gossip *g);
+void isolation_confirmed(struct gossip *g);
+
+/* gossip.c */
+/* Notes the time; a gap in which the timer should have fired is a stall: timers move by it. */
+/* Evaluates trust again if a trust record came, and members with it. */
+void trust_settle(struct gossip *g);
+void core_enter(struct gossip *g, struct now now);
+/* Sends the messages in w (at most PAYLOAD_BYTES_MAX) to p, with what waits to be told in the room left. */
+void packet_send(struct gossip *g, struct peer *p, struct wr *w);
+void packet_send_to(struct gossip *g, struct peer *p, const struct addr *to, struct wr *w);
+unsigned spread_limit(const struct gossip *g);
+void spread_soon(struct gossip *g, int64_t in);
+void digests_brief(const struct gossip *g, struct digest_brief *durable, struct digest_brief *volatile_);
+void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr *reply, struct stream *stream);
+
+/* records.c */
+/* A record came, from a peer (NULL: from here). stream: where it came from, if it wants to hear STORED. */
+enum store_verdict record_take(
+        struct gossip *g, const uint8_t *bytes, size_t len, struct peer *from, struct stream *stream, bool push);
+void record_on_have(
+        struct gossip *g, struct peer *from, const struct have *h, struct wr *reply, struct stream *stream);
+void record_on_want(
+        struct gossip *g, struct peer *from, const struct key32 *ids, size_t n, struct stream *stream);
+void record_on_stored(struct gossip *g, struct stream *s, const struct key32 *id);
+void record_stream_gone(struct gossip *g, struct stream *s);
+void record_tick(struct gossip *g);
+mono_ms record_wake(const struct gossip *g);
+
+/* stream.c */
+#define FRAME_MSGS       1    /* messages of gossip/wire */
+#define FRAME_SYNC_ASK   2    /* a frame of the one who began the reconciliation */
+#define FRAME_SYNC_REPLY 3    /* and of the other */
+#define FRAME_RECORD     4    /* flags u8, total u32, offset u32, bytes: part of an encoded record */
+#define FRAME_STORED     5    /* ids of records that are on the sender's disk */
+#define RECORD_PUSH      0x01 /* flags: say STORED when it is on your disk */
+
+/* The stream to p, opened if need be; NULL if that is not possible now. */
+struct stream *stream_to(struct gossip *g, struct peer *p);
+struct stream *stream_open_to(struct gossip *g, const struct peer *p); /* an open one, or NULL */
+struct stream *stream_by_id(const struct gossip *g, uint64_t id);
+void stream_frame(struct gossip *g, struct stream *s, uint8_t type, const void *bytes, size_t len);
+void stream_record(struct gossip *g, struct stream *s, const uint8_t *bytes, size_t len, bool push);
+void stream_close(struct gossip *g, struct stream *s);
+void stream_close_peer(struct gossip *g, const struct peer *p);
+void stream_tick(struct gossip *g);
+mono_ms stream_wake(const struct gossip *g);
+void stream_free_all(struct gossip *g);
+
+/* antientropy.c */
+void entropy_on_digests(struct gossip *g, struct peer *p, const struct digest_brief *durable,
+        const struct digest_brief *volatile_);
+void entropy_begin(struct gossip *g, struct stream *s); /* the stream is open and a sync was wanted */
+void entropy_want(struct gossip *g, struct peer *p);
+int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t *bytes, size_t len);
+void entropy_first_contact(struct gossip *g, struct peer *p);
+void entropy_tick(struct gossip *g);
+mono_ms entropy_wake(const struct gossip *g);
+
+#endif

@@ -1,0 +1,473 @@
+#include "gossip/core.h"
+
+/*
+ * A probe round (SWIM section 3.1, with Lifeguard's and our own additions):
+ *
+ *	0         space     2 space   3 space            4 space     3 space + indirect
+ *	|---------|---------|---------|------------------|-----------|
+ *	ping      ping      ping      ping-req to 3,     ping-req    no ack: silent
+ *	                              TCP in parallel    again
+ *
+ * space follows the measured round trip. Those asked nack when they get no answer either: a missing nack says that
+ * it is we who are slow, and raises the local health multiplier, which stretches all our timing.
+ */
+
+/* In a small flock each peer looks twice per period: a loss is seen sooner, and load stays that of two pings. */
+#define SMALL_FLOCK 8
+
+static int64_t space(const struct gossip *g, const struct peer *p)
+{
+	/* RFC 6298: smoothed round trip and four deviations; in milliseconds. */
+	int64_t rto = p->rtt ? (p->rtt + 4 * p->rtt_var) / 1000 : g->prof->ping_max;
+
+	return MIN(MAX(rto, g->prof->ping_min), g->prof->ping_max) * (g->health + 1);
+}
+
+void health_bad(struct gossip *g)
+{
+	if (g->health < HEALTH_MAX)
+		g->health++;
+}
+
+void health_good(struct gossip *g)
+{
+	if (g->health)
+		g->health--;
+}
+
+/* Is it we who are cut off? Most of those probed last are silent. */
+static void isolation_update(struct gossip *g)
+{
+	size_t probed = 0, silent = 0;
+
+	for (size_t i = 0; i < g->n_targets; i++) {
+		const struct peer *p = member_by_id(g, g->targets[i]);
+
+		if (!p || !member_up(p) || !p->incarnation)
+			continue;
+		probed++;
+		silent += p->silent;
+	}
+	if (!silent || silent * 2 <= probed)
+		g->silent_since = 0;
+	else if (!g->silent_since)
+		g->silent_since = g->now.mono;
+}
+
+bool isolation_holds(const struct gossip *g)
+{
+	int64_t limit = members_up(g) <= 1 ? ISOLATION_TWO_MS : ISOLATION_MS;
+
+	return g->silent_since && g->silence_confirmed < g->silent_since && g->now.mono - g->silent_since < limit;
+}
+
+void isolation_confirmed(struct gossip *g)
+{
+	g->silence_confirmed = g->now.mono;
+}
+
+static void note_target(struct gossip *g, const struct peer *p)
+{
+	for (size_t i = 0; i < g->n_targets; i++)
+		if (g->targets[i] == p->id)
+			return;
+	g->targets[g->at_targets] = p->id;
+	g->at_targets = (g->at_targets + 1) % ISOLATION_TARGETS;
+	g->n_targets = MIN(g->n_targets + 1, (size_t)ISOLATION_TARGETS);
+}
+
+static void send_ping(struct gossip *g, struct peer *p, uint32_t seq)
+{
+	uint8_t buf[PAYLOAD_BYTES_MAX];
+	struct wr w;
+
+	wr_fixed(&w, buf, sizeof(buf));
+	wire_put_ping(&w, seq, member_up(p) && p->incarnation ? 0 : PING_TELL);
+	packet_send(g, p, &w);
+}
+
+static void ping_direct(struct gossip *g, struct probe *pr, struct peer *p)
+{
+	pr->seq[pr->pings] = ++g->seq;
+	pr->sent[pr->pings] = g->now.mono;
+	pr->pings++;
+	pr->next_at = g->now.mono + space(g, p);
+	send_ping(g, p, g->seq);
+}
+
+/* TCP in parallel: a path that drops UDP alone does not make a host dead. */
+static void ping_stream(struct gossip *g, struct probe *pr, struct peer *p)
+{
+	uint8_t buf[16];
+	struct stream *s = stream_to(g, p);
+	struct wr w;
+
+	pr->tcp_tried = true;
+	if (!s || !s->open)
+		return; /* the handshake itself will be the answer */
+	wr_fixed(&w, buf, sizeof(buf));
+	wire_put_ping(&w, ++g->seq, 0);
+	stream_frame(g, s, FRAME_MSGS, w.p, w.len);
+}
+
+static void ask_others(struct gossip *g, struct probe *pr, struct peer *p)
+{
+	struct peer *helper[INDIRECT_PROBES];
+	size_t n = member_pick(g, helper, INDIRECT_PROBES, p, true);
+
+	if (!pr->asked)
+		pr->indirect_seq = ++g->seq;
+	for (size_t i = 0; i < n; i++) {
+		uint8_t buf[PAYLOAD_BYTES_MAX];
+		struct wr w;
+
+		wr_fixed(&w, buf, sizeof(buf));
+		wire_put_ping_req(&w, pr->indirect_seq, p->id);
+		packet_send(g, helper[i], &w);
+	}
+	pr->helpers = MAX(pr->helpers, (unsigned)n);
+	pr->asked++;
+}
+
+void probe_target(struct gossip *g, struct peer *p)
+{
+	struct probe *free_one = NULL;
+
+	for (size_t i = 0; i < PROBES_MAX; i++) {
+		if (g->probes[i].used && g->probes[i].target == p->id)
+			return;
+		if (!g->probes[i].used && !free_one)
+			free_one = &g->probes[i];
+	}
+	if (!free_one || !p->addr.family)
+		return;
+	*free_one = (struct probe){.used = true, .target = p->id};
+	note_target(g, p);
+	ping_direct(g, free_one, p);
+}
+
+static void succeed(struct gossip *g, struct probe *pr)
+{
+	pr->used = false;
+	health_good(g);
+	isolation_update(g);
+}
+
+static void fail(struct gossip *g, struct probe *pr, struct peer *p)
+{
+	pr->used = false;
+	p->silent = true;
+	if (pr->nacks)
+		isolation_confirmed(g);
+	if (pr->helpers > pr->nacks)
+		health_bad(g);
+	isolation_update(g);
+	/* The address that it stated may work again where the one it was last seen at does not. */
+	if (p->advertised.family && !addr_eq(&p->addr, &p->advertised))
+		p->addr = p->advertised;
+	if (!isolation_holds(g))
+		suspicion_accuse(g, p);
+}
+
+/* One step of a round. */
+static void step(struct gossip *g, struct probe *pr)
+{
+	struct peer *p = member_by_id(g, pr->target);
+
+	if (!p || !member_up(p)) {
+		pr->used = false;
+		return;
+	}
+	if (pr->pings < DIRECT_PINGS) {
+		ping_direct(g, pr, p);
+	} else if (!pr->asked) {
+		pr->end_at = g->now.mono + g->prof->indirect * (g->health + 1);
+		ask_others(g, pr, p);
+		ping_stream(g, pr, p);
+		pr->next_at = MIN(g->now.mono + space(g, p), pr->end_at);
+	} else if (g->now.mono < pr->end_at) {
+		if (pr->asked == 1)
+			ask_others(g, pr, p);
+		pr->next_at = pr->end_at;
+	} else {
+		fail(g, pr, p);
+	}
+}
+
+static void shuffle(struct gossip *g)
+{
+	g->order = xrealloc(g->order, MAX(g->n_peers, (size_t)1) * sizeof(*g->order));
+	g->n_order = 0;
+	g->at_order = 0;
+	for (size_t i = 0; i < g->n_peers; i++)
+		if (member_up(g->peers[i]))
+			g->order[g->n_order++] = g->peers[i];
+	for (size_t i = g->n_order; i > 1; i--) {
+		size_t j = drbg_below(&g->rng, i);
+		struct peer *swap = g->order[i - 1];
+
+		g->order[i - 1] = g->order[j];
+		g->order[j] = swap;
+	}
+}
+
+static void probe_next(struct gossip *g)
+{
+	/* Once through what is left of this round and once through a new one finds whoever is up. */
+	for (size_t tries = g->n_peers + g->n_order + 1; tries-- > 0;) {
+		struct peer *p;
+
+		if (g->at_order >= g->n_order) {
+			shuffle(g);
+			if (!g->n_order)
+				return;
+		}
+		p = g->order[g->at_order++];
+		if (!member_up(p))
+			continue;
+		probe_target(g, p);
+		return;
+	}
+}
+
+static int64_t interval(const struct gossip *g)
+{
+	size_t up = members_up(g);
+
+	return g->prof->period * (g->health + 1) / (up >= 2 && up <= SMALL_FLOCK ? 2 : 1);
+}
+
+void probe_start(struct gossip *g)
+{
+	g->probe_at = g->now.mono + (int64_t)drbg_below(&g->rng, (uint64_t)g->prof->period);
+	g->retry_at = g->now.mono;
+}
+
+/* A ping to someone who is not counted on: dead, left for us, or never heard of. */
+void probe_greet(struct gossip *g, struct peer *p)
+{
+	if (p->addr.family)
+		send_ping(g, p, ++g->seq);
+}
+
+void probe_retry_soon(struct gossip *g, struct peer *p)
+{
+	p->retry_ms = RETRY_MIN_MS / 2;
+	p->retry_at = g->now.mono;
+	g->retry_at = g->now.mono;
+}
+
+static void retry_dead(struct gossip *g)
+{
+	size_t sent = 0;
+
+	g->retry_at = MONO_NEVER;
+	for (size_t i = 0; i < g->n_peers; i++) {
+		struct peer *p = g->peers[i];
+
+		if (p->state != MEMBER_DEAD)
+			continue;
+		if (g->now.mono >= p->retry_at && sent < RETRIES_AT_ONCE) {
+			probe_greet(g, p);
+			p->retry_at = g->now.mono + drbg_jitter(&g->rng, p->retry_ms, 20);
+			p->retry_ms = MIN(p->retry_ms * 2, (int64_t)RETRY_MAX_MS);
+			sent++;
+		}
+		g->retry_at = MIN(g->retry_at, MAX(p->retry_at, g->now.mono + 100));
+	}
+}
+
+static void relays_tick(struct gossip *g)
+{
+	for (size_t i = 0; i < RELAYS_MAX; i++) {
+		struct relay *r = &g->relays[i];
+
+		if (!r->used)
+			continue;
+		if (!r->nacked && g->now.mono >= r->nack_at) {
+			struct peer *origin = member_by_id(g, r->origin);
+			uint8_t buf[PAYLOAD_BYTES_MAX];
+			struct wr w;
+
+			r->nacked = true;
+			wr_fixed(&w, buf, sizeof(buf));
+			wire_put_nack(&w, r->origin_seq);
+			if (origin)
+				packet_send(g, origin, &w);
+		}
+		if (g->now.mono >= r->end_at)
+			r->used = false;
+	}
+}
+
+void probe_tick(struct gossip *g)
+{
+	for (size_t i = 0; i < PROBES_MAX; i++)
+		if (g->probes[i].used && g->now.mono >= g->probes[i].next_at)
+			step(g, &g->probes[i]);
+	relays_tick(g);
+	if (g->now.mono >= g->probe_at) {
+		g->probe_at = g->now.mono + drbg_jitter(&g->rng, interval(g), 5);
+		probe_next(g);
+	}
+	if (g->now.mono >= g->retry_at)
+		retry_dead(g);
+}
+
+mono_ms probe_wake(const struct gossip *g)
+{
+	mono_ms at = MIN(g->probe_at, g->retry_at);
+
+	for (size_t i = 0; i < PROBES_MAX; i++)
+		if (g->probes[i].used)
+			at = MIN(at, g->probes[i].next_at);
+	for (size_t i = 0; i < RELAYS_MAX; i++)
+		if (g->relays[i].used)
+			at = MIN(at, g->relays[i].nacked ? g->relays[i].end_at : g->relays[i].nack_at);
+	return at;
+}
+
+void probe_shift(struct gossip *g, int64_t by)
+{
+	for (size_t i = 0; i < PROBES_MAX; i++)
+		if (g->probes[i].used) {
+			g->probes[i].next_at += by;
+			g->probes[i].end_at += by;
+		}
+}
+
+static void measure(struct peer *p, int64_t sample_us)
+{
+	if (!p->rtt) {
+		p->rtt = MAX(sample_us, INT64_C(1));
+		p->rtt_var = sample_us / 2;
+		return;
+	}
+	p->rtt_var += (llabs(sample_us - p->rtt) - p->rtt_var) / 4;
+	p->rtt += (sample_us - p->rtt) / 8;
+	p->rtt = MAX(p->rtt, INT64_C(1));
+}
+
+/* The ping that this seq belongs to, if it was p's own. */
+static struct probe *direct(struct gossip *g, const struct peer *p, uint32_t seq, mono_ms *sent)
+{
+	for (size_t i = 0; i < PROBES_MAX; i++)
+		for (unsigned k = 0; g->probes[i].used && k < g->probes[i].pings; k++)
+			if (g->probes[i].seq[k] == seq && g->probes[i].target == p->id) {
+				*sent = g->probes[i].sent[k];
+				return &g->probes[i];
+			}
+	return NULL;
+}
+
+static struct probe *indirect(struct gossip *g, uint32_t seq)
+{
+	for (size_t i = 0; i < PROBES_MAX; i++)
+		if (g->probes[i].used && g->probes[i].asked && g->probes[i].indirect_seq == seq)
+			return &g->probes[i];
+	return NULL;
+}
+
+static void relay_ack(struct gossip *g, const struct relay *r)
+{
+	struct peer *origin = member_by_id(g, r->origin);
+	struct digest_brief durable, volatile_;
+	uint8_t buf[PAYLOAD_BYTES_MAX];
+	struct wr w;
+
+	if (!origin)
+		return;
+	digests_brief(g, &durable, &volatile_);
+	wr_fixed(&w, buf, sizeof(buf));
+	wire_put_ack(&w, r->origin_seq, &durable, &volatile_);
+	packet_send(g, origin, &w);
+}
+
+void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
+{
+	mono_ms sent;
+	struct probe *pr = direct(g, from, seq, &sent);
+
+	if (pr) {
+		measure(from, (g->now.mono - sent) * 1000 + 500);
+		from->udp_bad = false;
+		succeed(g, pr);
+		return;
+	}
+	pr = indirect(g, seq);
+	if (pr) {
+		struct peer *p = member_by_id(g, pr->target);
+
+		if (p)
+			p->silent = false;
+		succeed(g, pr);
+		return;
+	}
+	for (size_t i = 0; i < RELAYS_MAX; i++) {
+		struct relay *r = &g->relays[i];
+
+		if (r->used && r->seq == seq && r->target == from->id) {
+			relay_ack(g, r);
+			r->used = false;
+			return;
+		}
+	}
+}
+
+void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq)
+{
+	struct probe *pr = indirect(g, seq);
+
+	if (pr && pr->target != from->id && pr->nacks < pr->helpers)
+		pr->nacks++;
+}
+
+void probe_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target)
+{
+	struct peer *p = member_by_id(g, target);
+	struct relay *r = NULL;
+
+	for (size_t i = 0; i < RELAYS_MAX; i++) {
+		struct relay *at = &g->relays[i];
+
+		if (at->used && at->origin == from->id && at->origin_seq == seq) {
+			/* Asked again: the first answer may have been lost, or the first ping. */
+			at->nacked = false;
+			at->nack_at = g->now.mono + g->prof->indirect / 2;
+			if (p)
+				send_ping(g, p, at->seq);
+			return;
+		}
+		if (!at->used && !r)
+			r = at;
+	}
+	if (!p || !r || !p->addr.family || p == from)
+		return;
+	*r = (struct relay){.used = true,
+	        .seq = ++g->seq,
+	        .origin_seq = seq,
+	        .origin = from->id,
+	        .target = target,
+	        .nack_at = g->now.mono + g->prof->indirect * 3 / 5,
+	        .end_at = g->now.mono + 2 * g->prof->period};
+	send_ping(g, p, r->seq);
+}
+
+void probe_on_stream(struct gossip *g, struct peer *p)
+{
+	for (size_t i = 0; i < PROBES_MAX; i++)
+		if (g->probes[i].used && g->probes[i].target == p->id && g->probes[i].tcp_tried) {
+			p->udp_bad = true;
+			succeed(g, &g->probes[i]);
+			return;
+		}
+}
+
+void probe_forget(struct gossip *g, const struct peer *p)
+{
+	for (size_t i = 0; i < PROBES_MAX; i++)
+		if (g->probes[i].target == p->id)
+			g->probes[i].used = false;
+	/* A new round begins: the old one may name it. */
+	g->n_order = g->at_order = 0;
+}

@@ -1,0 +1,476 @@
+#include "base/text.h"
+#include "gossip/core.h"
+
+/* Bytes of a record that still rides on a packet, beside an ack and one statement. */
+#define RECORD_PACKET_MAX (PAYLOAD_BYTES_MAX - MSG_HEADER_BYTES - 64)
+/* Copies wanted of an operator's record before it counts as accepted without a warning. */
+#define COPIES_WANTED 3
+/* The operator waits no longer than this for others' disks. */
+#define ACCEPT_MS SECONDS(2)
+/* An id asked for is not asked for again within this time. */
+#define ASKED_MS SECONDS(1)
+
+static bool is_trust(uint8_t kind)
+{
+	return kind < REC_REVISION;
+}
+
+static struct topic topic_of(const struct record *r)
+{
+	struct topic t = {{2}};
+
+	/* Of a volatile key only the newest travels; durable records each go their way. */
+	memcpy(t.b + 1, record_is_volatile(r->kind) ? r->key.b : r->id.b, 32);
+	return t;
+}
+
+/* Tells others of a record that is new here. */
+static void spread(struct gossip *g, const struct stored *s, const struct peer *from)
+{
+	struct have h = {.kind = s->rec.kind,
+	        .id = s->rec.id,
+	        .key = s->rec.key,
+	        .stamp = s->rec.stamp,
+	        .len = (uint32_t)s->len};
+	struct topic t = topic_of(&s->rec);
+	uint8_t brief_buf[128];
+	struct wr brief, full;
+
+	wr_fixed(&brief, brief_buf, sizeof(brief_buf));
+	wire_put_have(&brief, &h);
+	if (s->len <= RECORD_PACKET_MAX) {
+		wr_init(&full, PAYLOAD_BYTES_MAX);
+		wire_put_record(&full, s->bytes, s->len);
+		broadcast_put(&g->bc, BROADCAST_RECORD, &t, 0, full.p, full.len, brief.p, brief.len,
+		        (spread_limit(g) + 1) / 2);
+		wr_free(&full);
+	} else {
+		broadcast_put(&g->bc, BROADCAST_RECORD, &t, 0, brief.p, brief.len, NULL, 0, 0);
+		map_each (&g->streams, value) {
+			struct stream *st = value;
+
+			if (st->open && st->peer != from)
+				stream_record(g, st, s->bytes, s->len, false);
+		}
+	}
+	/* Our own goes at once; what came from others a moment later, with what comes along with it. */
+	spread_soon(g, from ? 5 + (int64_t)drbg_below(&g->rng, 10) : 0);
+}
+
+static void counts_now(struct gossip *g, const struct key32 *id, const struct peer *from)
+{
+	const struct stored *s = store_get(g->store, id);
+
+	if (!s)
+		return;
+	if (is_trust(s->rec.kind))
+		g->trust_changed = true;
+	output_record(g, id, s->rec.kind);
+	spread(g, s, from);
+}
+
+static struct pending *persist(struct gossip *g, const struct stored *s)
+{
+	struct pending *p = map_get(&g->pending, &s->rec.id);
+	struct out *o;
+
+	o = output_new(g, GOSSIP_PERSIST, s->len);
+	memcpy(o->bytes, s->bytes, s->len);
+	o->action.id = s->rec.id;
+	o->action.record_kind = s->rec.kind;
+	if (p)
+		return p;
+	p = xcalloc(1, sizeof(*p));
+	p->id = s->rec.id;
+	map_put(&g->pending, &p->id, p);
+	return p;
+}
+
+static void say_stored(struct gossip *g, struct stream *s, const struct key32 *id)
+{
+	stream_frame(g, s, FRAME_STORED, id->b, sizeof(id->b));
+}
+
+static void wait_for_disk(struct gossip *g, struct stream *s, const struct key32 *id)
+{
+	struct pending *p = map_get(&g->pending, id);
+	const struct stored *st = store_get(g->store, id);
+
+	if (!p) {
+		if (!st || st->on_disk)
+			say_stored(g, s, id);
+	} else if (p->n_waiters < ARRAY_LEN(p->waiters)) {
+		p->waiters[p->n_waiters++] = s->id;
+	}
+}
+
+/* A record of our own that we did not write in this run. */
+static void own_from_elsewhere(struct gossip *g, const struct record *r)
+{
+	uint32_t boot = (uint32_t)(r->stamp >> 32), n = (uint32_t)r->stamp;
+
+	if (boot > g->cfg.boot)
+		member_own_newer(g, boot, NULL);
+	else if (boot == g->cfg.boot)
+		g->record_n = MAX(g->record_n, n);
+}
+
+enum store_verdict record_take(
+        struct gossip *g, const uint8_t *bytes, size_t len, struct peer *from, struct stream *stream, bool push)
+{
+	struct record r;
+	struct key32 id;
+	struct err err;
+	enum store_verdict v;
+	bool volatile_;
+
+	if (record_decode(&r, bytes, len, &err) < 0) {
+		g->count.records_bad++;
+		return STORE_BAD;
+	}
+	volatile_ = record_is_volatile(r.kind);
+	if (volatile_ && !key32_eq(&r.author, &g->key)) {
+		const struct peer *author = member_by_id(g, key32_id(&r.author));
+
+		if (!author || !key32_eq(&author->key, &r.author)) {
+			g->refused_volatile = true;
+			return STORE_KNOWN;
+		}
+	}
+	v = store_put(g->store, bytes, len, false, &id, &err);
+	if (v == STORE_BAD || v == STORE_FULL) {
+		g->count.records_bad++;
+		log_warn("gossip", "record of kind %u refused: %s", r.kind, err.text);
+		return v;
+	}
+	if (v == STORE_NEW || v == STORE_BODY) {
+		if (volatile_) {
+			if (key32_eq(&r.author, &g->key) && from)
+				own_from_elsewhere(g, &r);
+			counts_now(g, &id, from);
+		} else {
+			hlc_seen(&g->hlc, r.stamp, g->now.wall);
+			persist(g, store_get(g->store, &id));
+		}
+	}
+	if (push && stream)
+		wait_for_disk(g, stream, &r.id);
+	return v;
+}
+
+/* Tickets. */
+
+static void accept(struct gossip *g, struct ticket *t, const char *text)
+{
+	struct out *o = output_new(g, GOSSIP_ACCEPTED, 0);
+
+	o->action.ticket = t->ticket;
+	o->action.id = t->id;
+	o->action.copies = t->copies;
+	o->action.wanted = t->wanted;
+	o->action.text = text;
+	list_remove(&t->at);
+	free(t);
+}
+
+static bool tried(const struct ticket *t, id64 id)
+{
+	for (size_t i = 0; i < t->n_tried; i++)
+		if (t->tried[i] == id)
+			return true;
+	return false;
+}
+
+/* Whom to ask next: rather one that a stream is open to. */
+static struct peer *next_copy(struct gossip *g, const struct ticket *t)
+{
+	struct peer *best = NULL;
+	uint64_t best_rank = 0;
+
+	for (size_t i = 0; i < g->n_peers; i++) {
+		struct peer *p = g->peers[i];
+		uint64_t rank = drbg_u64(&g->rng) >> 1;
+
+		if (!p->reachable || p->state != MEMBER_ALIVE || tried(t, p->id))
+			continue;
+		if (stream_open_to(g, p))
+			rank |= UINT64_C(1) << 63;
+		if (!best || rank > best_rank) {
+			best = p;
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
+/* Asks as many others as copies are missing; accepts when all are there or nobody is left to ask. */
+static void push_more(struct gossip *g, struct ticket *t)
+{
+	const struct stored *s = store_get(g->store, &t->id);
+
+	while (s && t->copies + t->n_pushes < t->wanted && t->n_tried < ARRAY_LEN(t->tried)) {
+		struct peer *p = next_copy(g, t);
+		struct stream *st;
+
+		if (!p)
+			break;
+		t->tried[t->n_tried++] = p->id;
+		st = stream_to(g, p);
+		if (!st)
+			continue;
+		t->pushes[t->n_pushes++] = st->id;
+		stream_record(g, st, s->bytes, s->len, true);
+	}
+	if (!t->n_pushes)
+		accept(g, t, t->copies < t->wanted ? "no other peer could be reached" : NULL);
+}
+
+static void ticket_stored(struct gossip *g, const struct key32 *id)
+{
+	list_each (&g->tickets, i) {
+		struct ticket *t = list_entry(i, struct ticket, at);
+
+		if (t->stored || !key32_eq(&t->id, id))
+			continue;
+		t->stored = true;
+		t->copies = 1;
+		push_more(g, t);
+	}
+}
+
+static void ticket_failed(struct gossip *g, const struct key32 *id)
+{
+	list_each (&g->tickets, i) {
+		struct ticket *t = list_entry(i, struct ticket, at);
+
+		if (!t->stored && key32_eq(&t->id, id))
+			accept(g, t, "this peer could not write it to its disk");
+	}
+}
+
+void record_on_stored(struct gossip *g, struct stream *s, const struct key32 *id)
+{
+	list_each (&g->tickets, i) {
+		struct ticket *t = list_entry(i, struct ticket, at);
+
+		if (!key32_eq(&t->id, id))
+			continue;
+		for (size_t k = 0; k < t->n_pushes; k++)
+			if (t->pushes[k] == s->id) {
+				t->pushes[k] = t->pushes[--t->n_pushes];
+				t->copies++;
+				push_more(g, t);
+				break;
+			}
+	}
+}
+
+void record_stream_gone(struct gossip *g, struct stream *s)
+{
+	map_each (&g->pending, value) {
+		struct pending *p = value;
+
+		for (size_t k = p->n_waiters; k-- > 0;)
+			if (p->waiters[k] == s->id)
+				p->waiters[k] = p->waiters[--p->n_waiters];
+	}
+	list_each (&g->tickets, i) {
+		struct ticket *t = list_entry(i, struct ticket, at);
+
+		for (size_t k = 0; k < t->n_pushes; k++)
+			if (t->pushes[k] == s->id) {
+				t->pushes[k] = t->pushes[--t->n_pushes];
+				push_more(g, t);
+				break;
+			}
+	}
+}
+
+void record_tick(struct gossip *g)
+{
+	list_each (&g->tickets, i) {
+		struct ticket *t = list_entry(i, struct ticket, at);
+
+		if (g->now.mono >= t->end_at && t->stored)
+			accept(g, t, "other peers did not confirm in time");
+	}
+}
+
+mono_ms record_wake(const struct gossip *g)
+{
+	mono_ms at = MONO_NEVER;
+
+	list_each (&g->tickets, i) {
+		const struct ticket *t = list_entry(i, struct ticket, at);
+
+		if (t->stored)
+			at = MIN(at, t->end_at);
+	}
+	return at;
+}
+
+/* Announcements. */
+
+static bool asked_already(struct gossip *g, const struct key32 *id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(g->asked); i++)
+		if (key32_eq(&g->asked[i].id, id) && g->now.mono < g->asked[i].until)
+			return true;
+	g->asked[g->asked_at].id = *id;
+	g->asked[g->asked_at].until = g->now.mono + ASKED_MS;
+	g->asked_at = (g->asked_at + 1) % ARRAY_LEN(g->asked);
+	return false;
+}
+
+void record_on_have(
+        struct gossip *g, struct peer *from, const struct have *h, struct wr *reply, struct stream *stream)
+{
+	const struct stored *now = record_is_volatile(h->kind) ? store_current(g->store, &h->key) : NULL;
+
+	if (store_get(g->store, &h->id) || (now && now->rec.stamp >= h->stamp) || asked_already(g, &h->id))
+		return;
+	if (stream || h->len <= RECORD_PACKET_MAX) {
+		wire_put_want(reply, &h->id, 1);
+		return;
+	}
+	stream = stream_to(g, from);
+	if (stream) {
+		uint8_t buf[64];
+		struct wr w;
+
+		wr_fixed(&w, buf, sizeof(buf));
+		wire_put_want(&w, &h->id, 1);
+		stream_frame(g, stream, FRAME_MSGS, w.p, w.len);
+	}
+}
+
+void record_on_want(struct gossip *g, struct peer *from, const struct key32 *ids, size_t n, struct stream *stream)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct stored *s = store_get(g->store, &ids[i]);
+
+		if (!s || (!s->on_disk && !record_is_volatile(s->rec.kind)))
+			continue;
+		if (stream) {
+			stream_record(g, stream, s->bytes, s->len, false);
+		} else if (s->len <= RECORD_PACKET_MAX) {
+			uint8_t buf[PAYLOAD_BYTES_MAX];
+			struct wr w;
+
+			wr_fixed(&w, buf, sizeof(buf));
+			wire_put_record(&w, s->bytes, s->len);
+			packet_send(g, from, &w);
+		}
+	}
+}
+
+/* The front door's part. */
+
+void gossip_on_disk(struct gossip *g, const struct key32 *id, bool ok, struct now now)
+{
+	struct key32 which = *id;
+	struct pending *p;
+
+	core_enter(g, now);
+	p = map_del(&g->pending, &which);
+	if (!ok) {
+		/* Not here then: a later reconciliation brings it again. */
+		store_drop(g->store, &which);
+		ticket_failed(g, &which);
+	} else {
+		store_on_disk(g->store, &which);
+		counts_now(g, &which, NULL);
+		trust_settle(g);
+		ticket_stored(g, &which);
+	}
+	for (size_t i = 0; ok && p && i < p->n_waiters; i++) {
+		struct stream *s = stream_by_id(g, p->waiters[i]);
+
+		if (s)
+			say_stored(g, s, &which);
+	}
+	free(p);
+}
+
+static int may_submit(struct gossip *g, const struct record *r, struct err *err)
+{
+	if (record_is_volatile(r->kind))
+		return err_set(err, ERR_USAGE, "kind %u is written by peers about themselves, not by operators",
+		        r->kind);
+	if (!record_verify(r, &g->cfg.flock))
+		return err_set(err, ERR_UNAUTHORISED, "its signature is wrong, or made for another flock");
+	if (trust_may_write(g->trust, r, err) < 0)
+		return -1;
+	if (r->kind != REC_REVISION)
+		return 0;
+	for (size_t i = 0; i < r->n_parents; i++) {
+		const struct stored *s = store_get(g->store, &r->parents[i]);
+
+		if (!s)
+			return err_set(err, ERR_FAILED,
+			        "stack %s: this peer does not know the revision that it replaces yet; try again",
+			        r->name);
+		if (s->rec.kind != REC_REVISION || strcmp(s->rec.name, r->name) != 0)
+			return err_set(
+			        err, ERR_USAGE, "stack %s: it replaces a revision of another stack", r->name);
+	}
+	return 0;
+}
+
+int gossip_submit(
+        struct gossip *g, const uint8_t *bytes, size_t len, uint64_t ticket, struct now now, struct err *err)
+{
+	struct record r;
+	struct key32 id;
+	struct ticket *t;
+	enum store_verdict v;
+	size_t others = 0;
+
+	core_enter(g, now);
+	if (record_decode(&r, bytes, len, err) < 0 || may_submit(g, &r, err) < 0)
+		return err_wrap(err, "record refused");
+	v = store_put(g->store, bytes, len, false, &id, err);
+	if (v == STORE_BAD || v == STORE_FULL)
+		return err_wrap(err, "record refused");
+	if (v == STORE_OLD)
+		return err_set(err, ERR_FAILED, "record refused: a newer one of its name is here already");
+	hlc_seen(&g->hlc, r.stamp, g->now.wall);
+	for (size_t i = 0; i < g->n_peers; i++)
+		others += g->peers[i]->state != MEMBER_LEFT;
+	t = xcalloc(1, sizeof(*t));
+	t->ticket = ticket;
+	t->id = id;
+	t->wanted = (unsigned)MIN(others + 1, (size_t)COPIES_WANTED);
+	t->end_at = g->now.mono + ACCEPT_MS;
+	list_push_back(&g->tickets, &t->at);
+	if (v != STORE_KNOWN)
+		persist(g, store_get(g->store, &id));
+	else if (!map_get(&g->pending, &id))
+		ticket_stored(g, &id);
+	return 0;
+}
+
+void gossip_publish(
+        struct gossip *g, uint8_t kind, const char *name, const uint8_t *body, size_t len, struct now now)
+{
+	struct record r = {.version = RECORD_VERSION, .kind = kind, .body = body, .body_len = (uint32_t)len};
+	const struct stored *before;
+	struct key32 id;
+	struct wr w;
+
+	core_enter(g, now);
+	before = store_page(g->store, kind, &g->key, name ? name : "");
+	/* One of an earlier boot is said again: others read the boot from its stamp. */
+	if (before && before->rec.stamp >> 32 == g->cfg.boot && before->rec.body_len == len && before->rec.body &&
+	        memcmp(before->rec.body, body, len) == 0)
+		return;
+	text_copy(r.name, sizeof(r.name), name ? name : "");
+	r.name_len = (uint8_t)strlen(r.name);
+	r.stamp = (uint64_t)g->cfg.boot << 32 | ++g->record_n;
+	record_sign(&r, &g->cfg.flock, g->cfg.secret);
+	wr_init(&w, RECORD_BYTES_MAX);
+	record_encode(&w, &r);
+	if (wr_ok(&w) && store_put(g->store, w.p, w.len, false, &id, NULL) == STORE_NEW)
+		counts_now(g, &id, NULL);
+	wr_free(&w);
+}

@@ -1,0 +1,342 @@
+#include "gossip/core.h"
+
+/* Streams kept at once: enough for every neighbour that a peer reconciles with; each costs a socket. */
+#define STREAMS_MAX 64
+/* Closed after this long without a frame. */
+#define STREAM_IDLE_MS SECONDS(30)
+/* A reconciliation whose other side says nothing for this long has failed. */
+#define SYNC_SILENT_MS SECONDS(10)
+/* A handshake that takes longer is given up. */
+#define STREAM_OPEN_MS SECONDS(5)
+/* Bytes that wait for one handshake: a record of the largest size and some. */
+#define BACKLOG_MAX (2 * RECORD_BYTES_MAX)
+/* Bytes of a record in one frame. */
+#define PART_MAX 60000
+/* Frames that make no sense, or records with bad signatures, before a stream is closed. */
+#define BAD_FRAMES_MAX 8
+
+struct stream *stream_by_id(const struct gossip *g, uint64_t id)
+{
+	return map_get(&g->streams, &id);
+}
+
+struct stream *stream_open_to(struct gossip *g, const struct peer *p)
+{
+	map_each (&g->streams, value) {
+		struct stream *s = value;
+
+		if (s->peer == p && s->open)
+			return s;
+	}
+	return NULL;
+}
+
+static struct stream *opening_to(struct gossip *g, const struct peer *p)
+{
+	map_each (&g->streams, value) {
+		struct stream *s = value;
+
+		if (s->peer == p)
+			return s;
+	}
+	return NULL;
+}
+
+static struct stream *stream_add(struct gossip *g, uint64_t id, struct peer *p)
+{
+	struct stream *s = xcalloc(1, sizeof(*s));
+
+	s->id = id;
+	s->peer = p;
+	s->opened = s->used = g->now.mono;
+	wr_init(&s->backlog, BACKLOG_MAX);
+	wr_init(&s->part, RECORD_BYTES_MAX);
+	map_put(&g->streams, &id, s);
+	return s;
+}
+
+static void stream_free(struct gossip *g, struct stream *s)
+{
+	map_del(&g->streams, &s->id);
+	record_stream_gone(g, s);
+	if (s->ask)
+		s->peer->sync_after = g->now.mono + SECONDS(2);
+	sync_free(s->ask);
+	sync_free(s->answer);
+	wr_free(&s->backlog);
+	wr_free(&s->part);
+	free(s);
+}
+
+struct stream *stream_to(struct gossip *g, struct peer *p)
+{
+	struct stream *s = stream_open_to(g, p);
+	const struct addr *to = p->advertised.family ? &p->advertised : &p->addr;
+	struct out *o;
+
+	if (!s)
+		s = opening_to(g, p);
+	if (s)
+		return s;
+	if (!to->family || g->streams.len >= STREAMS_MAX)
+		return NULL;
+	s = stream_add(g, ++g->stream_seq, p);
+	o = output_new(g, GOSSIP_CONNECT, 0);
+	o->action.addr = *to;
+	o->action.peer = p->key;
+	o->action.stream = s->id;
+	return s;
+}
+
+static void send_frame(struct gossip *g, struct stream *s, const void *bytes, size_t len)
+{
+	g->count.frames_out++;
+	output_bytes(g, GOSSIP_FRAME, NULL, s->id, bytes, len);
+}
+
+void stream_frame(struct gossip *g, struct stream *s, uint8_t type, const void *bytes, size_t len)
+{
+	struct wr w;
+
+	s->used = g->now.mono;
+	if (!s->open) {
+		wr_u32(&s->backlog, (uint32_t)len + 1);
+		wr_u8(&s->backlog, type);
+		wr_bytes(&s->backlog, bytes, len);
+		return;
+	}
+	wr_init(&w, FRAME_BYTES_MAX);
+	wr_u8(&w, type);
+	wr_bytes(&w, bytes, len);
+	if (wr_ok(&w))
+		send_frame(g, s, w.p, w.len);
+	wr_free(&w);
+}
+
+void stream_record(struct gossip *g, struct stream *s, const uint8_t *bytes, size_t len, bool push)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		size_t n = MIN(len - at, (size_t)PART_MAX);
+		struct wr w;
+
+		wr_init(&w, FRAME_BYTES_MAX);
+		wr_u8(&w, push ? RECORD_PUSH : 0);
+		wr_u32(&w, (uint32_t)len);
+		wr_u32(&w, (uint32_t)at);
+		wr_bytes(&w, bytes + at, n);
+		stream_frame(g, s, FRAME_RECORD, w.p, w.len);
+		wr_free(&w);
+		at += n;
+	}
+}
+
+void stream_close(struct gossip *g, struct stream *s)
+{
+	output_bytes(g, GOSSIP_CLOSE, NULL, s->id, NULL, 0);
+	stream_free(g, s);
+}
+
+/* When a stream has outlived its use. */
+static mono_ms ends_at(const struct stream *s)
+{
+	if (!s->open)
+		return s->opened + STREAM_OPEN_MS;
+	return s->ask || s->answer ? s->sync_heard + SYNC_SILENT_MS : s->used + STREAM_IDLE_MS;
+}
+
+/* Streams of p (NULL: of anyone) that end at `until` or before, gathered: none may go while the map is walked. */
+static size_t streams_where(const struct gossip *g, const struct peer *p, mono_ms until, struct stream **out)
+{
+	size_t n = 0;
+
+	map_each (&g->streams, value) {
+		struct stream *s = value;
+
+		if ((!p || s->peer == p) && ends_at(s) <= until && n < STREAMS_MAX)
+			out[n++] = s;
+	}
+	return n;
+}
+
+void stream_close_peer(struct gossip *g, const struct peer *p)
+{
+	struct stream *found[STREAMS_MAX];
+	size_t n = streams_where(g, p, MONO_NEVER, found);
+
+	for (size_t i = 0; i < n; i++)
+		stream_close(g, found[i]);
+}
+
+void stream_tick(struct gossip *g)
+{
+	struct stream *found[STREAMS_MAX];
+	size_t n = streams_where(g, NULL, g->now.mono, found);
+
+	for (size_t i = 0; i < n; i++)
+		stream_close(g, found[i]);
+}
+
+mono_ms stream_wake(const struct gossip *g)
+{
+	mono_ms at = MONO_NEVER;
+
+	map_each (&g->streams, value)
+		at = MIN(at, ends_at(value));
+	return at;
+}
+
+void stream_free_all(struct gossip *g)
+{
+	struct stream *found[STREAMS_MAX];
+	size_t n = streams_where(g, NULL, MONO_NEVER, found);
+
+	for (size_t i = 0; i < n; i++)
+		stream_free(g, found[i]);
+	map_free(&g->streams);
+}
+
+static void flush_backlog(struct gossip *g, struct stream *s)
+{
+	struct rd r;
+
+	rd_init(&r, s->backlog.p, s->backlog.len);
+	while (wr_ok(&s->backlog) && rd_left(&r)) {
+		uint32_t len = rd_u32(&r);
+
+		send_frame(g, s, rd_bytes(&r, len), len);
+	}
+	wr_free(&s->backlog);
+	wr_init(&s->backlog, BACKLOG_MAX);
+}
+
+void gossip_on_stream(struct gossip *g, uint64_t stream, const struct key32 *peer, bool inbound, struct now now)
+{
+	struct peer *p;
+	struct stream *s;
+
+	core_enter(g, now);
+	p = member_by_id(g, key32_id(peer));
+	s = stream_by_id(g, stream);
+	if (!p || !key32_eq(&p->key, peer) || (inbound && (s || g->streams.len >= STREAMS_MAX))) {
+		if (s)
+			stream_free(g, s);
+		output_bytes(g, GOSSIP_CLOSE, NULL, stream, NULL, 0);
+		return;
+	}
+	if (!s && !inbound) {
+		/* We gave it up meanwhile. */
+		output_bytes(g, GOSSIP_CLOSE, NULL, stream, NULL, 0);
+		return;
+	}
+	if (!s)
+		s = stream_add(g, stream, p);
+	s->open = true;
+	s->used = g->now.mono;
+	member_heard(g, p);
+	probe_on_stream(g, p);
+	flush_backlog(g, s);
+}
+
+/* Part of a record; taken when the last one is here. */
+static bool on_part(struct gossip *g, struct stream *s, struct rd *r)
+{
+	uint8_t flags = rd_u8(r);
+	uint32_t total = rd_u32(r), at = rd_u32(r);
+	size_t n = rd_left(r);
+	const uint8_t *bytes = rd_bytes(r, n);
+
+	if (!rd_ok(r) || total > RECORD_BYTES_MAX || at != (at ? s->part.len : 0) || n > total - at)
+		return false;
+	if (!at)
+		wr_reset(&s->part);
+	wr_bytes(&s->part, bytes, n);
+	if (s->part.len < total)
+		return true;
+	if (record_take(g, s->part.p, s->part.len, s->peer, s, flags & RECORD_PUSH) == STORE_BAD)
+		s->peer->bad_frames++;
+	wr_reset(&s->part);
+	return true;
+}
+
+static bool on_messages(struct gossip *g, struct stream *s, struct rd *r)
+{
+	struct msg m;
+	struct wr reply;
+
+	wr_init(&reply, FRAME_BYTES_MAX - 1);
+	while (wire_next(r, &m))
+		on_message(g, s->peer, &m, &reply, s);
+	if (reply.len && wr_ok(&reply))
+		stream_frame(g, s, FRAME_MSGS, reply.p, reply.len);
+	wr_free(&reply);
+	return rd_ok(r);
+}
+
+static bool on_stored(struct gossip *g, struct stream *s, struct rd *r)
+{
+	struct key32 id;
+
+	while (rd_left(r)) {
+		rd_key32(r, &id);
+		if (rd_ok(r))
+			record_on_stored(g, s, &id);
+	}
+	return rd_ok(r);
+}
+
+void gossip_on_frame(struct gossip *g, uint64_t stream, const uint8_t *bytes, size_t len, struct now now)
+{
+	struct stream *s;
+	struct rd r;
+	bool good = false;
+
+	core_enter(g, now);
+	g->count.frames_in++;
+	s = stream_by_id(g, stream);
+	if (!s || !s->open)
+		return;
+	s->used = g->now.mono;
+	member_heard(g, s->peer);
+	probe_on_stream(g, s->peer);
+	rd_init(&r, bytes, len);
+	switch (rd_u8(&r)) {
+	case FRAME_MSGS:
+		good = on_messages(g, s, &r);
+		break;
+	case FRAME_RECORD:
+		good = on_part(g, s, &r);
+		break;
+	case FRAME_STORED:
+		good = on_stored(g, s, &r);
+		break;
+	case FRAME_SYNC_ASK:
+		good = entropy_on_frame(g, s, true, r.p, rd_left(&r)) == 0;
+		break;
+	case FRAME_SYNC_REPLY:
+		good = entropy_on_frame(g, s, false, r.p, rd_left(&r)) == 0;
+		break;
+	default:
+		/* A newer peer may say more than we understand; an empty frame says nothing. */
+		good = len > 0;
+		break;
+	}
+	if (good && s->peer->bad_frames < BAD_FRAMES_MAX)
+		return;
+	g->count.drop_bad++;
+	s->peer->bad_frames = 0;
+	stream_close(g, s);
+}
+
+void gossip_on_stream_closed(struct gossip *g, uint64_t stream, bool refused, struct now now)
+{
+	struct stream *s;
+
+	/* A refused connection says that no agent listens there, not that the host is gone: it proves nothing. */
+	(void)refused;
+	core_enter(g, now);
+	s = stream_by_id(g, stream);
+	if (s)
+		stream_free(g, s);
+}

@@ -1,0 +1,104 @@
+/*
+ * Messages inside a packet or inside a stream's message frame (DESIGN section 5; pictured in docs/wire.md):
+ *
+ *	+------+--------+------------------+------+--------+------ ...
+ *	| type | length | body             | type | length | body
+ *	|  1   |   2    | (length bytes)   |  1   |   2    |
+ *	+------+--------+------------------+------+--------+------ ...
+ *
+ * Type 0 ends the packet: what follows is padding. Unknown types are stepped over, so that a newer peer may say
+ * more than an older one understands. What a peer says of another is a signed statement; the signature covers
+ * domain | flock | type | fields.
+ */
+#ifndef GOSSIP_WIRE_H
+#define GOSSIP_WIRE_H
+
+#include "base/addr.h"
+#include "base/limits.h"
+
+enum msg_type {
+	MSG_END = 0,
+	MSG_PING = 1,     /* seq, flags */
+	MSG_ACK = 2,      /* seq, digests: the answer to a ping, or to a ping-req when the target answered */
+	MSG_NACK = 3,     /* seq: the target of your ping-req did not answer me (yet) */
+	MSG_PING_REQ = 4, /* seq, peer id: ping that peer for me. Never an address: no one can be aimed at */
+	MSG_ALIVE = 5,    /* statement, signed by its subject */
+	MSG_LEFT = 6,     /* statement, signed by its subject */
+	MSG_SUSPECT = 7,  /* statement, signed by its accuser: did not answer me */
+	MSG_DEAD = 8,     /* statement, signed by its accuser: and did not refute in time */
+	MSG_RECORD = 9,   /* an encoded record with its body */
+	MSG_HAVE = 10,    /* a record that the sender holds */
+	MSG_WANT = 11,    /* ids of records, asked of who announced them */
+};
+
+/* Bytes of type and length before each body. */
+#define MSG_HEADER_BYTES 3
+
+/* Signed by its subject (alive, left) or by its accuser (suspect, dead). */
+struct statement {
+	enum msg_type type;
+	id64 subject;
+	uint64_t incarnation;
+	id64 accuser;        /* suspect and dead */
+	struct addr addr;    /* alive: where the subject is reached */
+	uint8_t boot_id[16]; /* alive: tells two machines with one key apart */
+	uint8_t sig[64];
+};
+
+/* Set fingerprint of one kind of records: enough of store_digest() to see that two peers differ. */
+struct digest_brief {
+	uint32_t count;
+	uint8_t root[16];
+};
+
+/* A record announced: key and stamp let a receiver see that it holds a newer one. */
+struct have {
+	uint8_t kind;
+	struct key32 id;
+	struct key32 key;
+	uint64_t stamp;
+	uint32_t len; /* bytes of the encoded record */
+};
+
+/* Ids in one want: what fits the smallest packet's payload many times over, and bounds the answer. */
+#define WANT_IDS_MAX 32
+
+/* Ping: say who you are now (your alive statement) with the ack: I do not know, or think you dead. */
+#define PING_TELL 0x01
+
+struct msg {
+	enum msg_type type;
+	uint32_t seq;                           /* ping, ack, nack, ping-req */
+	uint8_t flags;                          /* ping */
+	id64 target;                            /* ping-req */
+	struct digest_brief durable, volatile_; /* ack */
+	struct statement st;
+	struct have have;
+	size_t n_want;
+	struct key32 want[WANT_IDS_MAX];
+	const uint8_t *bytes; /* record: points into the packet */
+	size_t len;
+};
+
+/* Reads the next message of known type; false at the end or when malformed (rd_ok() tells which). */
+bool wire_next(struct rd *r, struct msg *m);
+
+/* Each appends one whole message, header included. */
+void wire_put_ping(struct wr *w, uint32_t seq, uint8_t flags);
+void wire_put_ack(
+        struct wr *w, uint32_t seq, const struct digest_brief *durable, const struct digest_brief *volatile_);
+void wire_put_nack(struct wr *w, uint32_t seq);
+void wire_put_ping_req(struct wr *w, uint32_t seq, id64 target);
+void wire_put_statement(struct wr *w, const struct statement *st);
+void wire_put_record(struct wr *w, const uint8_t *bytes, size_t len);
+void wire_put_have(struct wr *w, const struct have *h);
+void wire_put_want(struct wr *w, const struct key32 *ids, size_t n);
+
+/* Bytes of the longest statement message: alive over IPv6. */
+#define STATEMENT_BYTES_MAX (MSG_HEADER_BYTES + 8 + 8 + 19 + 16 + 64)
+
+/* secret: libsodium's 64-byte Ed25519 key of the subject (alive, left) or the accuser. */
+void statement_sign(struct statement *st, const struct key32 *flock, const uint8_t secret[64]);
+bool statement_verify(const struct statement *st, const struct key32 *flock, const struct key32 *signer);
+
+#endif
