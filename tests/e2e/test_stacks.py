@@ -1,0 +1,237 @@
+"""Stacks from deploy to removal: placement, names, logs, scaling, revisions."""
+import json
+import subprocess
+import time
+import urllib.request
+
+import dnsq
+from conftest import shell, sleeper, stack
+from flock import alive, wait_until
+
+SERVER = """
+import http.server, os
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        text = (os.environ['STARLING_SLOT'] + ' ' + os.environ['STARLING_ADDRESS']).encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+http.server.ThreadingHTTPServer((os.environ['STARLING_ADDRESS'], int(os.environ['PORT'])), H).serve_forever()
+"""
+
+
+def web(replicas, **more):
+    return {"command": ["/usr/bin/python3", "-c", SERVER], "ports": [{"name": "http", "target": 8080}],
+            "deploy": {"replicas": replicas}, "stop_grace_period": "1s",
+            "x-starling": {"probes": {"http": {"port": "http", "path": "/", "interval": "1s", "timeout": "1s",
+                                               "start_interval": "100ms", "start_period": "20s"}}}, **more}
+
+
+def test_a_web_service_is_deployed_found_by_dig_and_answers(flock):
+    f = flock(3)
+    path = f.write("site.yaml", stack("site", web=web(4)))
+    f.cli("deploy", path)
+    rows = f.wait_serving("site", 4, "web")
+    assert sorted(r["slot"] for r in rows) == [0, 1, 2, 3]
+    assert {r["health"] for r in rows} == {"healthy"}
+    # On every peer alike, by real dig.
+    for peer in f.peers:
+        def targets(peer=peer):
+            out = subprocess.run(["dig", f"@{peer.dns[0]}", "-p", str(peer.dns[1]), "+short", "+tries=1", "SRV",
+                                  "_http._tcp.web.site.starling.internal"], text=True, capture_output=True, check=False).stdout
+            return [line.split() for line in out.splitlines()] if len(out.splitlines()) == 4 else None
+        found = wait_until("four SRV targets", targets, 5)
+        for _, _, port, target in found:
+            address, = dnsq.ask(peer.dns, target, dnsq.A).values(dnsq.A)
+            with urllib.request.urlopen(f"http://{address}:{port}/", timeout=3) as answer:
+                slot, says = answer.read().decode().split()
+            assert says == address
+            assert target.split(".")[0] == slot
+    ends = {(e["address"], e["port"]) for r in rows for e in r["endpoints"]}
+    assert len(ends) == 4
+
+
+def test_a_removed_stack_stops_everywhere_and_stays_away(flock):
+    f = flock(3)
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(5))), "--detach")
+    rows = f.wait_serving("a", 5)
+    assert dnsq.ask(f[0].dns, "s.a.starling.internal", dnsq.A).values(dnsq.A)
+    f[2].lose()  # away while it is removed
+    f.cli("rm", "a", "--yes", peer=1)
+    wait_until("its tasks to be gone", lambda: not f[0].processes() and not f[1].processes(), 20)
+    assert f.ps("a") == [] and f.ps("a", peer=1) == []
+    assert dnsq.ask(f[0].dns, "s.a.starling.internal", dnsq.A).rcode == dnsq.NXDOMAIN
+    f[2].start()
+    f.wait_alive()
+    time.sleep(2)
+    assert not any(p.processes() for p in f.peers)
+    assert [r["stack"] for r in f.json("ls", peer=2)] == []
+    assert not any(alive(r["pid"]) for r in rows)
+
+
+def test_tasks_get_the_promised_environment_and_nothing_else(flock):
+    f = flock(1)
+    f.cli("deploy", f.write("e.yaml", stack("e", s=shell(
+        "env | sort; echo to stderr >&2; sleep 100000", environment={"COLOUR": "blue"}, ports=["8080"]))), "--detach")
+    row, = f.wait_serving("e", 1)
+    text = wait_until("the log", lambda: (lambda t: t if "to stderr" in t else None)(f.cli("logs", "e/s").stdout))
+    env = dict(line.split("=", 1) for line in (part[part.find(" ") + 1:] if False else part
+               for part in (l.split("| ", 1)[-1] for l in text.splitlines())) if "=" in line)
+    env = {k.split()[-1]: v for k, v in env.items()}
+    assert env["COLOUR"] == "blue"
+    assert env["STARLING_STACK"] == "e" and env["STARLING_SERVICE"] == "s" and env["STARLING_SLOT"] == "0"
+    assert env["STARLING_TASK"] == row["task"]
+    assert env["STARLING_ADDRESS"] == f[0].address
+    assert env["STARLING_DNS"] == "%s:%d" % f[0].dns
+    assert env["PORT"] == env["STARLING_PORT_8080"] == str(row["endpoints"][0]["port"])
+    assert 20000 <= int(env["PORT"]) <= 32000
+    assert row["revision"].startswith(env["STARLING_REVISION"]) or env["STARLING_REVISION"].startswith(row["revision"])
+    assert "XDG_CONFIG_HOME" not in env and "STARLING_KEY" not in env
+
+
+def test_scale_up_and_down_moves_nothing_else(flock):
+    f = flock(3)
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(3), other=sleeper(2))), "--detach")
+    before = {(r["service"], r["slot"]): r["task"] for r in f.wait_serving("a", 5)}
+    f.cli("scale", "a/s=6", "--detach")
+    f.wait_serving("a", 8)
+    after = {(r["service"], r["slot"]): r["task"] for r in f.serving("a")}
+    assert {k: v for k, v in after.items() if k in before} == before
+    f.cli("scale", "a/s=1", "--detach")
+    f.wait_serving("a", 3)
+    assert {(r["service"], r["slot"]): r["task"] for r in f.serving("a")} == {
+        k: v for k, v in before.items() if k[0] == "other" or k == ("s", 0)}
+
+
+def test_a_new_revision_replaces_what_changed_only(flock):
+    f = flock(3)
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(3), other=sleeper(2))), "--detach")
+    before = {(r["service"], r["slot"]): r["task"] for r in f.wait_serving("a", 5)}
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(3, environment={"V": "2"}), other=sleeper(2))), "--detach")
+
+    def replaced():
+        now = {(r["service"], r["slot"]): r["task"] for r in f.serving("a")}
+        return now if len(now) == 5 and not any(now[k] == v for k, v in before.items() if k[0] == "s") else None
+    now = wait_until("all of s to be replaced", replaced, 40)
+    assert {k: v for k, v in now.items() if k[0] == "other"} == {k: v for k, v in before.items() if k[0] == "other"}
+    versions = f.json("history", "a")
+    assert len(versions) == 2 and sum(bool(v["current"]) for v in versions) == 1 and versions[0]["current"]
+
+
+def test_deploying_the_same_file_again_changes_nothing(flock):
+    f = flock(2)
+    path = f.write("a.yaml", stack("a", s=sleeper(4)))
+    f.cli("deploy", path, "--detach")
+    before = sorted(r["task"] for r in f.wait_serving("a", 4))
+    f.cli("deploy", path, "--detach")
+    time.sleep(1.5)
+    assert sorted(r["task"] for r in f.serving("a")) == before
+
+
+def test_adding_a_stack_moves_no_other(flock):
+    f = flock(3)
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(9))), "--detach")
+    before = {r["slot"]: (r["peer_name"], r["pid"]) for r in f.wait_serving("a", 9)}
+    f.cli("deploy", f.write("b.yaml", stack("b", s=sleeper(9))), "--detach", peer=1)
+    f.wait_serving("b", 9)
+    assert {r["slot"]: (r["peer_name"], r["pid"]) for r in f.serving("a")} == before
+
+
+def test_global_runs_one_on_each_peer_that_the_constraint_allows(flock):
+    f = flock(3, labels=[["zone=a"], ["zone=b"], ["zone=a"]])
+    f.cli("deploy", f.write("g.yaml", stack(
+        "g", every=sleeper(deploy={"mode": "global", "replicas": None}) | {"deploy": {"mode": "global"}},
+        some={"command": ["/bin/sleep", "100000"],
+              "deploy": {"mode": "global", "placement": {"constraints": ["node.labels.zone == a"]}}})), "--detach")
+    f.wait_serving("g", 5)
+    rows = f.serving("g")
+    assert sorted(r["peer_name"] for r in rows if r["service"] == "every") == ["p1", "p2", "p3"]
+    assert sorted(r["peer_name"] for r in rows if r["service"] == "some") == ["p1", "p3"]
+
+
+def test_a_slot_that_nothing_can_run_says_why(flock):
+    f = flock(2)
+    path = f.write("c.yaml", stack("c", s=sleeper(1, deploy={"placement": {"constraints": ["node.labels.zone == moon"]}})))
+    done = f.cli("deploy", path, "--timeout", "20s", check=False, timeout=90)
+    assert done.returncode == 4, done
+    row, = f.ps("c")
+    assert row["peer"] is None and row["reason"]
+    told = f.cli("explain", "c/s", check=False)
+    assert told.returncode == 0 and "p1" in told.stdout and "p2" in told.stdout
+
+
+def test_a_task_that_ends_is_restarted(flock):
+    f = flock(1)
+    f.cli("deploy", f.write("r.yaml", stack("r", s=sleeper(1))), "--detach")
+    row, = f.wait_serving("r", 1)
+    import os
+    import signal
+    os.kill(row["pid"], signal.SIGKILL)
+
+    def again():
+        now = f.serving("r")
+        return now[0] if now and now[0]["pid"] != row["pid"] else None
+    now = wait_until("its restart", again, 20)
+    assert now["restarts"] >= 1
+    assert now["slot"] == row["slot"]
+
+
+def test_a_failed_one_with_no_restart_says_its_exit_code(flock):
+    f = flock(1)
+    f.cli("deploy", f.write("x.yaml", stack("x", s=shell("exit 7", restart="no"))), "--detach")
+
+    def failed():
+        rows = f.ps("x")
+        return rows[0] if rows and rows[0]["state"] in ("failed", "done") else None
+    row = wait_until("it to have failed", failed, 20)
+    assert row["state"] == "failed" and row["exit"]["code"] == 7 and row["exit"]["oom"] is False
+
+
+def test_an_unhealthy_task_is_not_in_dns_and_is_nodata_not_nxdomain(flock):
+    f = flock(2)
+    f.cli("deploy", f.write("h.yaml", stack("h", s=sleeper(2, healthcheck={
+        "test": ["CMD", "/bin/false"], "interval": "1s", "retries": 1000, "start_period": "1000s"}))), "--detach")
+    wait_until("both to run", lambda: [r["state"] for r in f.ps("h")].count("running") == 2, 20)
+    answer = dnsq.ask(f[0].dns, "s.h.starling.internal", dnsq.A)
+    assert answer.rcode == dnsq.NOERROR and answer.answers == []
+    assert [k for _, k, _, _ in answer.authority] == [dnsq.SOA]
+
+
+def test_logs_of_any_peer_from_any_peer(flock):
+    f = flock(3)
+    f.cli("deploy", f.write("l.yaml", stack("l", s=shell("echo slot $STARLING_SLOT speaks; sleep 100000", 3))), "--detach")
+    f.wait_serving("l", 3)
+    for peer in range(3):
+        wait_until("all three to have spoken", lambda: all(
+            f"slot {n} speaks" in f.cli("logs", "l/s", peer=peer).stdout for n in range(3)), 10)
+    one = f.cli("logs", "l/s/1", peer=2).stdout
+    assert "slot 1 speaks" in one and "slot 0" not in one
+
+
+def test_validate_needs_no_agent(flock):
+    f = flock(1, up=False)
+    f.cli("validate", f.write("ok.yaml", stack("ok", s=sleeper())), peer=None)
+    done = f.cli("validate", f.write("bad.yaml", "services:\n  s:\n    comand: [true]\n"), peer=None, check=2)
+    assert "bad.yaml:3:5" in done.stderr and "comand" in done.stderr
+
+
+def test_inspect_shows_the_spec_and_needs_a_key(flock):
+    f = flock(1)
+    f.cli("deploy", f.write("i.yaml", stack("i", s=sleeper(1, environment={"SECRETISH": "s3"}))), "--detach")
+    f.wait_serving("i", 1)
+    assert "s3" in f.cli("inspect", "i").stdout
+    other = f.folder + "/nobody.key"
+    f.cli("key", "new", other, peer=None)
+    assert f.cli("--key", other, "inspect", "i", check=8).stdout.count("s3") == 0
+
+
+def test_ls_sums_up(flock):
+    f = flock(2)
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(2), t=sleeper(1))), "--detach")
+    f.wait_serving("a", 3)
+    row, = f.json("ls")
+    assert (row["stack"], row["services"], row["desired"], row["running"], row["conflict"]) == ("a", 2, 3, 3, False)
+    table = f.cli("ls").stdout
+    assert "a" in table.split()
+    assert json.loads(f.cli("ls", "-o", "json", peer=1).stdout)[0]["revision"] == row["revision"]
