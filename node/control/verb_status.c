@@ -61,7 +61,7 @@ void verb_status(struct call *c)
 	if (a->dns)
 		dns_server_addrs(a->dns, &dns, 1);
 	if (a->http)
-		http_addr(a->http, &http);
+		http_bound(a->http, &http);
 	store_hash(st, &hash);
 	id64_text(id, key32_id(&a->keys.public_key));
 	wr_init(&w, 4096);
