@@ -63,11 +63,12 @@ struct cli_value {
 	const char *text; /* NULL for flags */
 };
 #define CLI_VALUES_MAX 64 /* options on one command line; more is refused */
+#define CLI_PATH_MAX   1024
 
 struct cli {
 	const struct cli_verb *verb;
 	unsigned n_args;
-	char **args; /* positional arguments, after the verb */
+	char **args; /* positional arguments, after the verb; the array is freed by cli_free(), argv's texts are not */
 	/* Global options, resolved. Paths live as long as the process. */
 	const char *data_dir; /* --data, else STARLING_DATA, else the default: see data_dir_default() */
 	const char *peer;     /* --peer, or NULL: the agent at data_dir */
@@ -83,7 +84,8 @@ struct cli {
 	bool errors_tty;
 	size_t n_values;
 	struct cli_value values[CLI_VALUES_MAX];
-	unsigned args_cap; /* of args, which is this struct's own array; argv's texts are borrowed */
+	char data_path[CLI_PATH_MAX]; /* what data_dir and key_path point to */
+	char key_file[CLI_PATH_MAX];
 };
 
 /* The verb's own options. name must be in its table: asking for another is a bug and asserts. */

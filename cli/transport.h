@@ -1,0 +1,28 @@
+/* How a client's bytes travel: the local socket as they are, or inside an encrypted session over TCP. */
+#ifndef CLI_TRANSPORT_H
+#define CLI_TRANSPORT_H
+
+#include "base/addr.h"
+#include "gossip/session.h"
+#include "node/control/proto.h"
+
+struct transport {
+	int fd;
+	struct session *session; /* NULL: bytes as they are */
+	struct drbg rng;
+	char to[160]; /* for messages: "the agent at /var/lib/starling", "peer 192.0.2.1:7827" */
+};
+
+/* Each connects within ms. */
+int transport_unix(struct transport *t, const char *data_dir, struct err *err);
+int transport_tcp(struct transport *t, const struct addr *addr, const struct key32 *flock,
+        const uint8_t secret[64], int64_t ms, struct err *err);
+void transport_close(struct transport *t);
+/* The far side's proved key, NULL over the local socket. */
+const struct key32 *transport_peer(const struct transport *t);
+/* All of it, within ms. */
+int transport_write(struct transport *t, const uint8_t *bytes, size_t len, int64_t ms, struct err *err);
+/* Waits up to ms for bytes and feeds them to in. 1 some came, 0 none, -1 the connection is gone. */
+int transport_read(struct transport *t, struct proto_in *in, int64_t ms, struct err *err);
+
+#endif

@@ -1,0 +1,39 @@
+/* The verb table. Order is the order of the help text. */
+#include "cli/cli.h"
+
+#define VERB(name, alias, args, min, max, id, brief, ...)                                                        \
+	{                                                                                                        \
+		name, alias, args, brief, min, max, cmd_##id##_options, cmd_##id, __VA_ARGS__                    \
+	}
+
+const struct cli_verb cli_verbs[] = {
+        VERB("init", NULL, "", 0, 0, init,
+                "make a flock: root key, admin key, genesis, this host as its first peer", NULL),
+        VERB("join", NULL, "TOKEN", 1, 1, join, "make this host a peer of a flock", NULL),
+        VERB("agent", NULL, "", 0, 0, agent, "run this host's agent, in the foreground", NULL),
+        VERB("token create", NULL, "", 0, 0, token_create, "make a token that lets a new host join", NULL),
+        VERB("key new", NULL, "FILE", 1, 1, key_new, "make an operator key", NULL),
+        VERB("key ls", NULL, "", 0, 0, key_ls, "list the flock's operators", NULL),
+        VERB("key grant", NULL, "KEY NAME", 2, 2, key_grant, "let an operator key act in the flock", NULL),
+        VERB("status", NULL, "", 0, 0, status, "this peer: state, peers in sight, store, DNS", NULL),
+        VERB("node ls", NULL, "", 0, 0, node_ls, "list the flock's peers", NULL),
+        VERB("deploy", "up", "FILE", 0, 1, deploy, "sign a stack, hand it to the flock, wait until it runs",
+                "FILE is a Compose file; see docs/compose.md. Waits until every slot runs the new revision and is\n"
+                "healthy; Ctrl-C ends the waiting, not the deployment. Exit: 4 a slot fits nowhere, 6 timeout."),
+        VERB("validate", NULL, "FILE", 0, 1, validate, "check a Compose file; needs no peer",
+                "Names every fault with FILE:LINE:COLUMN. Exit 2 when there are any."),
+        VERB("ls", NULL, "", 0, 0, ls, "list stacks", NULL),
+        VERB("ps", NULL, "[STACK]", 0, 1, ps, "list tasks, and slots that have none, with why", NULL),
+        VERB("inspect", NULL, "STACK | STACK/SERVICE | node PEER", 1, 2, inspect,
+                "all that is known of one, as JSON", NULL),
+        VERB("explain", NULL, "STACK/SERVICE[/SLOT]", 1, 1, explain, "why a slot is where it is, peer by peer",
+                NULL),
+        VERB("logs", NULL, "STACK/SERVICE[/SLOT]", 1, 1, logs, "what tasks wrote, merged by time", NULL),
+        VERB("scale", NULL, "STACK/SERVICE=N...", 1, 16, scale, "change how many replicas services have", NULL),
+        VERB("history", NULL, "STACK", 1, 1, history, "list a stack's revisions, newest first", NULL),
+        VERB("rm", "down", "STACK", 1, 1, rm, "remove a stack and stop its tasks", NULL),
+        VERB("dns query", NULL, "NAME [TYPE]", 1, 2, dns_query, "ask this peer's DNS", NULL),
+        VERB("completion", NULL, "bash", 1, 1, completion, "print a completion script for the shell", NULL),
+        VERB("version", NULL, "", 0, 0, version, "print the version", NULL),
+        {0},
+};
