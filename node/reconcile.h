@@ -24,12 +24,13 @@ struct reconcile_config reconcile_defaults(void);
 struct own_task {
 	id64 task;
 	id64 slot;
+	const char *stack; /* whose it is, so that a stack whose body is missing keeps its tasks */
 	id64 revision;
 	id64 content;
 	enum task_state state;
 	enum task_health health;
 	mono_ms healthy_at; /* since when, 0 not */
-	bool stopping;
+	bool stopping;      /* was told to stop; stays set once it is finished (done, failed, lost) */
 };
 
 enum reconcile_kind {
@@ -50,8 +51,11 @@ struct reconcile_action {
 
 struct reconcile *reconcile_new(const struct reconcile_config *cfg);
 void reconcile_free(struct reconcile *r);
-/* ready: gossip_ready() and own claims adopted. isolated: start no orphan. Actions are in arena. Call it after
- * every change and at *wake. */
+/* What this peer's claims must say in `sight`; as of the last reconcile_run(). */
+enum claim_sight reconcile_sight(const struct reconcile *r);
+/* ready: gossip_ready() and own claims adopted. isolated: start no orphan. Actions are in arena, in the order in which
+ * to do them. Call it after every change and at *wake. own may come in any order; it must hold the tasks that earlier
+ * actions started, and not those that were forgotten. A start that fails is told by a claim TASK_REFUSED. */
 void reconcile_run(struct reconcile *r, const struct view *view, const struct placement *p,
         const struct own_task *own, size_t n_own, bool ready, bool isolated, mono_ms now, struct arena *arena,
         struct reconcile_action **actions, size_t *n_actions, mono_ms *wake);

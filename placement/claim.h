@@ -23,6 +23,10 @@ enum task_state {
 	TASK_REFUSED,
 };
 
+/* How much of the flock the owner saw alive at worst within the last minute: of two sides of a split, the larger one
+ * keeps what both run. */
+enum claim_sight { SIGHT_MOST, SIGHT_HALF, SIGHT_FEW };
+
 enum task_health { HEALTH_NONE, HEALTH_STARTING, HEALTH_HEALTHY, HEALTH_UNHEALTHY };
 
 const char *task_state_name(enum task_state s);
@@ -36,9 +40,10 @@ struct claim {
 	uint32_t boot;
 	enum task_state state;
 	enum task_health health;
-	wall_ms healthy_since; /* the owner's clock; for showing, and settled = since + monitor; 0 not healthy */
-	uint8_t failures;      /* at this revision, saturating */
-	id64 handover_to;      /* peer id, or 0 */
+	enum claim_sight sight; /* reconcile_sight() */
+	wall_ms healthy_since;  /* the owner's clock; for showing, and settled = since + monitor; 0 not healthy */
+	uint8_t failures;       /* at this revision, saturating */
+	id64 handover_to;       /* peer id, or 0 */
 	uint8_t n_ports;
 	struct {
 		uint8_t index; /* into the service's ports */

@@ -47,8 +47,12 @@ struct placed_slot {
 	enum place_reason reason;
 };
 
+/* Most slots that one placement holds: 26 tasks on each of 10,000 peers. Later ones, in order, are left out. */
+#define PLACE_SLOTS_MAX (1 << 18)
+
 struct placement {
 	size_t n_slots;
+	size_t n_left_out; /* wanted slots beyond PLACE_SLOTS_MAX */
 	struct placed_slot
 	        *slots; /* by (priority desc, born, service, index): the order in which they were placed */
 };
@@ -57,6 +61,10 @@ struct placement {
 void place(const struct view *view, struct arena *arena, struct placement *out);
 /* Every peer's reason for one slot, for `explain`; out has view->n_members entries. */
 void place_explain(const struct view *view, const struct placement *p, size_t slot, enum place_reason *out);
+/* The static filters, and whether the member has refused the slot at this revision; no room, ports or counts. */
+enum place_reason place_permits(const struct view *view, const struct placement *p, size_t slot, size_t member);
+/* The view's claims of a slot: from *from up to the returned index. */
+size_t place_claims(const struct view *view, id64 slot, size_t *from);
 /* Is this claim live: its peer alive or suspect, of the current boot (or the one before until adopted)? */
 bool claim_is_live(const struct view *view, const struct view_claim *c);
 

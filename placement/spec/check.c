@@ -224,6 +224,10 @@ static int check_service(const struct service *s, struct err *err)
 	        check_kvs(s->deploy_labels, s->n_deploy_labels, "deploy.labels", err) < 0 ||
 	        check_resources(s, err) < 0)
 		return -1;
+	if (s->partition == PARTITION_MAJORITY)
+		return fault(err,
+		        "x-starling.partition: majority is refused until a flock can have a voters list: use run or "
+		        "pause");
 	for (size_t i = 0; i < s->n_env; i++)
 		if (strchr(s->env[i].key, '='))
 			return fault(err, "environment.%s: a name cannot hold =", s->env[i].key);

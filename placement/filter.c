@@ -1,0 +1,196 @@
+#include "placement/filter.h"
+
+#include "base/text.h"
+
+const char *place_reason_text(enum place_reason r)
+{
+	static const char *const texts[] = {[REASON_OK] = "can take it",
+	        [REASON_NOT_ALIVE] = "peer is not alive",
+	        [REASON_NO_FACTS] = "peer has not said what it is yet",
+	        [REASON_NOT_READY] = "peer is not ready yet",
+	        [REASON_DRAINING] = "peer is draining",
+	        [REASON_FEATURE] = "peer lacks a feature that the stack requires; upgrade it",
+	        [REASON_PLATFORM] = "other operating system or architecture",
+	        [REASON_DRIVER] = "no driver for this service on the peer",
+	        [REASON_CONSTRAINT] = "a placement constraint does not hold",
+	        [REASON_CAPACITY] = "reservation is larger than the whole peer",
+	        [REASON_REFUSED] = "peer could not start it at this revision",
+	        [REASON_ROOM] = "not enough cpu or memory left",
+	        [REASON_PORT] = "host port is taken by another slot",
+	        [REASON_PER_NODE] = "max_replicas_per_node is reached",
+	        [REASON_POWER] = "the revision's author lacks a power that the service needs"};
+
+	return (size_t)r < ARRAY_LEN(texts) ? texts[r] : "unknown reason";
+}
+
+static uint32_t port_key(const struct spec_port *p)
+{
+	return (uint32_t)p->proto << 16 | p->published;
+}
+
+void load_add(struct load *l, const struct service *s, struct arena *arena)
+{
+	l->cpu_milli += s->reserve.cpu_milli;
+	l->memory += s->reserve.memory;
+	l->felt_cpu_milli += felt_cpu(&s->reserve);
+	l->felt_memory += felt_memory(&s->reserve);
+	for (size_t i = 0; i < s->n_ports; i++) {
+		if (s->ports[i].mode != PORT_HOST)
+			continue;
+		if (l->n_ports == l->cap_ports) {
+			uint32_t *more = arena_array(arena, l->cap_ports * 2 + 4, sizeof(*more));
+
+			if (l->n_ports)
+				memcpy(more, l->ports, l->n_ports * sizeof(*more));
+			l->ports = more;
+			l->cap_ports = l->cap_ports * 2 + 4;
+		}
+		l->ports[l->n_ports++] = port_key(&s->ports[i]);
+	}
+}
+
+/* ASCII only: names compare alike under every locale. */
+static char lower(char c)
+{
+	return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	while (*a && lower(*a) == lower(*b)) {
+		a++;
+		b++;
+	}
+	return lower(*a) == lower(*b);
+}
+
+static const char *label_of(const struct kv *labels, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(labels[i].key, name))
+			return labels[i].value;
+	return NULL;
+}
+
+/* The kernel's names beside Go's. */
+static const char *arch_name(const char *arch)
+{
+	if (same_text(arch, "x86_64"))
+		return "amd64";
+	return same_text(arch, "aarch64") ? "arm64" : arch;
+}
+
+static bool id_matches(const struct key32 *key, id64 id, const char *value)
+{
+	char text[65];
+
+	id64_text(text, id);
+	if (same_text(text, value))
+		return true;
+	hex_encode(text, key->b, sizeof(key->b));
+	return same_text(text, value);
+}
+
+static bool text_matches(const char *have, const char *want)
+{
+	return have && same_text(have, want);
+}
+
+static bool attr_matches(const struct view_member *m, const char *attr, const char *value)
+{
+	static const char node_label[] = "node.labels.", engine_label[] = "engine.labels.";
+
+	if (!strcmp(attr, "node.id"))
+		return id_matches(&m->key, m->id, value);
+	if (!strcmp(attr, "node.hostname"))
+		return text_matches(m->facts->name, value);
+	/* Every peer takes specs. */
+	if (!strcmp(attr, "node.role"))
+		return same_text("manager", value);
+	if (!strcmp(attr, "node.platform.os"))
+		return text_matches(m->facts->os, value);
+	if (!strcmp(attr, "node.platform.arch"))
+		return m->facts->arch && same_text(arch_name(m->facts->arch), arch_name(value));
+	if (!strncmp(attr, node_label, strlen(node_label)))
+		return text_matches(label_of(m->labels, m->n_labels, attr + strlen(node_label)), value);
+	if (!strncmp(attr, engine_label, strlen(engine_label)))
+		return text_matches(
+		        label_of(m->facts->labels, m->facts->n_labels, attr + strlen(engine_label)), value);
+	return false;
+}
+
+bool constraint_holds(const struct view_member *m, const struct spec_constraint *c)
+{
+	return attr_matches(m, c->attr, c->value) == (c->op == OP_EQ);
+}
+
+static bool has_features(const struct facts *f, const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_features; i++) {
+		size_t k = 0;
+
+		while (k < f->n_features && strcmp(f->features[k], spec->features[i]) != 0)
+			k++;
+		if (k == f->n_features)
+			return false;
+	}
+	return true;
+}
+
+static bool has_driver(const struct facts *f, const struct service *s)
+{
+	for (enum spec_driver d = DRIVER_EXEC; d <= DRIVER_ENGINE; d++)
+		if (driver_in(f->drivers, d) && service_driver_fits(s, d))
+			return true;
+	return false;
+}
+
+enum place_reason filter_static(
+        const struct view *view, const struct view_stack *stack, const struct service *s, size_t member)
+{
+	const struct view_member *m = &view->members[member];
+	const struct facts *f = m->facts;
+
+	if (service_powers(s) & ~stack->powers)
+		return REASON_POWER;
+	if (m->state != VIEW_ALIVE)
+		return REASON_NOT_ALIVE;
+	if (!f)
+		return REASON_NO_FACTS;
+	if (!f->ready)
+		return REASON_NOT_READY;
+	if (m->draining)
+		return REASON_DRAINING;
+	if (!has_features(f, stack->spec))
+		return REASON_FEATURE;
+	if (!has_driver(f, s))
+		return REASON_DRIVER;
+	for (size_t i = 0; i < s->n_constraints; i++)
+		if (!constraint_holds(m, &s->constraints[i]))
+			return REASON_CONSTRAINT;
+	if (s->reserve.cpu_milli > f->cpu_milli || s->reserve.memory > f->memory)
+		return REASON_CAPACITY;
+	return REASON_OK;
+}
+
+static bool port_taken(const struct load *l, uint32_t key)
+{
+	for (size_t i = 0; i < l->n_ports; i++)
+		if (l->ports[i] == key)
+			return true;
+	return false;
+}
+
+enum place_reason filter_dynamic(
+        const struct facts *f, const struct load *load, const struct service *s, uint32_t same)
+{
+	if (s->reserve.cpu_milli > room_left(f->cpu_milli, load->cpu_milli) ||
+	        s->reserve.memory > room_left(f->memory, load->memory))
+		return REASON_ROOM;
+	for (size_t i = 0; i < s->n_ports; i++)
+		if (s->ports[i].mode == PORT_HOST && port_taken(load, port_key(&s->ports[i])))
+			return REASON_PORT;
+	if (s->max_replicas_per_node && same >= s->max_replicas_per_node)
+		return REASON_PER_NODE;
+	return REASON_OK;
+}

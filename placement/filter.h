@@ -1,0 +1,52 @@
+/*
+ * May this peer take this slot? Static filters ask what a peer is, dynamic ones what it has left. The first that
+ * fails gives the reason; docs/placement.md lists them by number.
+ */
+#ifndef PLACEMENT_FILTER_H
+#define PLACEMENT_FILTER_H
+
+#include "placement/place.h"
+
+/* What a service that requests nothing is felt to take when peers are compared (never when room is counted): a small
+ * service, so that such services spread over peers by their sizes. */
+#define FELT_CPU_MILLI 100
+#define FELT_MEMORY    (64LL << 20)
+
+static inline uint64_t felt_cpu(const struct spec_resources *r)
+{
+	return r->cpu_milli ? r->cpu_milli : FELT_CPU_MILLI;
+}
+
+static inline uint64_t felt_memory(const struct spec_resources *r)
+{
+	return r->memory ? r->memory : FELT_MEMORY;
+}
+
+static inline uint64_t room_left(uint64_t capacity, uint64_t used)
+{
+	return used < capacity ? capacity - used : 0;
+}
+
+/* What a peer's slots take together. Zero is empty; ports are in the arena given to load_add. */
+struct load {
+	uint64_t cpu_milli;
+	uint64_t memory;
+	uint64_t felt_cpu_milli;
+	uint64_t felt_memory;
+	size_t n_ports;
+	size_t cap_ports;
+	uint32_t *ports; /* protocol << 16 | host port */
+};
+
+void load_add(struct load *l, const struct service *s, struct arena *arena);
+
+/* REASON_OK, or one of REASON_NOT_ALIVE to REASON_CAPACITY, or REASON_POWER. */
+enum place_reason filter_static(
+        const struct view *view, const struct view_stack *stack, const struct service *s, size_t member);
+/* REASON_OK, REASON_ROOM, REASON_PORT or REASON_PER_NODE. same: replicas of the service on that peer now. */
+enum place_reason filter_dynamic(
+        const struct facts *f, const struct load *load, const struct service *s, uint32_t same);
+/* Does one constraint hold for a peer whose facts are known? */
+bool constraint_holds(const struct view_member *m, const struct spec_constraint *c);
+
+#endif

@@ -1,0 +1,305 @@
+#include "placement/slots.h"
+
+bool claim_is_live(const struct view *view, const struct view_claim *c)
+{
+	const struct view_member *m = &view->members[c->member];
+
+	if (m->state != VIEW_ALIVE && m->state != VIEW_SUSPECT)
+		return false;
+	/* A restarted peer first has to find its tasks again; until it says that it has, what it said before holds. */
+	return c->c.boot >= m->boot || !m->facts || !m->facts->adopted;
+}
+
+bool claim_keeps(const struct view *view, const struct service *s, const struct view_claim *c)
+{
+	if (c->c.state == TASK_REFUSED || c->c.state == TASK_LOST)
+		return false;
+	/* `partition: pause`: death is only an opinion; the slot waits for its owner. */
+	if (s->partition == PARTITION_PAUSE && view->members[c->member].state == VIEW_DEAD)
+		return true;
+	return claim_is_live(view, c);
+}
+
+bool claim_takes_room(const struct view_claim *c)
+{
+	return c->c.state != TASK_DONE && c->c.state != TASK_FAILED;
+}
+
+struct range claims_of(const struct view *view, id64 slot)
+{
+	struct range r = {0, view->n_claims};
+
+	while (r.from < r.to) {
+		size_t mid = r.from + (r.to - r.from) / 2;
+
+		if (view->claims[mid].c.slot < slot)
+			r.from = mid + 1;
+		else
+			r.to = mid;
+	}
+	while (r.to < view->n_claims && view->claims[r.to].c.slot == slot)
+		r.to++;
+	return r;
+}
+
+bool slot_refused(const struct view *view, struct range claims, const struct view_stack *stack, size_t member)
+{
+	for (size_t i = claims.from; i < claims.to; i++) {
+		const struct view_claim *c = &view->claims[i];
+
+		if (c->member == member && c->c.state == TASK_REFUSED && c->c.revision == stack->revision_id &&
+		        c->c.boot >= view->members[member].boot)
+			return true;
+	}
+	return false;
+}
+
+/* ---- services and slots, in order ---- */
+
+static int by_order(const void *pa, const void *pb)
+{
+	const struct item *a = pa, *b = pb;
+
+	if (a->service->priority != b->service->priority)
+		return a->service->priority > b->service->priority ? -1 : 1;
+	if (a->service->born != b->service->born)
+		return a->service->born < b->service->born ? -1 : 1;
+	if (a->id != b->id)
+		return a->id < b->id ? -1 : 1;
+	/* Ids are hashes; should two ever be equal, the names decide. */
+	return a->stack_index != b->stack_index ? (a->stack_index < b->stack_index ? -1 : 1)
+	                                        : (a->service_index < b->service_index ? -1 : 1);
+}
+
+static void list_items(struct board *b)
+{
+	const struct view *view = b->view;
+	size_t n = 0;
+
+	for (size_t i = 0; i < view->n_stacks; i++)
+		if (view->stacks[i].spec && !view->stacks[i].removed)
+			n += view->stacks[i].spec->n_services;
+	b->items = arena_array(&b->scratch, n, sizeof(*b->items));
+	for (size_t i = 0; i < view->n_stacks; i++) {
+		const struct view_stack *st = &view->stacks[i];
+
+		for (size_t k = 0; st->spec && !st->removed && k < st->spec->n_services; k++)
+			b->items[b->n_items++] = (struct item){.stack = st,
+			        .service = &st->spec->services[k],
+			        .stack_index = (uint32_t)i,
+			        .service_index = (uint32_t)k,
+			        .id = service_id(st->spec->name, st->spec->services[k].name),
+			        .content = service_content(&st->spec->services[k])};
+	}
+	if (b->n_items)
+		qsort(b->items, b->n_items, sizeof(*b->items), by_order);
+}
+
+/* A global service has a slot on each permitted peer. A peer that only may not be given new slots now keeps what it
+ * runs; without the author's power every live peer's slot shows that. */
+static bool global_wanted(const struct board *b, const struct item *it, size_t member, struct range claims)
+{
+	enum place_reason r = filter_static(b->view, it->stack, it->service, member);
+	enum view_state state = b->view->members[member].state;
+
+	if (r == REASON_OK)
+		return true;
+	if (r == REASON_POWER)
+		return state == VIEW_ALIVE;
+	if (r != REASON_NOT_ALIVE && r != REASON_NO_FACTS && r != REASON_NOT_READY && r != REASON_DRAINING)
+		return false;
+	for (size_t i = claims.from; i < claims.to; i++)
+		if (claim_keeps(b->view, it->service, &b->view->claims[i]))
+			return true;
+	return false;
+}
+
+static void add_slot(struct board *b, const struct item *it, struct placement *out, id64 slot, uint32_t index,
+        int32_t peer_only, struct range claims)
+{
+	out->slots[out->n_slots] = (struct placed_slot){.slot = slot,
+	        .stack = it->stack_index,
+	        .service = it->service_index,
+	        .index = index,
+	        .peer_only = peer_only,
+	        .owner = -1};
+	b->claims[out->n_slots++] = claims;
+}
+
+static void list_slots(struct board *b, struct arena *arena, struct placement *out)
+{
+	const struct view *view = b->view;
+	size_t most = 0, n;
+
+	for (size_t i = 0; i < b->n_items; i++)
+		most += b->items[i].service->mode == MODE_GLOBAL ? view->n_members
+		                                                 : b->items[i].service->replicas;
+	n = MIN(most, (size_t)PLACE_SLOTS_MAX);
+	out->slots = arena_array(arena, n, sizeof(*out->slots));
+	b->claims = arena_array(&b->scratch, n, sizeof(*b->claims));
+	for (size_t i = 0; i < b->n_items; i++) {
+		struct item *it = &b->items[i];
+		bool global = it->service->mode == MODE_GLOBAL;
+		size_t want = global ? view->n_members : it->service->replicas;
+
+		it->first = out->n_slots;
+		for (size_t k = 0; k < want; k++) {
+			id64 slot = global ? slot_id_global(&view->flock, it->stack->spec->name,
+			                             it->service->name, &view->members[k].key)
+			                   : slot_id(&view->flock, it->stack->spec->name, it->service->name,
+			                             (uint32_t)k);
+			struct range claims = claims_of(view, slot);
+
+			if (global && !global_wanted(b, it, k, claims))
+				continue;
+			if (out->n_slots == n)
+				out->n_left_out++;
+			else
+				add_slot(b, it, out, slot, global ? 0 : (uint32_t)k, global ? (int32_t)k : -1,
+				        claims);
+		}
+		it->n_slots = out->n_slots - it->first;
+	}
+}
+
+/* ---- who keeps a slot ---- */
+
+/* 0 is best. A task that is finished for good keeps its slot, but only from nobody better. */
+static int claim_class(const struct claim *c)
+{
+	if (claim_serves(c))
+		return 0;
+	switch (c->state) {
+	case TASK_STOPPING:
+		return 2;
+	case TASK_DONE:
+		return 3;
+	case TASK_FAILED:
+		return 4;
+	default:
+		return 1;
+	}
+}
+
+/*
+ * The conflict rule. Every peer that sees the same claims names the same winner:
+ *  1. serving, then starting and such, then stopping, done, failed
+ *  2. the winning revision's content
+ *  3. the owner that saw more of the flock of late: a host that comes back stops what moved
+ *  4. the peer that the slot's hash prefers (unweighted, so that it does not move with load)
+ *  5. the lower peer key
+ *  6. of one peer's two tasks, the lower task id
+ */
+static bool claim_beats(
+        const struct board *b, id64 content, const struct view_claim *x, const struct view_claim *y)
+{
+	int cx = claim_class(&x->c), cy = claim_class(&y->c);
+	uint64_t hx, hy;
+
+	if (cx != cy)
+		return cx < cy;
+	if ((x->c.content == content) != (y->c.content == content))
+		return x->c.content == content;
+	if (x->c.sight != y->c.sight)
+		return x->c.sight < y->c.sight;
+	if (x->member == y->member)
+		return x->c.task < y->c.task;
+	hx = rank_hash(x->c.slot, b->peers[x->member].key);
+	hy = rank_hash(y->c.slot, b->peers[y->member].key);
+	if (hx != hy)
+		return hx > hy;
+	return x->member < y->member; /* members are sorted by key */
+}
+
+/* More than the peer has: what it says it runs beyond its size counts for nothing. */
+static bool claim_is_void(const struct board *b, const struct service *s, const struct view_claim *c)
+{
+	const struct peer *peer = &b->peers[c->member];
+
+	return claim_takes_room(c) && peer->facts &&
+	       (s->reserve.cpu_milli > room_left(peer->facts->cpu_milli, peer->load.cpu_milli) ||
+	               s->reserve.memory > room_left(peer->facts->memory, peer->load.memory));
+}
+
+static void find_owner(struct board *b, const struct item *it, struct placed_slot *slot, struct range claims)
+{
+	const struct view_claim *best = NULL;
+
+	for (size_t i = claims.from; i < claims.to; i++) {
+		const struct view_claim *c = &b->view->claims[i];
+
+		if (claim_keeps(b->view, it->service, c) && !claim_is_void(b, it->service, c) &&
+		        (!best || claim_beats(b, it->content, c, best)))
+			best = c;
+	}
+	if (!best)
+		return;
+	slot->owner = (int32_t)(best - b->view->claims);
+	if (claim_takes_room(best))
+		load_add(&b->peers[best->member].load, it->service, &b->scratch);
+}
+
+/* A claim that lost, or is void, still stands for a task that takes room until it has stopped. One per peer. */
+static bool is_surplus(const struct board *b, const struct item *it, const struct placed_slot *slot,
+        struct range claims, size_t i)
+{
+	const struct view_claim *c = &b->view->claims[i];
+
+	if (!claim_keeps(b->view, it->service, c) || !claim_takes_room(c))
+		return false;
+	if (slot->owner >= 0 && b->view->claims[slot->owner].member == c->member)
+		return false;
+	for (size_t k = claims.from; k < i; k++)
+		if (b->view->claims[k].member == c->member &&
+		        claim_keeps(b->view, it->service, &b->view->claims[k]) &&
+		        claim_takes_room(&b->view->claims[k]))
+			return false;
+	return true;
+}
+
+static void add_surplus(struct board *b, const struct placement *p)
+{
+	for (size_t i = 0; i < b->n_items; i++) {
+		const struct item *it = &b->items[i];
+
+		for (size_t k = it->first; k < it->first + it->n_slots; k++)
+			for (size_t c = b->claims[k].from; c < b->claims[k].to; c++)
+				if (is_surplus(b, it, &p->slots[k], b->claims[k], c))
+					load_add(&b->peers[b->view->claims[c].member].load, it->service,
+					        &b->scratch);
+	}
+}
+
+void board_count(const struct board *b, const struct placement *p, const struct item *it, uint32_t *same)
+{
+	for (size_t k = it->first; k < it->first + it->n_slots; k++) {
+		if (p->slots[k].owner >= 0)
+			same[b->view->claims[p->slots[k].owner].member]++;
+		for (size_t c = b->claims[k].from; c < b->claims[k].to; c++)
+			if (is_surplus(b, it, &p->slots[k], b->claims[k], c))
+				same[b->view->claims[c].member]++;
+	}
+}
+
+void board_init(struct board *b, const struct view *view, struct arena *arena, struct placement *out)
+{
+	*b = (struct board){.view = view};
+	*out = (struct placement){0};
+	arena_init(&b->scratch);
+	b->peers = arena_array(&b->scratch, view->n_members, sizeof(*b->peers));
+	for (size_t i = 0; i < view->n_members; i++) {
+		b->peers[i].facts = view->members[i].facts;
+		b->peers[i].key = rank_peer_key(&view->flock, &view->members[i].key);
+	}
+	list_items(b);
+	list_slots(b, arena, out);
+	for (size_t i = 0; i < b->n_items; i++)
+		for (size_t k = b->items[i].first; k < b->items[i].first + b->items[i].n_slots; k++)
+			find_owner(b, &b->items[i], &out->slots[k], b->claims[k]);
+	add_surplus(b, out);
+}
+
+void board_free(struct board *b)
+{
+	arena_free(&b->scratch);
+}

@@ -1,0 +1,56 @@
+/*
+ * What place() and place_explain() both start from: services in order, their slots, who keeps each, what every peer
+ * carries. Internal to placement.
+ */
+#ifndef PLACEMENT_SLOTS_H
+#define PLACEMENT_SLOTS_H
+
+#include "placement/rank.h"
+
+struct peer {
+	const struct facts *facts; /* NULL while unknown */
+	uint64_t key;              /* rank_peer_key */
+	struct load load;
+};
+
+/* One service, in the order in which services are placed. */
+struct item {
+	const struct view_stack *stack;
+	const struct service *service;
+	uint32_t stack_index, service_index;
+	id64 id;
+	id64 content;
+	size_t first; /* its slots in the placement */
+	size_t n_slots;
+};
+
+/* Claims of one slot in the view. */
+struct range {
+	size_t from, to;
+};
+
+struct board {
+	const struct view *view;
+	struct arena scratch;
+	struct peer *peers; /* one per member */
+	size_t n_items;
+	struct item *items;
+	struct range *claims; /* one per slot of the placement */
+};
+
+/* Lists all slots into out (memory of arena), decides who keeps which and adds up what peers carry. */
+void board_init(struct board *b, const struct view *view, struct arena *arena, struct placement *out);
+void board_free(struct board *b);
+
+/* The view's claims of a slot. */
+struct range claims_of(const struct view *view, id64 slot);
+/* Does this claim keep its slot from being an orphan? */
+bool claim_keeps(const struct view *view, const struct service *s, const struct view_claim *c);
+/* Is there a task behind it that takes room? */
+bool claim_takes_room(const struct view_claim *c);
+/* Has this member said that it cannot run the slot at the stack's revision? */
+bool slot_refused(const struct view *view, struct range claims, const struct view_stack *stack, size_t member);
+/* Adds to same[] (one per member, zeroed by the caller) how many replicas of the item each member carries. */
+void board_count(const struct board *b, const struct placement *p, const struct item *item, uint32_t *same);
+
+#endif
