@@ -1,0 +1,57 @@
+/* starling history STACK: its revisions, newest first. */
+#include "cli/list.h"
+
+const struct cli_option cmd_history_options[] = {{0}};
+
+static void id_cell(char *out, size_t cap, const json_t *row)
+{
+	const char *id = json_string_value(json_object_get(row, "revision"));
+
+	snprintf(out, cap, "%.16s", id ? id : "-");
+}
+
+static void author_cell(char *out, size_t cap, const json_t *row)
+{
+	const char *name = json_string_value(json_object_get(row, "author_name"));
+	const char *key = json_string_value(json_object_get(row, "author"));
+
+	snprintf(out, cap, "%.16s", name && *name ? name : key ? key : "-");
+}
+
+static void parents_cell(char *out, size_t cap, const json_t *row)
+{
+	size_t len = 0;
+	size_t i;
+	const json_t *p;
+
+	snprintf(out, cap, "-");
+	json_array_foreach(json_object_get(row, "parents"), i, p)
+	{
+		if (json_is_string(p) && len < cap)
+			len += (size_t)snprintf(
+			        out + len, cap - len, "%s%.16s", len ? "," : "", json_string_value(p));
+	}
+}
+
+/* What an operator asks of a revision: does it run, was it a removal, does it count. */
+static void state_cell(char *out, size_t cap, const json_t *row)
+{
+	snprintf(out, cap, "%s%s%s%s", json_is_true(json_object_get(row, "current")) ? "current" : "past",
+	        json_is_true(json_object_get(row, "removed")) ? ", removal" : "",
+	        json_is_true(json_object_get(row, "conflict")) ? ", conflict" : "",
+	        json_is_false(json_object_get(row, "valid")) ? ", void" : "");
+}
+
+static const struct column cols[] = {
+        {"REVISION", NULL, false, id_cell},
+        {"TIME", "time", false, NULL},
+        {"AUTHOR", NULL, false, author_cell},
+        {"STATE", NULL, false, state_cell},
+        {"PARENTS", NULL, true, parents_cell},
+        {"BODY", "body", true, NULL},
+};
+
+int cmd_history(struct cli *cli)
+{
+	return list_verb(cli, "history", cli->args[0], cols, ARRAY_LEN(cols), "revision");
+}
