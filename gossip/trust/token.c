@@ -107,7 +107,7 @@ int token_parse(struct token *out, const char *text, struct err *err)
 		        text);
 	if (sodium_base642bin(bytes, sizeof(bytes), text + 2, strlen(text + 2), NULL, &len, &end,
 	            sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
-		return bad(err, "it is damaged or longer than any token");
+		return bad(err, "its end is missing, or it is damaged");
 	if (*skip_blanks(end))
 		return bad(err, "it is damaged (a character that no token has)");
 	if (!len || bytes[0] != TOKEN_VERSION)
