@@ -51,6 +51,7 @@ static struct claim claim_of(const struct agent *a, const struct runtime_task *t
 	        .boot = a->boot,
 	        .state = t->state,
 	        .health = t->health,
+	        .sight = reconcile_sight(a->reconcile),
 	        .healthy_since = t->healthy_since,
 	        .failures = t->failures,
 	        .n_ports = (uint8_t)t->n_ports,
@@ -68,6 +69,7 @@ static struct own_task own_of(const struct runtime_task *t)
 	return (struct own_task){
 	        .task = t->task,
 	        .slot = t->slot,
+	        .stack = t->stack,
 	        .revision = t->revision,
 	        .content = t->content,
 	        .state = t->state,
