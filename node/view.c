@@ -178,6 +178,7 @@ static void build_members(
 		};
 		if (d) {
 			vm->facts = &d->facts;
+			vm->facts_boot = (uint32_t)(s->rec.stamp >> 32);
 			vm->labels = d->facts.labels;
 			vm->n_labels = d->facts.n_labels;
 		}

@@ -7,7 +7,7 @@ bool claim_is_live(const struct view *view, const struct view_claim *c)
 	if (m->state != VIEW_ALIVE && m->state != VIEW_SUSPECT)
 		return false;
 	/* A restarted peer first has to find its tasks again; until it says that it has, what it said before holds. */
-	return c->c.boot >= m->boot || !m->facts || !m->facts->adopted;
+	return c->c.boot >= m->boot || !m->facts || m->facts_boot < m->boot || !m->facts->adopted;
 }
 
 bool claim_keeps(const struct view *view, const struct service *s, const struct view_claim *c)

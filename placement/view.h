@@ -21,6 +21,7 @@ struct view_member {
 	bool draining;
 	bool reachable;
 	const struct facts *facts; /* NULL while unknown */
+	uint32_t facts_boot;       /* the run that stated them; an older one says nothing of `adopted` */
 	size_t n_labels;           /* facts' labels overlaid by `labels/` settings; sorted */
 	const struct kv *labels;
 };
