@@ -81,7 +81,7 @@ id64 runtime_start(struct runtime *rt, const struct runtime_start *s, struct err
 /* Graceful: stop signal, grace period, SIGKILL to the whole group. */
 void runtime_stop(struct runtime *rt, id64 task, const char *why);
 void runtime_confirm(struct runtime *rt, id64 task, id64 revision);
-/* Deletes a finished task's folder (logs with it). */
+/* Deletes a finished task's folder (logs with it). The caller knows: changed() is not called for it. */
 void runtime_forget(struct runtime *rt, id64 task);
 const struct runtime_task *runtime_get(const struct runtime *rt, id64 task);
 /* All tasks, by task id. Returns how many there are. */
@@ -105,7 +105,8 @@ typedef void runtime_log_fn(void *ctx, const struct runtime_log_line *line);
 /* Last `tail` lines at or after `since` (0: all), oldest first. Synchronous; bounded by the rotation's size. */
 int runtime_log_read(struct runtime *rt, id64 task, wall_ms since, uint64_t tail, runtime_log_fn *fn, void *ctx,
         struct err *err);
-/* Follower: calls fn for lines written after the call. ended() once the task is finished or forgotten. */
+/* Follower: calls fn for lines written after the call. ended() once the task is finished or forgotten; the caller
+ * closes it then, or earlier. NULL: no such task, or it is finished and nothing more will come. */
 struct runtime_follow;
 struct runtime_follow *runtime_log_follow(
         struct runtime *rt, id64 task, runtime_log_fn *fn, void (*ended)(void *), void *ctx);

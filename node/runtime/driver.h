@@ -1,0 +1,79 @@
+/*
+ * What runs a task. A driver is a small table of functions; the lifecycle, restarts, health and logs above it are the
+ * same for all. Calls are requests and never block for long; what comes of them arrives as events, on the loop.
+ *
+ *	accept                       before the task is made: can this host keep its limits?
+ *	prepare -> launch -> STARTED -> (stop, check)* -> EXITED
+ *	              |                                '-> LOST      the shim was killed; leftovers were killed too
+ *	              '-> EXITED with a step: it never ran
+ *	adopt -> STARTED and so on, for a task that an earlier agent launched
+ *
+ * After EXITED or LOST the run is over; the owner releases it. docs/adding-a-driver.md walks through a new one.
+ */
+#ifndef NODE_RUNTIME_DRIVER_H
+#define NODE_RUNTIME_DRIVER_H
+
+#include "node/runtime/cgroup.h"
+#include "node/runtime/launch.h"
+#include "node/runtime/runtime.h"
+
+/* A task as a driver sees it; all of it is the owner's. */
+struct driver_task {
+	const struct runtime_config *host;
+	const struct cgroups *cgroups;
+	const struct runtime_task *task; /* ids, service, ports */
+	const char *dir;                 /* its folder */
+	int dir_fd;
+	uint32_t run; /* counts its starts */
+};
+
+enum driver_event_kind { DRIVER_STARTED, DRIVER_EXITED, DRIVER_LOST, DRIVER_CHECKED };
+
+struct driver_event {
+	enum driver_event_kind kind;
+	struct run_record run;   /* STARTED */
+	struct exit_record exit; /* EXITED */
+	uint32_t seq;            /* CHECKED */
+	enum check_outcome outcome;
+	int code;
+	char text[256]; /* EXITED with a step, LOST: why; CHECKED: the end of the command's output */
+};
+
+typedef void driver_event_fn(void *ctx, const struct driver_event *ev);
+
+struct driver_run;
+
+enum driver_answer {
+	DRIVER_OK = 0,
+	DRIVER_REFUSES = -1, /* it cannot run here, now or later */
+	DRIVER_BLOCKED = -2, /* not now: try again */
+};
+
+struct driver {
+	const char *name;
+	/* Can it run on this host? err says why not. */
+	int (*accept)(const struct runtime_config *host, const struct cgroups *cgroups,
+	        const struct service *service, struct err *err);
+	/* Makes ready what launch needs. On failure err is told to the user. */
+	enum driver_answer (*prepare)(const struct driver_task *t, struct err *err);
+	/* Starts it. NULL: not now (no processes left, no descriptors left); try later. */
+	struct driver_run *(*launch)(
+	        uv_loop_t *loop, const struct driver_task *t, driver_event_fn *fn, void *ctx, struct err *err);
+	/* Finds a run that an earlier agent launched, waiting for its answer until deadline (uv_hrtime, in ms). NULL: it
+	 * is over, and *ended says how (EXITED or LOST). */
+	struct driver_run *(*adopt)(uv_loop_t *loop, const struct driver_task *t, mono_ms deadline,
+	        driver_event_fn *fn, void *ctx, struct driver_event *ended);
+	/* Stop signal now, SIGKILL to all of it after the grace. Again with less grace: sooner. */
+	void (*stop)(struct driver_run *r, int signal, int64_t grace_ms);
+	/* Runs the service's health command as the task would; CHECKED follows. */
+	void (*check)(struct driver_run *r, uint32_t seq, int64_t timeout_ms);
+	/* Lets go of it, without a further event; a task that runs goes on. Frees r when its handles are closed. */
+	void (*release)(struct driver_run *r);
+};
+
+extern const struct driver driver_exec;
+
+/* The driver of a service here, or NULL with err. */
+const struct driver *driver_for(const struct service *service, struct err *err);
+
+#endif

@@ -1,0 +1,90 @@
+#include "node/runtime/env.h"
+
+#include "base/text.h"
+
+/* STARLING_* and the usual ones; then a port's name and number each. */
+#define OWN_MAX (16 + SERVICE_PORTS_MAX)
+
+struct env {
+	struct arena *arena;
+	char **list;
+	size_t n;
+};
+
+/* Replaces an earlier text of the same key. */
+static void set(struct env *e, const char *key, const char *value)
+{
+	char *text = arena_printf(e->arena, "%s=%s", key, value);
+	size_t len = strlen(key) + 1;
+
+	for (size_t i = 0; i < e->n; i++)
+		if (strncmp(e->list[i], text, len) == 0) {
+			e->list[i] = text;
+			return;
+		}
+	e->list[e->n++] = text;
+}
+
+static void set_id(struct env *e, const char *key, id64 id)
+{
+	char text[17];
+
+	id64_text(text, id);
+	set(e, key, text);
+}
+
+/* "web-admin" -> STARLING_PORT_WEB_ADMIN */
+static void set_port(struct env *e, const char *name, const char *port)
+{
+	char *key = arena_printf(e->arena, "STARLING_PORT_%s", name);
+
+	for (char *p = key; *p; p++) {
+		if (*p >= 'a' && *p <= 'z')
+			*p = (char)(*p - 'a' + 'A');
+		else if (!((*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
+			*p = '_';
+	}
+	set(e, key, port);
+}
+
+static void set_ports(struct env *e, const struct runtime_task *t)
+{
+	for (size_t i = 0; i < t->n_ports; i++) {
+		const char *port = arena_printf(e->arena, "%u", t->ports[i].port);
+
+		set_port(e, t->spec->ports[t->ports[i].index].name, port);
+		if (t->n_ports == 1)
+			set(e, "PORT", port);
+	}
+}
+
+char **env_build(struct arena *arena, const struct runtime_config *host, const struct runtime_task *t,
+        const struct user *user)
+{
+	struct env e = {.arena = arena};
+	char address[ADDR_TEXT_MAX];
+
+	e.list = arena_array(arena, OWN_MAX + t->spec->n_env + 1, sizeof(*e.list));
+	set_id(&e, "STARLING_TASK", t->task);
+	set(&e, "STARLING_STACK", t->stack);
+	set(&e, "STARLING_SERVICE", t->service);
+	set(&e, "STARLING_SLOT", arena_printf(arena, "%u", t->index));
+	set_id(&e, "STARLING_REVISION", t->revision);
+	set(&e, "STARLING_PEER", host->peer_name);
+	set(&e, "STARLING_PEER_ID", host->peer_id);
+	addr_ip_text(address, &host->address);
+	set(&e, "STARLING_ADDRESS", address);
+	if (host->dns.family) {
+		addr_text(address, &host->dns);
+		set(&e, "STARLING_DNS", address);
+	}
+	set(&e, "PATH", ENV_PATH_DEFAULT);
+	set(&e, "HOME", user->home);
+	set(&e, "USER", user->name);
+	set(&e, "LOGNAME", user->name);
+	set_ports(&e, t);
+	for (size_t i = 0; i < t->spec->n_env; i++)
+		if (strncmp(t->spec->env[i].key, "STARLING_", 9) != 0)
+			set(&e, t->spec->env[i].key, t->spec->env[i].value ? t->spec->env[i].value : "");
+	return e.list;
+}

@@ -1,0 +1,15 @@
+/* The environment of a task: clean, ours first, then the service's own. docs/tasks.md has the table. */
+#ifndef NODE_RUNTIME_ENV_H
+#define NODE_RUNTIME_ENV_H
+
+#include "node/runtime/runtime.h"
+#include "node/runtime/user.h"
+
+/* "KEY=VALUE" texts, ended by NULL, in arena memory. STARLING_TASK stands first: it marks the task's processes. The
+ * service's environment wins over PATH, HOME, USER, LOGNAME and PORT, never over STARLING_*. */
+char **env_build(struct arena *arena, const struct runtime_config *host, const struct runtime_task *task,
+        const struct user *user);
+
+#define ENV_PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#endif

@@ -1,0 +1,109 @@
+/* The `exec` driver: a task is a process of this host, under a shim. */
+#include "base/text.h"
+#include "node/runtime/env.h"
+#include "node/runtime/files.h"
+#include "node/runtime/link.h"
+#include "node/runtime/signals.h"
+
+#include <unistd.h>
+
+static int exec_accept(const struct runtime_config *host, const struct cgroups *cgroups,
+        const struct service *service, struct err *err)
+{
+	(void)host;
+	if (!service->n_entrypoint && !service->n_command)
+		return err_set(err, ERR_UNPLACEABLE, "%s: no command to run", service->name);
+	if (cgroup_accept(cgroups, &service->limit, err) < 0)
+		return err_wrap(err, "%s", service->name);
+	return 0;
+}
+
+static char **join(struct arena *arena, const char **a, size_t n_a, const char **b, size_t n_b)
+{
+	char **out = arena_array(arena, n_a + n_b + 1, sizeof(*out));
+
+	for (size_t i = 0; i < n_a; i++)
+		out[i] = (char *)a[i];
+	for (size_t i = 0; i < n_b; i++)
+		out[n_a + i] = (char *)b[i];
+	return out;
+}
+
+static int describe(struct launch *l, struct arena *arena, const struct driver_task *t, struct err *err)
+{
+	const struct service *s = t->task->spec;
+	struct user user;
+	char id[17];
+
+	if (user_find(&user, arena, s->user, geteuid(), &user_files_system, err) < 0)
+		return -1;
+	id64_text(id, t->task->task);
+	if (cgroup_make(t->cgroups, id, &s->limit, arena, l, err) < 0)
+		return -1;
+	l->run = t->run;
+	l->argv = join(arena, s->entrypoint, s->n_entrypoint, s->command, s->n_command);
+	l->env = env_build(arena, t->host, t->task, &user);
+	if (s->check.kind == CHECK_COMMAND)
+		l->check = join(arena, s->check.argv, s->check.n_argv, NULL, 0);
+	l->cwd = s->working_dir ? s->working_dir : "/";
+	l->set_user = geteuid() == 0;
+	l->uid = user.uid;
+	l->gid = user.gid;
+	l->n_groups = user.n_groups;
+	memcpy(l->groups, user.groups, sizeof(l->groups));
+	l->stop_signal = (uint8_t)signal_number(s->stop_signal ? s->stop_signal : "SIGTERM");
+	if (!l->stop_signal)
+		return err_set(err, ERR_USAGE, "stop_signal \"%s\": no such signal", s->stop_signal);
+	l->stop_grace_ms = (uint32_t)MIN(s->stop_grace_ms, INT32_MAX);
+	l->watchdog_ms = (uint32_t)MIN(s->watchdog_ms, INT32_MAX);
+	return 0;
+}
+
+static enum driver_answer exec_prepare(const struct driver_task *t, struct err *err)
+{
+	enum driver_answer answer = DRIVER_OK;
+	struct launch l = {0};
+	struct arena arena;
+	struct wr w;
+
+	arena_init(&arena);
+	wr_init(&w, LAUNCH_BYTES_MAX);
+	if (describe(&l, &arena, t, err) < 0) {
+		answer = DRIVER_REFUSES;
+	} else {
+		launch_put(&w, &l);
+		if (!wr_ok(&w)) {
+			err_set(err, ERR_USAGE, "its command and environment are too large");
+			answer = DRIVER_REFUSES;
+		} else if (file_replace(t->dir_fd, "launch", w.p, w.len, err) < 0) {
+			answer = DRIVER_BLOCKED;
+		}
+	}
+	wr_free(&w);
+	arena_free(&arena);
+	if (answer != DRIVER_OK)
+		err_wrap(err, "%s", t->task->service);
+	return answer;
+}
+
+const struct driver driver_exec = {
+        .name = "exec",
+        .accept = exec_accept,
+        .prepare = exec_prepare,
+        .launch = link_launch,
+        .adopt = link_adopt,
+        .stop = link_stop,
+        .check = link_check,
+        .release = link_release,
+};
+
+const struct driver *driver_for(const struct service *service, struct err *err)
+{
+	bool exec = service->driver == DRIVER_EXEC || (service->driver == DRIVER_AUTO && !service->image);
+
+	if (exec)
+		return &driver_exec;
+	err_set(err, ERR_UNPLACEABLE,
+	        "%s: no driver for it on this host: this agent runs processes only (driver exec)", service->name);
+	return NULL;
+}

@@ -1,0 +1,118 @@
+/*
+ * What passes between the agent and a shim.
+ *
+ * Files of the task's folder:
+ *
+ *	launch   the agent writes it before it starts a shim: what to run, as whom, with which limits
+ *	run      the shim writes it once the process runs: pids with start times, so that a later agent finds them
+ *	exit     the shim writes it when all is over, before it ends
+ *	lock     held (flock) from before the shim starts until it ends, however it ends
+ *	shim.sock  where a later agent connects
+ *	log/     see logfile.h
+ *
+ * Messages on the socket, in both directions: u16 length of the rest, u8 kind, fields; integers big-endian.
+ */
+#ifndef NODE_RUNTIME_LAUNCH_H
+#define NODE_RUNTIME_LAUNCH_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#define LAUNCH_CGROUPS_MAX 4
+#define LAUNCH_GROUPS_MAX  64
+/* Bytes of a launch: arguments and environment at their bounds (SPEC_ARGS_MAX, SPEC_ENV_MAX of SPEC_TEXT_MAX). */
+#define LAUNCH_BYTES_MAX (4 * 1024 * 1024)
+
+struct launch {
+	uint32_t run; /* counts the starts of this task; exit and run name it, so that an old one is not taken */
+	char **argv;  /* NULL-terminated, as are env and check */
+	char **env;   /* "KEY=VALUE" */
+	char **check; /* the health check's command, or just NULL */
+	const char *cwd;
+	bool set_user; /* drop to uid, gid, groups */
+	uint32_t uid, gid;
+	size_t n_groups;
+	uint32_t groups[LAUNCH_GROUPS_MAX];
+	size_t n_cgroups;
+	const char *cgroups[LAUNCH_CGROUPS_MAX]; /* folders; the first holds all of the task's processes */
+	const char *oom_file;                    /* has a line "oom_kill N"; NULL none */
+	uint64_t log_file_bytes;
+	uint32_t log_files;
+	uint8_t stop_signal; /* when the shim itself stops the task: SIGTERM to it, or the watchdog */
+	uint32_t stop_grace_ms;
+	uint32_t watchdog_ms; /* no agent for this long: stop the task; 0 never */
+};
+
+void launch_put(struct wr *w, const struct launch *l);
+/* Texts are copied to arena. */
+int launch_get(struct launch *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err);
+
+/* Which step of starting a process failed, with its errno. */
+enum launch_step {
+	STEP_NONE,
+	STEP_FORK,
+	STEP_STDIO,
+	STEP_CGROUP,
+	STEP_GROUPS,
+	STEP_GID,
+	STEP_UID,
+	STEP_CWD,
+	STEP_NOT_FOUND, /* in no folder of PATH, or no such file */
+	STEP_EXEC,
+	STEPS,
+};
+/* "cannot change to its user", for messages. */
+const char *launch_step_text(enum launch_step s);
+
+struct run_record {
+	uint32_t run;
+	uint32_t shim_pid;
+	uint32_t pid;               /* also its process group and session */
+	uint64_t shim_ticks, ticks; /* start times, in clock ticks since boot (proc(5), stat field 22) */
+	wall_ms started;
+};
+
+struct exit_record {
+	uint32_t run;
+	enum launch_step step; /* other than STEP_NONE: it never ran */
+	uint32_t step_errno;
+	bool signalled;
+	uint8_t code; /* exit code, or the signal's number */
+	bool oom;
+	wall_ms started, ended;
+};
+
+/* Bytes of an encoded record file, at most. */
+#define RECORD_FILE_MAX 64
+void run_put(struct wr *w, const struct run_record *r);
+int run_get(struct run_record *out, const uint8_t *bytes, size_t len, struct err *err);
+void exit_put(struct wr *w, const struct exit_record *e);
+int exit_get(struct exit_record *out, const uint8_t *bytes, size_t len, struct err *err);
+
+enum shim_message {
+	/* agent to shim */
+	SHIM_STOP = 1, /* u8 signal, u32 grace in ms: signal the process, SIGKILL to all of it after the grace */
+	SHIM_SIGNAL = 2, /* u8 signal, to the process */
+	SHIM_CHECK = 3,  /* u32 seq, u32 timeout in ms: run the launch's check command */
+	/* shim to agent */
+	SHIM_STARTED = 16, /* run record: the process runs; said to each agent that connects */
+	SHIM_EXIT = 17,    /* exit record; the shim ends after it */
+	SHIM_CHECKED = 18, /* u32 seq, u8 enum check_outcome, u8 code, rest: last line of its output */
+};
+
+enum check_outcome { CHECK_PASSED, CHECK_FAILED, CHECK_TIMED_OUT, CHECK_NOT_RUN };
+
+/* Bytes of one message, its length included. */
+#define SHIM_MESSAGE_MAX 512
+/* Bytes of a check's output that are reported. */
+#define CHECK_TEXT_MAX 160
+
+/* Starts a message in w and returns where its length stands, for message_end(). */
+size_t message_begin(struct wr *w, enum shim_message kind);
+void message_end(struct wr *w, size_t at);
+/* One whole message at p: returns its bytes in all, 0 when more are needed, -1 when it can be no message. body is set
+ * to read the fields behind the kind. */
+int message_take(const uint8_t *p, size_t len, enum shim_message *kind, struct rd *body);
+
+#endif

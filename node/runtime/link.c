@@ -1,0 +1,422 @@
+#include "node/runtime/link.h"
+
+#include "base/text.h"
+#include "node/runtime/files.h"
+#include "node/runtime/procs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct driver_run {
+	uv_pipe_t pipe;
+	uv_process_t process; /* the shim's first process, which ends at once */
+	int handles;          /* open ones; the last one's close callback frees */
+	bool process_open;
+	bool pipe_open;
+	bool over;     /* EXITED or LOST was said */
+	bool released; /* the owner wants no more events */
+	driver_event_fn *fn;
+	void *ctx;
+	const struct cgroups *cgroups;
+	id64 task;
+	int dir_fd; /* own duplicate */
+	uint32_t run;
+	size_t len;
+	uint8_t in[SHIM_MESSAGE_MAX];
+};
+
+static void on_closed(uv_handle_t *h)
+{
+	struct driver_run *r = h->data;
+
+	if (--r->handles)
+		return;
+	close(r->dir_fd);
+	free(r);
+}
+
+static void close_process(struct driver_run *r)
+{
+	if (!r->process_open)
+		return;
+	r->process_open = false;
+	uv_close((uv_handle_t *)&r->process, on_closed);
+}
+
+static void close_pipe(struct driver_run *r)
+{
+	if (!r->pipe_open)
+		return;
+	r->pipe_open = false;
+	uv_close((uv_handle_t *)&r->pipe, on_closed);
+}
+
+static void tell(struct driver_run *r, struct driver_event *ev)
+{
+	if (r->released || r->over)
+		return;
+	if (ev->kind == DRIVER_EXITED || ev->kind == DRIVER_LOST)
+		r->over = true;
+	r->fn(r->ctx, ev);
+}
+
+/* A record file of the folder that belongs to this run. */
+static bool read_run(int dir_fd, uint32_t run, struct run_record *out)
+{
+	struct arena arena;
+	uint8_t *bytes;
+	size_t len;
+	bool found;
+
+	arena_init(&arena);
+	bytes = file_read(dir_fd, "run", RECORD_FILE_MAX, &arena, &len, NULL);
+	found = bytes && run_get(out, bytes, len, NULL) == 0 && out->run == run;
+	arena_free(&arena);
+	return found;
+}
+
+static bool read_exit(int dir_fd, uint32_t run, struct exit_record *out)
+{
+	struct arena arena;
+	uint8_t *bytes;
+	size_t len;
+	bool found;
+
+	arena_init(&arena);
+	bytes = file_read(dir_fd, "exit", RECORD_FILE_MAX, &arena, &len, NULL);
+	found = bytes && exit_get(out, bytes, len, NULL) == 0 && out->run == run;
+	arena_free(&arena);
+	return found;
+}
+
+/* No shim holds the folder: how did its run end? Kills what a killed shim left. */
+static void find_end(int dir_fd, uint32_t run, id64 task, const struct cgroups *cgroups, struct driver_event *ev)
+{
+	struct run_record record = {0};
+	char id[17];
+	int found;
+
+	*ev = (struct driver_event){.kind = DRIVER_EXITED};
+	if (read_exit(dir_fd, run, &ev->exit))
+		return;
+	id64_text(id, task);
+	found = cgroup_kill(cgroups, id);
+	/* A shim killed before it could write the record: the task's mark still tells. */
+	if (!read_run(dir_fd, run, &record))
+		record = (struct run_record){0};
+	found += procs_kill_leftovers(&record, id);
+	cgroup_remove(cgroups, id);
+	ev->kind = DRIVER_LOST;
+	snprintf(ev->text, sizeof(ev->text), "its shim was killed%s",
+	        found ? "; what it left running was killed" : "");
+}
+
+static bool handle(struct driver_run *r, enum shim_message kind, struct rd *body)
+{
+	struct driver_event ev = {0};
+	const uint8_t *text;
+	size_t len;
+
+	switch (kind) {
+	case SHIM_STARTED:
+		ev.kind = DRIVER_STARTED;
+		if (run_get(&ev.run, body->p, rd_left(body), NULL) < 0 || ev.run.run != r->run)
+			return false;
+		break;
+	case SHIM_EXIT:
+		ev.kind = DRIVER_EXITED;
+		if (exit_get(&ev.exit, body->p, rd_left(body), NULL) < 0 || ev.exit.run != r->run)
+			return false;
+		break;
+	case SHIM_CHECKED:
+		ev.kind = DRIVER_CHECKED;
+		ev.seq = rd_u32(body);
+		ev.outcome = rd_u8(body);
+		ev.code = rd_u8(body);
+		len = rd_left(body);
+		text = rd_bytes(body, len);
+		if (!rd_ok(body))
+			return false;
+		len = MIN(len, sizeof(ev.text) - 1);
+		if (len && text_is_utf8((const char *)text, len))
+			memcpy(ev.text, text, len);
+		break;
+	default:
+		return false;
+	}
+	tell(r, &ev);
+	return true;
+}
+
+/* The shim is gone, or says what makes no sense: the folder tells how it ended. */
+static void on_end(struct driver_run *r)
+{
+	struct driver_event ev;
+
+	close_pipe(r);
+	if (r->over || r->released)
+		return;
+	find_end(r->dir_fd, r->run, r->task, r->cgroups, &ev);
+	tell(r, &ev);
+}
+
+static void take_messages(struct driver_run *r)
+{
+	enum shim_message kind;
+	struct rd body;
+	int used;
+
+	/* A handler may release r; it stays allocated until its handles are closed, on a later turn of the loop. */
+	while (r->pipe_open && (used = message_take(r->in, r->len, &kind, &body)) != 0) {
+		if (used < 0 || !handle(r, kind, &body)) {
+			on_end(r);
+			return;
+		}
+		r->len -= (size_t)used;
+		memmove(r->in, r->in + used, r->len);
+	}
+}
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+	struct driver_run *r = h->data;
+
+	(void)suggested;
+	*buf = uv_buf_init((char *)r->in + r->len, (unsigned)(sizeof(r->in) - r->len));
+}
+
+static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+	struct driver_run *r = s->data;
+
+	(void)buf;
+	if (n < 0) {
+		on_end(r);
+		return;
+	}
+	r->len += (size_t)n;
+	take_messages(r);
+}
+
+static struct driver_run *run_new(const struct driver_task *t, driver_event_fn *fn, void *ctx)
+{
+	struct driver_run *r = xcalloc(1, sizeof(*r));
+
+	r->fn = fn;
+	r->ctx = ctx;
+	r->cgroups = t->cgroups;
+	r->task = t->task->task;
+	r->run = t->run;
+	r->dir_fd = fcntl(t->dir_fd, F_DUPFD_CLOEXEC, 3);
+	return r;
+}
+
+/* Takes fd over. */
+static void open_pipe(struct driver_run *r, uv_loop_t *loop, int fd)
+{
+	uv_pipe_init(loop, &r->pipe, 0);
+	r->pipe.data = r;
+	r->pipe_open = true;
+	r->handles++;
+	uv_pipe_open(&r->pipe, fd);
+	uv_read_start((uv_stream_t *)&r->pipe, on_alloc, on_read);
+}
+
+static void on_first_exit(uv_process_t *p, int64_t status, int signal)
+{
+	(void)status;
+	(void)signal;
+	close_process(p->data);
+}
+
+static int spawn(struct driver_run *r, uv_loop_t *loop, const struct driver_task *t, int agent_fd, int lock_fd)
+{
+	char *args[] = {"starling", "shim", (char *)t->dir, NULL};
+	char *env[] = {NULL};
+	uv_stdio_container_t stdio[] = {
+	        {.flags = UV_IGNORE},
+	        {.flags = UV_IGNORE},
+	        {.flags = UV_IGNORE},
+	        {.flags = UV_INHERIT_FD, .data.fd = agent_fd},
+	        {.flags = UV_INHERIT_FD, .data.fd = lock_fd},
+	};
+	uv_process_options_t options = {
+	        .exit_cb = on_first_exit,
+	        .file = t->host->self_exe,
+	        .args = args,
+	        .env = env,
+	        .flags = UV_PROCESS_DETACHED,
+	        .stdio = stdio,
+	        .stdio_count = ARRAY_LEN(stdio),
+	};
+	int rc;
+
+	r->process.data = r;
+	r->process_open = true;
+	r->handles++;
+	rc = uv_spawn(loop, &r->process, &options);
+	r->process.data = r;
+	return rc;
+}
+
+/* The lock of the folder; -1 with errno EWOULDBLOCK while a shim holds it. */
+static int take_lock(int dir_fd)
+{
+	int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int saved = errno;
+
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+struct driver_run *link_launch(
+        uv_loop_t *loop, const struct driver_task *t, driver_event_fn *fn, void *ctx, struct err *err)
+{
+	struct driver_run *r;
+	int lock_fd = take_lock(t->dir_fd);
+	int pair[2];
+	int rc;
+
+	if (lock_fd < 0) {
+		err_errno(err, "start the task's shim: lock its folder");
+		return NULL;
+	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		err_errno(err, "start the task's shim: make a socket");
+		close(lock_fd);
+		return NULL;
+	}
+	r = run_new(t, fn, ctx);
+	rc = spawn(r, loop, t, pair[1], lock_fd);
+	close(pair[1]);
+	close(lock_fd);
+	if (rc < 0) {
+		err_set(err, ERR_FAILED, "start the task's shim: %s", uv_strerror(rc));
+		close(pair[0]);
+		r->released = true;
+		close_process(r);
+		return NULL;
+	}
+	open_pipe(r, loop, pair[0]);
+	return r;
+}
+
+static int connect_socket(int dir_fd)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct ucred who;
+	socklen_t len = sizeof(who);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -1;
+	/* By way of the folder's descriptor: the data folder's path may be longer than sun_path. */
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/shim.sock", dir_fd);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 &&
+	        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
+	        (who.uid == 0 || who.uid == geteuid()))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void pause_ms(int ms)
+{
+	struct timespec t = {.tv_nsec = ms * 1000000L};
+
+	nanosleep(&t, NULL);
+}
+
+struct driver_run *link_adopt(uv_loop_t *loop, const struct driver_task *t, mono_ms deadline, driver_event_fn *fn,
+        void *ctx, struct driver_event *ended)
+{
+	struct driver_run *r;
+	int fd, lock_fd;
+
+	/* A shim that is about to listen, or about to end, holds the lock without a socket, but not for long. */
+	for (;;) {
+		fd = connect_socket(t->dir_fd);
+		if (fd >= 0)
+			break;
+		lock_fd = take_lock(t->dir_fd);
+		if (lock_fd >= 0 || errno != EWOULDBLOCK) {
+			if (lock_fd >= 0)
+				close(lock_fd);
+			find_end(t->dir_fd, t->run, t->task->task, t->cgroups, ended);
+			return NULL;
+		}
+		if ((mono_ms)(uv_hrtime() / 1000000) >= deadline) {
+			*ended = (struct driver_event){.kind = DRIVER_LOST, .text = "its shim does not answer"};
+			return NULL;
+		}
+		pause_ms(2);
+	}
+	r = run_new(t, fn, ctx);
+	open_pipe(r, loop, fd);
+	return r;
+}
+
+struct sending {
+	uv_write_t req;
+	uint8_t bytes[16];
+};
+
+static void on_sent(uv_write_t *req, int status)
+{
+	(void)status;
+	free(container_of(req, struct sending, req));
+}
+
+/* A write that fails is followed by the end of the stream, which is handled there. */
+static void send_message(struct driver_run *r, struct sending *s, struct wr *w)
+{
+	uv_buf_t buf = uv_buf_init((char *)s->bytes, (unsigned)w->len);
+
+	if (!r->pipe_open || uv_write(&s->req, (uv_stream_t *)&r->pipe, &buf, 1, on_sent) < 0)
+		free(s);
+}
+
+void link_stop(struct driver_run *r, int signal, int64_t grace_ms)
+{
+	struct sending *s = xcalloc(1, sizeof(*s));
+	struct wr w;
+	size_t at;
+
+	wr_fixed(&w, s->bytes, sizeof(s->bytes));
+	at = message_begin(&w, SHIM_STOP);
+	wr_u8(&w, (uint8_t)signal);
+	wr_u32(&w, (uint32_t)MIN(MAX(grace_ms, 0), INT32_MAX));
+	message_end(&w, at);
+	send_message(r, s, &w);
+}
+
+void link_check(struct driver_run *r, uint32_t seq, int64_t timeout_ms)
+{
+	struct sending *s = xcalloc(1, sizeof(*s));
+	struct wr w;
+	size_t at;
+
+	wr_fixed(&w, s->bytes, sizeof(s->bytes));
+	at = message_begin(&w, SHIM_CHECK);
+	wr_u32(&w, seq);
+	wr_u32(&w, (uint32_t)MIN(MAX(timeout_ms, 1), INT32_MAX));
+	message_end(&w, at);
+	send_message(r, s, &w);
+}
+
+void link_release(struct driver_run *r)
+{
+	r->released = true;
+	close_pipe(r);
+	close_process(r);
+}

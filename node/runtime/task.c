@@ -1,0 +1,530 @@
+/* One task: does what the table in supervise.c says, and feeds it with what the driver and health checks tell. */
+#include "node/runtime/task.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "node/runtime/signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static mono_ms mono_now(const struct task *t)
+{
+	return (mono_ms)uv_now(t->rt->loop);
+}
+
+static wall_ms wall_now(void)
+{
+	struct timeval tv;
+
+	gettimeofday(&tv, NULL);
+	return (wall_ms)tv.tv_sec * 1000 + tv.tv_usec / 1000;
+}
+
+void task_reason(struct task *t, const char *fmt, ...)
+{
+	char cut[sizeof(t->pub.reason) * 2];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(cut, sizeof(cut), fmt, ap);
+	va_end(ap);
+	text_copy(t->pub.reason, sizeof(t->pub.reason), cut);
+	/* A text cut within a character would be refused by every reader. */
+	for (size_t len = strlen(t->pub.reason); len && !text_is_utf8(t->pub.reason, len); len--)
+		t->pub.reason[len - 1] = '\0';
+}
+
+static const struct spec_restart_policy *policy(const struct task *t)
+{
+	return &t->pub.spec->restart;
+}
+
+struct driver_task task_for_driver(struct task *t)
+{
+	return (struct driver_task){
+	        .host = &t->rt->cfg,
+	        .cgroups = &t->rt->cgroups,
+	        .task = &t->pub,
+	        .dir = t->dir,
+	        .dir_fd = t->dir_fd,
+	        .run = t->run_number,
+	};
+}
+
+/* ---- making and freeing ---- */
+
+struct task *task_open(struct runtime *rt, id64 id, struct err *err)
+{
+	struct task *t;
+	char name[17];
+	int fd;
+
+	id64_text(name, id);
+	if (mkdirat(rt->tasks_fd, name, 0700) < 0 && errno != EEXIST) {
+		err_errno(err, "make the task's folder %s/tasks/%s", rt->cfg.data_dir, name);
+		return NULL;
+	}
+	fd = openat(rt->tasks_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || (mkdirat(fd, "log", 0700) < 0 && errno != EEXIST)) {
+		err_errno(err, "open the task's folder %s/tasks/%s", rt->cfg.data_dir, name);
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	t = xcalloc(1, sizeof(*t));
+	t->rt = rt;
+	t->dir_fd = fd;
+	t->pub.task = id;
+	arena_init(&t->arena);
+	t->dir = arena_printf(&t->arena, "%s/tasks/%s", rt->cfg.data_dir, name);
+	supervise_init(&t->life);
+	list_init(&t->followers);
+	uv_timer_init(rt->loop, &t->timer);
+	t->timer.data = t;
+	return t;
+}
+
+int task_set_spec(struct task *t, const char *stack, const struct service *s, struct err *err)
+{
+	struct spec one = {.name = stack, .n_services = 1, .services = (struct service *)s};
+	struct spec copy;
+	struct wr w;
+	int rc;
+
+	wr_init(&w, BODY_BYTES_MAX);
+	spec_encode(&w, &one);
+	rc = wr_ok(&w) ? spec_decode(&copy, &t->arena, w.p, w.len, err)
+	               : err_set(err, ERR_USAGE, "%s/%s: the service is too large", stack, s->name);
+	wr_free(&w);
+	if (rc < 0)
+		return -1;
+	t->pub.stack = copy.name;
+	t->pub.spec = copy.services;
+	t->pub.service = copy.services->name;
+	t->pub.content = service_content(copy.services);
+	return 0;
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+	struct task *t = h->data;
+
+	arena_free(&t->arena);
+	close(t->dir_fd);
+	free(t);
+}
+
+void task_free(struct task *t)
+{
+	health_stop(t->health);
+	t->health = NULL;
+	if (t->run)
+		t->driver->release(t->run);
+	t->run = NULL;
+	uv_close((uv_handle_t *)&t->timer, on_timer_closed);
+}
+
+/* ---- ports ---- */
+
+/* A dynamic port of the last run is kept while it is free; else another is found. */
+static int choose_dynamic(struct task *t, size_t index, struct err *err)
+{
+	const struct spec_port *want = &t->pub.spec->ports[index];
+	struct ports *all = &t->rt->ports;
+	size_t at = t->pub.n_ports;
+
+	for (size_t i = 0; i < at; i++)
+		if (t->pub.ports[i].index == index)
+			at = i;
+	if (at < t->pub.n_ports) {
+		if (port_free_everywhere(t->pub.ports[at].port, want->proto))
+			return 0;
+		ports_release(all, t->pub.ports[at].port);
+	}
+	uint16_t port = ports_find(all, want->proto, t->pub.task + index * 7919 + t->run_number);
+
+	if (!port) {
+		if (at < t->pub.n_ports)
+			t->pub.ports[at] = t->pub.ports[--t->pub.n_ports];
+		return err_set(err, ERR_FAILED, "%s: no free host port in %u-%u for port %s", t->pub.service,
+		        all->first, all->last, want->name);
+	}
+	t->pub.ports[at].index = (uint8_t)index;
+	t->pub.ports[at].port = port;
+	if (at == t->pub.n_ports)
+		t->pub.n_ports++;
+	return 0;
+}
+
+static int choose_host(struct task *t, size_t index, struct err *err)
+{
+	const struct spec_port *want = &t->pub.spec->ports[index];
+	const struct addr *at = &t->rt->cfg.address;
+	char ip[ADDR_TEXT_MAX];
+	bool listed = false;
+
+	if (port_try(at, want->published, want->proto) < 0) {
+		addr_ip_text(ip, at);
+		return err_errno(err, "%s: host port %u/%s on %s", t->pub.service, want->published,
+		        want->proto == PROTO_UDP ? "udp" : "tcp", ip);
+	}
+	for (size_t i = 0; i < t->pub.n_ports; i++)
+		listed |= t->pub.ports[i].index == index;
+	if (!listed) {
+		t->pub.ports[t->pub.n_ports].index = (uint8_t)index;
+		t->pub.ports[t->pub.n_ports++].port = want->published;
+	}
+	return 0;
+}
+
+static int choose_ports(struct task *t, struct err *err)
+{
+	const struct service *s = t->pub.spec;
+
+	for (size_t i = 0; i < s->n_ports && i < SERVICE_PORTS_MAX; i++) {
+		if (s->ports[i].mode == PORT_HOST && choose_host(t, i, err) < 0)
+			return -1;
+		if (s->ports[i].mode == PORT_DYNAMIC && choose_dynamic(t, i, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void release_ports(struct task *t)
+{
+	for (size_t i = 0; i < t->pub.n_ports; i++)
+		ports_release(&t->rt->ports, t->pub.ports[i].port);
+}
+
+/* ---- health ---- */
+
+static void set_health(struct task *t, enum task_health health)
+{
+	bool serves = t->life.state == TASK_RUNNING && (health == HEALTH_HEALTHY || health == HEALTH_NONE);
+
+	t->pub.health = health;
+	if (serves && !t->pub.healthy_at) {
+		t->pub.healthy_at = MAX(mono_now(t), 1);
+		t->pub.healthy_since = wall_now();
+	} else if (!serves) {
+		t->pub.healthy_at = 0;
+		t->pub.healthy_since = 0;
+	}
+}
+
+static void on_health(void *ctx, enum task_health health, const char *why)
+{
+	struct task *t = ctx;
+
+	t->pub.health = health;
+	if (health == HEALTH_UNHEALTHY) {
+		t->pub.failures += t->pub.failures < UINT8_MAX;
+		task_reason(t, "%s", why);
+		task_event(t, supervise_sick(policy(t)));
+	} else {
+		if (t->life.state == TASK_UNHEALTHY)
+			task_event(t, EV_HEALTHY);
+		t->pub.reason[0] = '\0';
+	}
+	set_health(t, health);
+	record_save(t);
+	runtime_note(t);
+}
+
+static void on_command(void *ctx, uint32_t seq, int64_t timeout_ms)
+{
+	struct task *t = ctx;
+
+	if (t->run)
+		t->driver->check(t->run, seq, timeout_ms);
+}
+
+/* The port that a check names, by name or target number; a number that is no port of the service is taken as it is. */
+static uint16_t check_port(const struct task *t)
+{
+	const char *name = t->pub.spec->check.port;
+	uint64_t number = 0;
+
+	if (!name)
+		return t->pub.n_ports ? t->pub.ports[0].port : 0;
+	if (!text_u64(name, 1, UINT16_MAX, &number))
+		number = 0;
+	for (size_t i = 0; i < t->pub.n_ports; i++) {
+		const struct spec_port *p = &t->pub.spec->ports[t->pub.ports[i].index];
+
+		if (strcmp(p->name, name) == 0 || p->target == number)
+			return t->pub.ports[i].port;
+	}
+	return (uint16_t)number;
+}
+
+void task_watch(struct task *t)
+{
+	static const struct health_events events = {.changed = on_health, .command = on_command};
+	struct addr to = t->rt->cfg.address;
+
+	if (t->pub.spec->check.kind == CHECK_NONE) {
+		set_health(t, HEALTH_NONE);
+		return;
+	}
+	if (t->pub.health == HEALTH_NONE)
+		t->pub.health = HEALTH_STARTING;
+	set_health(t, t->pub.health);
+	if (addr_is_any(&to)) {
+		memset(to.ip, 0, sizeof(to.ip));
+		if (to.family == 4)
+			memcpy(to.ip, (uint8_t[]){127, 0, 0, 1}, 4);
+		else
+			to.ip[15] = 1;
+	}
+	to.port = check_port(t);
+	t->health = health_start(t->rt->loop, &t->pub.spec->check, &to, t->pub.health, &events, t);
+}
+
+static void unwatch(struct task *t)
+{
+	health_stop(t->health);
+	t->health = NULL;
+}
+
+/* ---- actions of the table ---- */
+
+static void prepare(struct task *t)
+{
+	struct err err = {0};
+	struct driver_task d;
+	enum driver_answer answer;
+
+	t->run_number++;
+	if (choose_ports(t, &err) < 0) {
+		task_reason(t, "%s", err.text);
+		task_event(t, EV_BLOCKED);
+		return;
+	}
+	d = task_for_driver(t);
+	answer = t->driver->prepare(&d, &err);
+	if (answer == DRIVER_OK) {
+		task_event(t, EV_PREPARED);
+		return;
+	}
+	task_reason(t, "%s", err.text);
+	t->pub.failures += t->pub.failures < UINT8_MAX;
+	task_event(t, answer == DRIVER_BLOCKED ? EV_BLOCKED : EV_REFUSED);
+}
+
+static void launch(struct task *t)
+{
+	struct driver_task d = task_for_driver(t);
+	struct err err = {0};
+
+	/* Before the shim exists: whoever restarts now must look for it. */
+	record_save(t);
+	t->run = t->driver->launch(t->rt->loop, &d, task_driver_event, t, &err);
+	if (t->run)
+		return;
+	task_reason(t, "%s: %s", t->pub.service, err.text);
+	task_event(t, EV_BLOCKED);
+}
+
+void task_stop_process(struct task *t)
+{
+	int sig = signal_number(t->pub.spec->stop_signal ? t->pub.spec->stop_signal : "SIGTERM");
+
+	if (t->run)
+		t->driver->stop(t->run, sig ? sig : SIGTERM, t->pub.spec->stop_grace_ms);
+}
+
+static void on_backoff(uv_timer_t *timer)
+{
+	task_event(timer->data, EV_TIMER);
+}
+
+static void end(struct task *t)
+{
+	char id[17];
+
+	release_ports(t);
+	id64_text(id, t->pub.task);
+	cgroup_remove(&t->rt->cgroups, id);
+}
+
+static void perform(struct task *t, enum supervise_action action)
+{
+	switch (action) {
+	case ACT_NONE:
+		break;
+	case ACT_PREPARE:
+		prepare(t);
+		break;
+	case ACT_LAUNCH:
+		launch(t);
+		break;
+	case ACT_WATCH:
+		task_watch(t);
+		break;
+	case ACT_STOP:
+		unwatch(t);
+		task_stop_process(t);
+		break;
+	case ACT_WAIT:
+		uv_timer_start(&t->timer, on_backoff, (uint64_t)t->life.retry_in_ms, 0);
+		break;
+	case ACT_END:
+		end(t);
+		break;
+	}
+}
+
+/* Health as it stands in a state without checks: unknown again, but shown to the end of a task that stops. */
+static void rest_health(struct task *t)
+{
+	unwatch(t);
+	if (t->life.state == TASK_STOPPING)
+		set_health(t, t->pub.health);
+	else
+		set_health(t, t->pub.spec->check.kind == CHECK_NONE ? HEALTH_NONE : HEALTH_STARTING);
+}
+
+void task_event(struct task *t, enum supervise_event ev)
+{
+	enum task_state was = t->life.state;
+	enum supervise_action action = supervise_on(&t->life, ev, policy(t), mono_now(t), &t->rt->rng);
+	enum task_state is = t->life.state;
+
+	if (is == was && action == ACT_NONE)
+		return;
+	t->pub.state = is;
+	t->pub.restarts = t->life.runs ? t->life.runs - 1 : 0;
+	if (is != TASK_BACKOFF)
+		uv_timer_stop(&t->timer);
+	if (is != TASK_RUNNING && is != TASK_UNHEALTHY)
+		rest_health(t);
+	perform(t, action);
+	/* What the action did may have moved the task on; then the rest was done there. */
+	if (t->life.state != is)
+		return;
+	if (action != ACT_LAUNCH)
+		record_save(t);
+	runtime_note(t);
+	if (supervise_ended(is))
+		followers_end(t);
+}
+
+/* ---- what the driver tells ---- */
+
+static void run_over(struct task *t)
+{
+	if (t->run)
+		t->driver->release(t->run);
+	t->run = NULL;
+	t->pub.pid = 0;
+}
+
+static void on_started(struct task *t, const struct run_record *run)
+{
+	t->pub.pid = run->pid;
+	t->pub.started_at = run->started;
+	if (t->life.state == TASK_STARTING)
+		t->pub.reason[0] = '\0';
+	task_event(t, EV_STARTED);
+}
+
+/* The process never ran. */
+static void on_refused(struct task *t, const struct exit_record *e)
+{
+	const struct service *s = t->pub.spec;
+	const char *command = s->n_entrypoint ? s->entrypoint[0] : s->command[0];
+	const char *cause = strerror((int)e->step_errno);
+
+	if (e->step == STEP_NOT_FOUND)
+		task_reason(t, "%s: command \"%s\": %s", s->name, command,
+		        strchr(command, '/') ? "no such file on this host" : "not found in PATH");
+	else if (e->step == STEP_EXEC)
+		task_reason(t, "%s: command \"%s\": %s", s->name, command, cause);
+	else if (e->step == STEP_CWD)
+		task_reason(t, "%s: working directory \"%s\": %s", s->name, s->working_dir ? s->working_dir : "/",
+		        cause);
+	else
+		task_reason(t, "%s: %s: %s", s->name, launch_step_text(e->step), cause);
+	t->pub.failures += t->pub.failures < UINT8_MAX;
+	log_warn("task", "%s/%s/%u did not start: %s", t->pub.stack, t->pub.service, t->pub.index, t->pub.reason);
+	/* No process or descriptor left is no fault of the task. */
+	task_event(t, e->step == STEP_FORK || e->step == STEP_STDIO ? EV_BLOCKED : EV_REFUSED);
+}
+
+static void describe_exit(struct task *t, const struct exit_record *e)
+{
+	if (e->oom)
+		task_reason(t, "killed: it used more than its memory limit of %llu bytes",
+		        (unsigned long long)t->pub.spec->limit.memory);
+	else if (e->signalled)
+		task_reason(t, "killed by %s", signal_name(e->code));
+	else
+		task_reason(t, "exited with code %u", e->code);
+}
+
+/* why: what is known beyond the exit itself; NULL nothing. */
+static void on_exited(struct task *t, const struct exit_record *e, const char *why)
+{
+	bool unhealthy = t->life.state == TASK_UNHEALTHY;
+	bool failed = e->signalled || e->code || unhealthy;
+
+	t->pub.exited = true;
+	t->pub.exit_code = e->signalled ? 0 : e->code;
+	t->pub.exit_signal = e->signalled ? e->code : 0;
+	t->pub.oom = e->oom;
+	/* A task that was told to stop has its reason, and a failed check was counted, when that happened. */
+	if (t->life.state != TASK_STOPPING && !unhealthy) {
+		describe_exit(t, e);
+		if (why)
+			task_reason(t, "%s", why);
+		if (failed)
+			t->pub.failures += t->pub.failures < UINT8_MAX;
+	}
+	task_event(t, supervise_exit(&t->life, policy(t), failed, mono_now(t)));
+}
+
+void task_driver_event(void *ctx, const struct driver_event *ev)
+{
+	struct task *t = ctx;
+
+	switch (ev->kind) {
+	case DRIVER_STARTED:
+		on_started(t, &ev->run);
+		break;
+	case DRIVER_EXITED:
+		run_over(t);
+		if (ev->exit.step != STEP_NONE)
+			on_refused(t, &ev->exit);
+		else
+			on_exited(t, &ev->exit, NULL);
+		break;
+	case DRIVER_LOST: {
+		static const struct exit_record killed = {.signalled = true, .code = SIGKILL};
+
+		run_over(t);
+		log_warn("task", "%s/%s/%u: %s", t->pub.stack, t->pub.service, t->pub.index, ev->text);
+		on_exited(t, &killed, ev->text);
+		break;
+	}
+	case DRIVER_CHECKED: {
+		char why[200];
+
+		snprintf(why, sizeof(why), "%s%s%.160s",
+		        ev->outcome == CHECK_TIMED_OUT ? "took too long"
+		        : ev->outcome == CHECK_NOT_RUN ? "could not be run"
+		                                       : "ended with an error",
+		        ev->text[0] ? ": " : "", ev->text);
+		if (t->health)
+			health_checked(t->health, ev->seq, ev->outcome == CHECK_PASSED, why);
+		break;
+	}
+	}
+}

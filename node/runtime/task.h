@@ -1,0 +1,81 @@
+/* Inside the runtime: a task and the runtime that owns it. Only files of this folder include it. */
+#ifndef NODE_RUNTIME_TASK_H
+#define NODE_RUNTIME_TASK_H
+
+#include "base/drbg.h"
+#include "base/list.h"
+#include "node/health/health.h"
+#include "node/runtime/driver.h"
+#include "node/runtime/files.h"
+#include "node/runtime/ports.h"
+#include "node/runtime/supervise.h"
+
+/* Tasks of one peer, finished ones that were not forgotten included: above what its status pages can hold. */
+#define TASKS_MAX 1024
+
+struct task {
+	struct runtime_task pub; /* what the agent sees; kept in step by task.c */
+	struct runtime *rt;
+	struct arena arena; /* stack, spec */
+	struct supervise life;
+	const struct driver *driver;
+	struct driver_run *run; /* NULL: no process that we know of */
+	uint32_t run_number;
+	char *dir;
+	int dir_fd;
+	uv_timer_t timer; /* the back-off */
+	struct health *health;
+	bool changed;          /* to be told to the agent on the next turn of the loop */
+	struct list followers; /* struct runtime_follow */
+};
+
+struct runtime {
+	uv_loop_t *loop;
+	struct runtime_config cfg; /* texts are own copies */
+	runtime_changed *changed;
+	void *ctx;
+	struct cgroups cgroups;
+	struct ports ports;
+	struct drbg rng;
+	char boot_id[BOOT_ID_BYTES];
+	int tasks_fd; /* DATA/tasks */
+	uv_timer_t notify;
+	bool detached;
+	bool closing;
+	int handles;    /* open ones; the last close callback frees the runtime */
+	size_t n_tasks; /* sorted by id */
+	struct task *tasks[TASKS_MAX];
+};
+
+/* A task with its folder open; the caller fills pub and life and adds it. NULL with err. */
+struct task *task_open(struct runtime *rt, id64 id, struct err *err);
+/* Sets the spec of pub to a copy of s, in the task's arena. */
+int task_set_spec(struct task *t, const char *stack, const struct service *s, struct err *err);
+/* Frees it once its timer is closed. It must be in no list any more. */
+void task_free(struct task *t);
+/* Tells the table what happened and does what it says. */
+void task_event(struct task *t, enum supervise_event ev);
+/* What the driver tells; also called with how a run ended that an adopted task had. */
+void task_driver_event(void *ctx, const struct driver_event *ev);
+/* Begins health checks, going on from pub.health. */
+void task_watch(struct task *t);
+/* Tells the driver to stop the process, with the service's signal and grace. */
+void task_stop_process(struct task *t);
+struct driver_task task_for_driver(struct task *t);
+void task_reason(struct task *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The agent hears of t on the next turn of the loop. */
+void runtime_note(struct task *t);
+struct task *runtime_find(const struct runtime *rt, id64 id);
+int runtime_add(struct runtime *rt, struct task *t, struct err *err);
+
+/* record.c: the file `task`, all that another agent needs to go on. Failing to write is logged, not fatal: the task
+ * goes on, and only a restarted agent would know less. */
+void record_save(struct task *t);
+/* Into a task that is just opened. *same_boot: written since the host started. */
+int record_load(struct task *t, bool *same_boot, struct err *err);
+
+/* logs.c: the task has ended for good, or is forgotten. */
+void followers_end(struct task *t);
+
+#endif
