@@ -94,3 +94,13 @@ $(bench_programs): $(B)/%: $(B)/%.o $(ARCHIVES)
 bench: all $(bench_programs)
 	packaging/deps.sh demo
 	tests/bench/run $(bench_programs)
+
+# --- Simulator: whole flocks in virtual time; see tests/sim/sim.h. SEED=n STORY=name replays; SECONDS_MAX=n runs
+# --- new seeds for so long.
+LAYERS_sim  := gossip gossip/trust gossip/store base
+SIM_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c))
+$(B)/tests/sim/sim: $(SIM_OBJECTS) $(foreach d,$(LAYERS_sim),$(call archive,$(d)))
+	$(CC) $(ALL_LDFLAGS) -o $@ $(SIM_OBJECTS) -Wl,--start-group $(foreach d,$(LAYERS_sim),$(call archive,$(d))) -Wl,--end-group $(LIBS_base)
+.PHONY: sim
+sim: $(B)/tests/sim/sim
+	SEED=$(SEED) SEEDS=$(SEEDS) SECONDS_MAX=$(SECONDS_MAX) $< $(STORY)

@@ -1,0 +1,154 @@
+/* What stories ask of peers, and what they make them write. */
+#include "tests/sim/sim.h"
+
+#include <sodium.h>
+
+enum member_state sim_says(const struct sim *s, unsigned viewer, unsigned subject)
+{
+	struct member m = {.state = MEMBER_DEAD};
+
+	gossip_member(s->peer[viewer].gossip, &s->peer[subject].key, &m);
+	return m.state;
+}
+
+bool sim_all_say(const struct sim *s, unsigned subject, enum member_state state)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (i != subject && s->peer[i].gossip && sim_says(s, i, subject) != state)
+			return false;
+	return true;
+}
+
+bool sim_all_alive(const struct sim *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->peer[i].gossip && !sim_all_say(s, i, MEMBER_ALIVE))
+			return false;
+	return true;
+}
+
+unsigned sim_deaths(const struct sim *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n; i++)
+		n += s->peer[i].deaths_seen;
+	return n;
+}
+
+bool sim_all_ready(const struct sim *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->peer[i].gossip && !gossip_ready(s->peer[i].gossip))
+			return false;
+	return true;
+}
+
+static struct key32 submit(struct sim *s, unsigned peer, struct record *r, uint64_t *ticket)
+{
+	struct gossip *g = s->peer[peer].gossip;
+	struct stack_heads heads;
+	struct key32 parents[STACK_HEADS_MAX], prev[RECORD_REFS_MAX], admin;
+	struct err err;
+	struct wr w;
+
+	store_stack_heads(gossip_store(g), r->name, NULL, NULL, &heads);
+	for (size_t i = 0; i < heads.n; i++)
+		parents[i] = heads.head[i]->rec.id;
+	r->version = RECORD_VERSION;
+	r->kind = REC_REVISION;
+	r->name_len = (uint8_t)strlen(r->name);
+	r->n_parents = (uint8_t)heads.n;
+	r->parents = parents;
+	memcpy(admin.b, s->admin + 32, 32);
+	r->n_prev = (uint8_t)store_author_heads(gossip_store(g), &admin, prev);
+	r->prev = prev;
+	r->stamp = gossip_stamp(g, sim_peer_now(s, peer).wall);
+	record_sign(r, &s->flock, s->admin);
+	wr_init(&w, RECORD_BYTES_MAX);
+	record_encode(&w, r);
+	*ticket = ++s->tickets;
+	if (gossip_submit(g, w.p, w.len, *ticket, sim_peer_now(s, peer), &err) < 0)
+		sim_fail(s, __FILE__, __LINE__, err.text);
+	wr_free(&w);
+	sim_drain(s, peer);
+	return r->id;
+}
+
+struct key32 sim_submit(struct sim *s, unsigned peer, const char *stack, const char *body, uint64_t *ticket)
+{
+	struct record r = {.body = (const uint8_t *)body, .body_len = (uint32_t)strlen(body) + 1};
+
+	snprintf(r.name, sizeof(r.name), "%s", stack);
+	return submit(s, peer, &r, ticket);
+}
+
+struct key32 sim_remove(struct sim *s, unsigned peer, const char *stack, uint64_t *ticket)
+{
+	struct record r = {.flags = RECORD_FLAG_REMOVAL};
+
+	snprintf(r.name, sizeof(r.name), "%s", stack);
+	return submit(s, peer, &r, ticket);
+}
+
+bool sim_has(const struct sim *s, unsigned peer, const struct key32 *id)
+{
+	const struct stored *r = store_get(gossip_store(s->peer[peer].gossip), id);
+
+	return r && r->on_disk;
+}
+
+const char *sim_stack(const struct sim *s, unsigned peer, const char *stack)
+{
+	struct stack_heads heads;
+
+	store_stack_heads(gossip_store(s->peer[peer].gossip), stack, NULL, NULL, &heads);
+	if (!heads.n || heads.head[0]->rec.flags & RECORD_FLAG_REMOVAL)
+		return NULL;
+	return (const char *)heads.head[0]->rec.body;
+}
+
+bool sim_accepted(const struct sim *s, uint64_t ticket, unsigned *copies, unsigned *wanted)
+{
+	uintptr_t v = (uintptr_t)map_get(&s->accepted, &ticket);
+
+	*copies = v >> 8 & 0xff;
+	*wanted = v & 0xff;
+	return v != 0;
+}
+
+void sim_publish(struct sim *s, unsigned peer, const char *page, const char *body)
+{
+	gossip_publish(s->peer[peer].gossip, REC_STATUS, page, (const uint8_t *)body, strlen(body) + 1,
+	        sim_peer_now(s, peer));
+	sim_drain(s, peer);
+}
+
+bool sim_page_is(const struct sim *s, unsigned viewer, unsigned owner, const char *page, const char *body)
+{
+	const struct stored *r =
+	        store_page(gossip_store(s->peer[viewer].gossip), REC_STATUS, &s->peer[owner].key, page);
+
+	return r && r->rec.body && strcmp((const char *)r->rec.body, body) == 0;
+}
+
+bool sim_digests_equal(const struct sim *s)
+{
+	struct digest first[2] = {{.count = 0}};
+	bool any = false;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		struct digest d[2];
+
+		if (!s->peer[i].gossip)
+			continue;
+		for (int v = 0; v < 2; v++)
+			d[v] = store_digest(gossip_store(s->peer[i].gossip), v);
+		if (any && (!key32_eq(&d[0].root, &first[0].root) || !key32_eq(&d[1].root, &first[1].root)))
+			return false;
+		first[0] = d[0];
+		first[1] = d[1];
+		any = true;
+	}
+	return true;
+}

@@ -1,0 +1,230 @@
+/* Who is there: stories of membership. */
+#include "tests/sim/sim.h"
+
+SIM(three_peers_find_each_other, .peers = 3, .sealed = true)
+{
+	WAIT(s, SECONDS(2), sim_all_alive(s));
+	WAIT(s, SECONDS(4), sim_all_ready(s));
+	EXPECT(s, sim_deaths(s) == 0);
+}
+
+SIM(a_newcomer_meets_everyone_through_one_peer, .peers = 8, .joined = 7, .sealed = true)
+{
+	sim_run(s, SECONDS(5));
+	sim_knows(s, 7, 3);
+	sim_start(s, 7);
+	/* Its admission was handed to the peer that vouched for it. */
+	gossip_load(s->peer[3].gossip, s->trust[2 + 7].p, s->trust[2 + 7].len, NULL);
+	sim_kill(s, 3);
+	sim_start(s, 3);
+	WAIT(s, SECONDS(20), sim_all_alive(s));
+}
+
+SIM(a_crashed_host_is_dead_for_all, .peers = 5)
+{
+	mono_ms at;
+
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	sim_run(s, SECONDS(2) + (int64_t)drbg_below(&s->rng, 3000));
+	at = s->now;
+	sim_crash(s, 2);
+	WAIT(s, SECONDS(4), sim_all_say(s, 2, MEMBER_SUSPECT));
+	WAIT(s, SECONDS(12), sim_all_say(s, 2, MEMBER_DEAD));
+	EXPECT(s, s->now - at >= SECONDS(2));
+	EXPECT(s, sim_deaths(s) == 4);
+}
+
+SIM(in_a_flock_of_three_a_lost_host_is_dead_within_seconds, .peers = 3)
+{
+	mono_ms at;
+
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	sim_run(s, SECONDS(5) + (int64_t)drbg_below(&s->rng, 3000));
+	at = s->now;
+	sim_unplug(s, 2);
+	WAIT(s, SECONDS(3), sim_says(s, 0, 2) == MEMBER_SUSPECT && sim_says(s, 1, 2) == MEMBER_SUSPECT);
+	WAIT(s, at + SECONDS(6) - s->now, sim_says(s, 0, 2) == MEMBER_DEAD && sim_says(s, 1, 2) == MEMBER_DEAD);
+}
+
+SIM(loss_of_thirty_percent_kills_nobody, .peers = 8)
+{
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	s->loss = 30;
+	sim_run(s, MINUTES(5));
+	EXPECT(s, sim_deaths(s) == 0);
+}
+
+SIM(loss_kills_nobody_in_a_flock_of_three, .peers = 3, .sealed = true)
+{
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	s->loss = 30;
+	s->duplicate = 5;
+	s->delay_max = 40;
+	sim_run(s, MINUTES(5));
+	EXPECT(s, sim_deaths(s) == 0);
+}
+
+SIM(a_split_heals_by_itself, .peers = 6)
+{
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	sim_split(s, "0 1 | 2 3 4 5");
+	WAIT(s, SECONDS(60), sim_says(s, 0, 5) == MEMBER_DEAD && sim_says(s, 1, 2) == MEMBER_DEAD &&
+	                sim_says(s, 2, 0) == MEMBER_DEAD && sim_says(s, 5, 1) == MEMBER_DEAD);
+	EXPECT(s, sim_says(s, 0, 1) == MEMBER_ALIVE);
+	EXPECT(s, sim_says(s, 2, 5) == MEMBER_ALIVE);
+	sim_run(s, SECONDS(60));
+	sim_heal(s);
+	WAIT(s, SECONDS(30), sim_all_alive(s));
+}
+
+SIM(who_leaves_has_left_at_once, .peers = 5)
+{
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	sim_leave(s, 1);
+	WAIT(s, SECONDS(1), sim_all_say(s, 1, MEMBER_LEFT));
+	sim_run(s, SECONDS(30));
+	EXPECT(s, sim_all_say(s, 1, MEMBER_LEFT));
+	EXPECT(s, sim_deaths(s) == 0);
+	sim_start(s, 1);
+	WAIT(s, SECONDS(10), sim_all_alive(s));
+}
+
+SIM(a_frozen_peer_refutes_when_it_wakes, .peers = 5)
+{
+	uint64_t before;
+	struct member m;
+
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	gossip_member(s->peer[0].gossip, &s->peer[3].key, &m);
+	before = m.incarnation;
+	sim_freeze(s, 3, SECONDS(3));
+	WAIT(s, SECONDS(3), sim_says(s, 0, 3) == MEMBER_SUSPECT);
+	WAIT(s, SECONDS(4), sim_all_alive(s));
+	gossip_member(s->peer[0].gossip, &s->peer[3].key, &m);
+	EXPECT(s, m.incarnation > before);
+	EXPECT(s, sim_deaths(s) == 0);
+}
+
+SIM(a_restart_raises_the_incarnation, .peers = 4)
+{
+	struct member m;
+
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	sim_crash(s, 1);
+	WAIT(s, SECONDS(20), sim_all_say(s, 1, MEMBER_DEAD));
+	sim_start(s, 1);
+	WAIT(s, SECONDS(5), sim_all_alive(s));
+	gossip_member(s->peer[0].gossip, &s->peer[1].key, &m);
+	EXPECT(s, m.incarnation >> 32 == 2);
+}
+
+SIM(an_agent_that_restarts_at_once_is_never_dead, .peers = 4, .sealed = true)
+{
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	for (int i = 0; i < 5; i++) {
+		sim_kill(s, 2);
+		sim_run(s, 300);
+		sim_start(s, 2);
+		WAIT(s, SECONDS(3), sim_all_alive(s));
+	}
+	EXPECT(s, sim_deaths(s) == 0);
+}
+
+/* UDP both ways is cut for a while in which TCP is refused: the agent restarts slowly, its host is fine. */
+SIM(refused_connections_alone_kill_no_faster, .peers = 5)
+{
+	mono_ms at;
+
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	sim_run(s, SECONDS(2));
+	at = s->now;
+	sim_kill(s, 4);
+	WAIT(s, SECONDS(5), sim_says(s, 0, 4) == MEMBER_SUSPECT);
+	/* The full time for refuting is given all the same: alpha * unit, from the first suspicion. */
+	sim_run(s, at + 2900 - s->now);
+	EXPECT(s, sim_deaths(s) == 0);
+	sim_start(s, 4);
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	EXPECT(s, sim_deaths(s) == 0);
+}
+
+SIM(a_peer_keeps_its_identity_at_a_new_address, .peers = 5, .sealed = true)
+{
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	sim_move(s, 2);
+	sim_run(s, SECONDS(20));
+	EXPECT(s, sim_all_alive(s));
+	EXPECT(s, sim_deaths(s) == 0);
+	for (unsigned i = 0; i < s->n; i++) {
+		struct member m;
+
+		gossip_member(s->peer[i].gossip, &s->peer[2].key, &m);
+		EXPECT(s, addr_eq(&m.addr, &s->peer[2].addr));
+	}
+}
+
+SIM(one_that_is_cut_off_knows_that_it_is_isolated, .peers = 6)
+{
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	sim_run(s, SECONDS(5));
+	sim_unplug(s, 0);
+	WAIT(s, SECONDS(8), gossip_isolated(s->peer[0].gossip));
+	EXPECT(s, sim_says(s, 0, 1) == MEMBER_ALIVE);
+	WAIT(s, SECONDS(40), sim_says(s, 0, 1) == MEMBER_DEAD && sim_says(s, 0, 5) == MEMBER_DEAD);
+	EXPECT(s, !gossip_isolated(s->peer[0].gossip));
+	sim_plug(s, 0);
+	WAIT(s, SECONDS(30), sim_all_alive(s));
+}
+
+SIM(a_restored_disk_image_overtakes_its_newer_self, .peers = 4)
+{
+	struct member m;
+
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	for (int i = 0; i < 3; i++) {
+		sim_kill(s, 1);
+		sim_start(s, 1);
+		WAIT(s, SECONDS(5), sim_all_alive(s));
+	}
+	sim_kill(s, 1);
+	s->peer[1].boot = 1;
+	sim_start(s, 1);
+	WAIT(s, SECONDS(10), s->peer[1].boot == 5);
+	WAIT(s, SECONDS(5), sim_all_alive(s));
+	gossip_member(s->peer[0].gossip, &s->peer[1].key, &m);
+	EXPECT(s, m.incarnation >> 32 == 5);
+}
+
+SIM(one_survivor_of_three_goes_on, .peers = 3)
+{
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	sim_crash(s, 1);
+	sim_crash(s, 2);
+	WAIT(s, SECONDS(40), sim_says(s, 0, 1) == MEMBER_DEAD && sim_says(s, 0, 2) == MEMBER_DEAD);
+	EXPECT(s, !gossip_isolated(s->peer[0].gossip));
+}
+
+SIM(a_peer_alone_after_a_reboot_is_ready, .peers = 3, .later = true)
+{
+	sim_start(s, 0);
+	WAIT(s, SECONDS(4), gossip_ready(s->peer[0].gossip));
+	EXPECT(s, s->now >= SECONDS(2));
+}
+
+SIM(a_hundred_peers_see_a_crash, .peers = 100)
+{
+	uint64_t sent;
+	mono_ms at;
+
+	WAIT(s, SECONDS(30), sim_all_alive(s));
+	sim_run(s, SECONDS(20));
+	sent = s->peer[7].sent_packets;
+	sim_run(s, SECONDS(10));
+	/* Idle load: about one ping and one ack per second. */
+	EXPECT(s, s->peer[7].sent_packets - sent < 60);
+	at = s->now;
+	sim_crash(s, 42);
+	WAIT(s, SECONDS(30), sim_all_say(s, 42, MEMBER_DEAD));
+	EXPECT(s, s->now - at < SECONDS(25));
+	EXPECT(s, sim_deaths(s) == 99);
+}
