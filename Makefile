@@ -12,6 +12,10 @@ endif
 # O=DIR keeps a second build tree apart.
 B       := $(or $(O),build/$(FLAVOR))
 
+# One short line per step; V=1 shows the commands.
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '%-5s %s\n' $(1) $(2))
+
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
 CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 CFLAGS_san     := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -38,11 +42,13 @@ build/starling: $(B)/starling
 	@mkdir -p build && cp -f $< $@
 
 $(B)/starling: $(B)/cli/main.o $(ARCHIVES)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(B)/cli/main.o -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(B)/cli/main.o -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 define archive_rule
 $(call archive,$(1)): $(call objects,$(1))
