@@ -49,7 +49,7 @@ struct peer_conn *peer_conn_new(struct peer_net *n, uint64_t id, bool inbound, i
 static void set_deadline(struct peer_conn *c)
 {
 	list_remove(&c->queue);
-	c->deadline = peer_net_now() + PEER_NET_HANDSHAKE_MS;
+	c->deadline = peer_net_now() + c->net->limits.handshake_ms;
 	list_push_back(&c->net->waiting, &c->queue);
 	peer_net_arm(c->net);
 }
@@ -130,6 +130,7 @@ void peer_conn_end(struct peer_conn *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(c->why, sizeof(c->why), fmt, ap);
 	va_end(ap);
+	n->counters.handshakes_failed += c->state == CONN_SHAKING;
 	if (c->inbound) {
 		n->inbound--;
 		n->shaking -= c->state == CONN_SHAKING;
@@ -202,7 +203,6 @@ static void drain(struct peer_conn *c)
 			n->ev.frame(n->ctx, c->id, bytes, len);
 			break;
 		case SESSION_ERROR:
-			n->counters.handshakes_bad += c->state == CONN_SHAKING;
 			peer_conn_end(c, "%s", err.text);
 			return;
 		}
@@ -216,7 +216,6 @@ static void take(struct peer_conn *c, const uint8_t *bytes, size_t len)
 	if (c->state == CONN_FLUSHING)
 		return; /* nobody listens any more */
 	if (session_feed(c->session, bytes, len, &err) < 0) {
-		c->net->counters.handshakes_bad += c->state == CONN_SHAKING;
 		peer_conn_end(c, "%s", err.text);
 		return;
 	}
@@ -355,7 +354,7 @@ void peer_conn_late(struct peer_conn *c)
 	if (c->state == CONN_FLUSHING)
 		peer_conn_end(c, "closed by this side");
 	else
-		peer_conn_end(c, "%s %s: no answer within %d s",
+		peer_conn_end(c, "%s %s: no answer within %u ms",
 		        c->state == CONN_CONNECTING ? "connect to" : "handshake with", text,
-		        PEER_NET_HANDSHAKE_MS / 1000);
+		        c->net->limits.handshake_ms);
 }

@@ -3,7 +3,7 @@
  * control's business. Inbound sessions are handed over by the initiator's role.
  *
  * Everybody on the network can reach this port. What that costs us at most: one read per packet; per connection
- * one descriptor and one session, for PEER_NET_HANDSHAKE_MS without a proved key; per source address a bounded
+ * one descriptor and one session, for handshake_ms without a proved key; per source address a bounded
  * number of handshakes per second. Unproved connections never take the places of proved ones.
  *
  * Events come from the loop, never from inside one of these functions.
@@ -34,20 +34,24 @@ struct peer_net_events {
 struct peer_net_limits {
 	unsigned inbound_max;           /* connections at once */
 	unsigned handshakes_per_second; /* per source address, before any asymmetric work; bursts of twice that */
+	unsigned handshake_ms;          /* see PEER_NET_HANDSHAKE_MS */
 };
-/* A peer of 10,000 is visited by a few others a second, for well under a second each. */
-#define PEER_NET_LIMITS_DEFAULT ((struct peer_net_limits){.inbound_max = 256, .handshakes_per_second = 32})
-
 /* A connection must be up within this, and its handshake done within this again; closing may take as long to
  * hand over what is queued. Milliseconds: a few round trips to the other side of the earth, with a loss. */
 #define PEER_NET_HANDSHAKE_MS 5000
+/* A peer of 10,000 is visited by a few others a second, for well under a second each. */
+#define PEER_NET_LIMITS_DEFAULT                                                                                  \
+	((struct peer_net_limits){                                                                               \
+	        .inbound_max = 256, .handshakes_per_second = 32, .handshake_ms = PEER_NET_HANDSHAKE_MS})
 /* Bytes that may wait for one reader: the largest answer, 8 MiB of rows, comes in parts as it reads. */
 #define PEER_NET_QUEUE_MAX (4 * 1024 * 1024)
 
 struct peer_net_counters {
 	uint64_t packets_in, packets_out, packets_oversize, packets_unsent;
 	uint64_t accepted, refused_rate, refused_full;
-	uint64_t handshakes_bad, handshakes_late, slow_readers;
+	uint64_t handshakes_failed; /* ended without a proved key, whatever the reason */
+	uint64_t handshakes_late;   /* those of them that ran out of time */
+	uint64_t slow_readers;
 };
 
 struct peer_net *peer_net_open(uv_loop_t *loop, const struct addr *bind, const struct key32 *flock,
@@ -65,7 +69,7 @@ void peer_net_connect(struct peer_net *n, uint64_t id, const struct addr *to, co
 /* Queues a frame; false when the id is not up, or more than PEER_NET_QUEUE_MAX wait (a reader that does not read:
  * the connection is closed). */
 bool peer_net_send_frame(struct peer_net *n, uint64_t id, const uint8_t *bytes, size_t len);
-/* What is queued is still handed over, for PEER_NET_HANDSHAKE_MS; no frame of it is heard any more. */
+/* What is queued is still handed over, for handshake_ms; no frame of it is heard any more. */
 void peer_net_close_conn(struct peer_net *n, uint64_t id);
 size_t peer_net_queued(const struct peer_net *n, uint64_t id); /* bytes not yet written */
 const struct peer_net_counters *peer_net_counters(const struct peer_net *n);
