@@ -95,7 +95,7 @@ class Peer:
         def ready():
             if self.process.poll() is not None:
                 raise Failed(f"{self.name}: the agent ended with {self.process.returncode}:\n{self.new_log()[-3000:]}")
-            return re.search(r"^(.*\s)?ready\b", self.new_log(), re.M)
+            return re.search(r"^ready$", self.new_log(), re.M)
         wait_until(f"{self.name} to be ready", ready, timeout, every=0.01)
 
     def running(self):
