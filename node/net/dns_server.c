@@ -112,25 +112,31 @@ static void *run(void *arg)
 
 	while (!stop) {
 		int n = epoll_wait(s->epoll_fd, events, DNS_EVENTS, dns_tcp_tick(s));
+		struct dns_source *listeners[DNS_LISTEN_MAX];
+		size_t n_listeners = 0;
 
 		s->now = clock_ms();
 		for (int i = 0; i < n; i++) {
 			struct dns_source *source = events[i].data.ptr;
 
-			if (source->kind == DNS_SOURCE_UDP)
-				dns_udp_readable(s, source);
-			else if (source->kind == DNS_SOURCE_CONN)
-				dns_conn_event(s, source, events[i].events);
-			else if (source->kind == DNS_SOURCE_STOP)
+			switch (source->kind) {
+			case DNS_SOURCE_STOP:
 				stop = true;
+				break;
+			case DNS_SOURCE_UDP:
+				dns_udp_readable(s, source);
+				break;
+			case DNS_SOURCE_CONN:
+				dns_conn_event(s, source, events[i].events);
+				break;
+			case DNS_SOURCE_LISTENER:
+				listeners[n_listeners++] = source;
+				break;
+			}
 		}
-		/* Last: a new connection may close an old one, which another of these events is about. */
-		for (int i = 0; i < n; i++) {
-			struct dns_source *source = events[i].data.ptr;
-
-			if (source->kind == DNS_SOURCE_LISTENER)
-				dns_tcp_accept(s, source);
-		}
+		/* Last: a new connection may close an old one, which a later one of these events was about. */
+		for (size_t i = 0; i < n_listeners; i++)
+			dns_tcp_accept(s, listeners[i]);
 		publish(s);
 	}
 	return NULL;
