@@ -1,0 +1,218 @@
+#include "cli/revision.h"
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "gossip/store/record.h"
+
+/* --- what the agent says of a stack --- */
+
+static void read_key(struct rd *r, struct key32 *out)
+{
+	if (up_peek(r) == UP_NIL)
+		up_nil(r);
+	else
+		up_bin_copy(r, out->b, sizeof(out->b));
+}
+
+static size_t read_keys(struct rd *r, struct key32 out[RECORD_REFS_MAX])
+{
+	uint32_t n = up_array(r);
+
+	if (n > RECORD_REFS_MAX)
+		rd_fail(r, "too many heads");
+	for (uint32_t i = 0; i < n && rd_ok(r); i++)
+		up_bin_copy(r, out[i].b, sizeof(out[i].b));
+	return rd_ok(r) ? n : 0;
+}
+
+static void read_spec(struct rd *r, struct arena *arena, struct stack_head *h)
+{
+	const uint8_t *p;
+
+	if (up_peek(r) == UP_NIL) {
+		up_nil(r);
+		return;
+	}
+	p = up_bin(r, &h->spec_len);
+	h->spec_bytes = p ? arena_memdup(arena, p, h->spec_len) : NULL;
+	h->have_spec = p != NULL;
+}
+
+static int read_head(const struct wr *bytes, struct arena *arena, struct stack_head *h, struct err *err)
+{
+	struct rd r;
+	uint32_t n;
+
+	rd_init(&r, bytes->p, bytes->len);
+	n = up_map(&r);
+	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
+		size_t len;
+		const char *key = up_str(&r, &len);
+
+		if (up_is(key, len, "exists"))
+			h->exists = up_bool(&r);
+		else if (up_is(key, len, "removed"))
+			h->removed = up_bool(&r);
+		else if (up_is(key, len, "revision"))
+			read_key(&r, &h->revision);
+		else if (up_is(key, len, "stamp"))
+			h->stamp = up_u64(&r);
+		else if (up_is(key, len, "heads"))
+			h->n_heads = read_keys(&r, h->heads);
+		else if (up_is(key, len, "author_heads"))
+			h->n_author_heads = read_keys(&r, h->author_heads);
+		else if (up_is(key, len, "spec"))
+			read_spec(&r, arena, h);
+		else
+			up_skip(&r);
+	}
+	return rd_end(&r, err);
+}
+
+int stack_head_get(struct client *c, const char *stack, const struct key32 *author, struct arena *arena,
+        struct stack_head *out, struct err *err)
+{
+	struct wr args;
+	struct wr end;
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	wr_init(&args, 4096);
+	pk_map(&args, author ? 2 : 1);
+	pk_kv_str(&args, "stack", stack);
+	if (author)
+		pk_kv_bin(&args, "author", author->b, sizeof(author->b));
+	wr_init(&end, CONTROL_MESSAGE_MAX);
+	ret = client_call(c, "stack", &args, false, NULL, NULL, &end, 0, err);
+	if (ret == 0 && read_head(&end, arena, out, err) < 0)
+		ret = err_wrap(err, "the agent's answer on stack %s", stack);
+	if (ret == 0 && out->have_spec && spec_decode(&out->spec, arena, out->spec_bytes, out->spec_len, err) < 0)
+		ret = err_wrap(err, "stack %s", stack);
+	wr_free(&end);
+	wr_free(&args);
+	return ret;
+}
+
+/* --- the next revision --- */
+
+/* A service keeps the stamp of the revision that first had it: placement goes by age. */
+static void set_born(struct spec *spec, const struct stack_head *head)
+{
+	for (size_t i = 0; i < spec->n_services; i++) {
+		const struct service *old = head->have_spec && !head->removed
+		                                    ? spec_service(&head->spec, spec->services[i].name)
+		                                    : NULL;
+
+		spec->services[i].born = old && old->born ? old->born : head->stamp;
+	}
+}
+
+static bool says_the_same(const struct stack_head *head, const struct wr *body)
+{
+	return head->have_spec && !head->removed && head->n_heads == 1 && head->spec_len == body->len &&
+	       memcmp(head->spec_bytes, body->p, body->len) == 0;
+}
+
+static int read_submitted(const struct wr *bytes, struct submitted *out, struct err *err)
+{
+	struct rd r;
+	uint32_t n;
+
+	rd_init(&r, bytes->p, bytes->len);
+	n = up_map(&r);
+	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
+		size_t len;
+		const char *key = up_str(&r, &len);
+
+		if (up_is(key, len, "id"))
+			up_bin_copy(&r, out->id.b, sizeof(out->id.b));
+		else if (up_is(key, len, "copies"))
+			out->copies = (unsigned)up_u64(&r);
+		else if (up_is(key, len, "wanted"))
+			out->wanted = (unsigned)up_u64(&r);
+		else
+			up_skip(&r);
+	}
+	return rd_end(&r, err);
+}
+
+static int submit(struct client *c, const struct record *rec, struct submitted *out, struct err *err)
+{
+	struct wr bytes;
+	struct wr args;
+	struct wr end;
+	int ret;
+
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	record_encode(&bytes, rec);
+	wr_init(&args, RECORD_BYTES_MAX + 64);
+	pk_map(&args, 1);
+	pk_kv_bin(&args, "record", bytes.p, bytes.len);
+	wr_init(&end, 4096);
+	ret = client_call(c, "submit", &args, false, NULL, NULL, &end, 0, err);
+	if (ret == 0)
+		ret = read_submitted(&end, out, err);
+	wr_free(&end);
+	wr_free(&args);
+	wr_free(&bytes);
+	return ret;
+}
+
+static void say_durable(const struct cli *cli, const char *stack, const struct submitted *s)
+{
+	char id[17];
+
+	id64_text(id, key32_id(&s->id));
+	if (s->unchanged) {
+		cli_say(cli, "stack %s: nothing changed since revision %s", stack, id);
+		return;
+	}
+	cli_say(cli, "stack %s: revision %s, durable on %u/%u peers", stack, id, s->copies, s->wanted);
+	if (s->copies < s->wanted)
+		cli_warn(cli,
+		        "revision %s is on %u of %u peers only: it is lost if %s; the rest get it when they are back",
+		        id, s->copies, s->wanted, s->copies == 1 ? "that one's disk is" : "those disks are");
+}
+
+int revision_submit(struct cli *cli, struct client *c, const struct keypair *key, const char *stack,
+        struct spec *spec, const struct stack_head *head, struct submitted *out, struct err *err)
+{
+	struct record rec = {
+	        .kind = REC_REVISION,
+	        .flags = spec ? 0 : RECORD_FLAG_REMOVAL,
+	        .stamp = head->stamp,
+	        .n_parents = (uint8_t)head->n_heads,
+	        .parents = head->heads,
+	        .n_prev = (uint8_t)head->n_author_heads,
+	        .prev = head->author_heads,
+	};
+	struct wr body;
+	int ret = 0;
+
+	memset(out, 0, sizeof(*out));
+	text_copy(rec.name, sizeof(rec.name), stack);
+	wr_init(&body, BODY_BYTES_MAX);
+	if (spec) {
+		set_born(spec, head);
+		spec_encode(&body, spec);
+		rec.body = body.p;
+		rec.body_len = (uint32_t)body.len;
+	}
+	if (!wr_ok(&body)) {
+		ret = err_set(err, ERR_USAGE, "stack %s: larger than %d bytes when packed; make two stacks of it",
+		        stack, BODY_BYTES_MAX);
+	} else if (spec && says_the_same(head, &body)) {
+		out->unchanged = true;
+		out->id = head->revision;
+	} else {
+		if (head->n_heads > 1)
+			cli_warn(cli, "stack %s had %zu concurrent revisions; this one replaces them all", stack,
+			        head->n_heads);
+		record_sign(&rec, &client_hello(c)->flock, key->secret);
+		ret = submit(c, &rec, out, err);
+	}
+	wr_free(&body);
+	if (ret == 0)
+		say_durable(cli, stack, out);
+	return ret;
+}

@@ -1,0 +1,36 @@
+/* Writing a revision of a stack: what stands at its head, what follows from it, signed by the operator. */
+#ifndef CLI_REVISION_H
+#define CLI_REVISION_H
+
+#include "cli/client.h"
+#include "placement/spec/spec.h"
+
+struct stack_head {
+	bool exists, removed;
+	struct key32 revision; /* the winner among heads */
+	uint64_t stamp;        /* for the next record */
+	size_t n_heads, n_author_heads;
+	struct key32 heads[RECORD_REFS_MAX];
+	struct key32 author_heads[RECORD_REFS_MAX];
+	bool have_spec;
+	struct spec spec;          /* of the winner */
+	const uint8_t *spec_bytes; /* as it was signed */
+	size_t spec_len;
+};
+
+/* Asks the agent; author: whose next record it will be, NULL for reading only. Memory is arena's. */
+int stack_head_get(struct client *c, const char *stack, const struct key32 *author, struct arena *arena,
+        struct stack_head *out, struct err *err);
+
+struct submitted {
+	struct key32 id;
+	unsigned copies, wanted; /* peers that hold it durably, of how many asked */
+	bool unchanged;          /* the head says the same already; nothing was written */
+};
+
+/* Signs the next revision after head (spec NULL: a removal), hands it to the agent and says how durable it is. born of
+ * services that stay is copied from the head. */
+int revision_submit(struct cli *cli, struct client *c, const struct keypair *key, const char *stack,
+        struct spec *spec, const struct stack_head *head, struct submitted *out, struct err *err);
+
+#endif

@@ -1,0 +1,365 @@
+#include "cli/wait.h"
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "cli/list.h"
+#include "cli/slots.h"
+#include "cli/tail.h"
+
+#include <signal.h>
+
+/* Milliseconds without progress after which slots that fit nowhere, or tasks that gave up, end the waiting: long
+ * enough for a new peer's facts to arrive and for a slot's next candidate to act. */
+#define STALL_MS SECONDS(5)
+/* How often progress is looked at when nothing is told; bounds how late Ctrl-C is noticed. */
+#define STEP_MS 200
+/* Exit code after SIGINT, as shells have it. */
+#define EXIT_INTERRUPTED 130
+/* Slots explained, and log lines of each, when a deployment fails. */
+#define EXPLAIN_MAX   3
+#define EXPLAIN_LINES 5
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signo)
+{
+	(void)signo;
+	interrupted = 1;
+}
+
+/* No SA_RESTART: a poll that waits must notice. */
+static void catch_interrupt(void)
+{
+	struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGINT, &sa, NULL);
+}
+
+struct wait {
+	struct cli *cli;
+	struct client *c;
+	const char *stack;
+	const struct spec *spec;
+	char revision[17];
+	json_t *rows;
+	struct arena arena; /* of one look at the rows */
+	struct slots slots;
+	mono_ms started, until, progressed;
+	uint64_t fingerprint;
+	unsigned lines_drawn; /* on a terminal: how many to go up before drawing again */
+};
+
+static int wait_begin(struct wait *w, struct cli *cli, const char *stack, struct err *err)
+{
+	struct wr args;
+	int ret;
+
+	*w = (struct wait){.cli = cli, .stack = stack, .started = clock_mono()};
+	w->until = w->started + (cli->timeout_ms ? cli->timeout_ms : WAIT_TIMEOUT_MS);
+	w->progressed = w->started;
+	w->rows = json_array();
+	arena_init(&w->arena);
+	catch_interrupt();
+	w->c = client_open(cli, err);
+	if (!w->c)
+		return -1;
+	list_args(&args, stack, true);
+	ret = client_request(w->c, "ps", &args, false, err);
+	wr_free(&args);
+	return ret;
+}
+
+static void wait_end(struct wait *w)
+{
+	client_close(w->c);
+	json_decref(w->rows);
+	arena_free(&w->arena);
+}
+
+/* --- progress --- */
+
+static void draw(struct wait *w)
+{
+	FILE *out = w->cli->errors;
+
+	if (w->cli->quiet)
+		return;
+	if (w->cli->errors_tty && w->lines_drawn)
+		fprintf(out, "\033[%uA", w->lines_drawn);
+	for (size_t i = 0; i < w->slots.n; i++) {
+		const struct slots_service *s = &w->slots.services[i];
+
+		fprintf(out, "%s%s/%s: %u/%u running, %u/%u healthy, %.1f s\n",
+		        w->cli->errors_tty ? "\033[2K" : "", w->stack, s->service->name, s->running, s->desired,
+		        s->settled, s->desired, (double)(clock_mono() - w->started) / 1000);
+	}
+	w->lines_drawn = (unsigned)w->slots.n;
+	fflush(out);
+}
+
+/* --- why it failed --- */
+
+static void print_log(struct wait *w, const struct peers *peers, const json_t *row)
+{
+	const char *task = json_string_value(json_object_get(row, "task"));
+	const char *peer = json_string_value(json_object_get(row, "peer"));
+	struct err err = {0};
+	struct client *c = task && peer ? peers_open(peers, w->cli, w->c, peer, &err) : NULL;
+	mono_ms until = clock_mono() + SECONDS(3);
+
+	if (c && tail_request(c, task, EXPLAIN_LINES, 0, false, &err) == 0) {
+		struct tail_line line;
+		struct reply r;
+
+		while (client_next(c, MAX(until - clock_mono(), (int64_t)0), &r, &err) > 0 &&
+		        r.kind == REPLY_ITEM) {
+			if (!tail_read(r.value, r.value_len, &line))
+				continue;
+			fputs("    | ", w->cli->errors);
+			out_safe(w->cli->errors, line.text, line.len, w->cli->errors_tty);
+			fputc('\n', w->cli->errors);
+		}
+	}
+	client_close(c);
+}
+
+static void print_reasons(struct wait *w, struct client *c, const json_t *row, bool *fits)
+{
+	const char *service = json_string_value(json_object_get(row, "service"));
+	json_int_t slot = json_integer_value(json_object_get(row, "slot"));
+	struct err err = {0};
+	struct wr args;
+	json_t *items;
+	size_t i;
+	size_t k;
+	const json_t *item;
+	const json_t *p;
+
+	wr_init(&args, 1024);
+	pk_map(&args, 3);
+	pk_kv_str(&args, "stack", w->stack);
+	pk_kv_str(&args, "service", service);
+	pk_kv_u64(&args, "slot", (uint64_t)slot);
+	items = client_list(c, "explain", &args, false, &err);
+	wr_free(&args);
+	json_array_foreach(items, i, item)
+	{
+		if (json_array_size(json_object_get(item, "candidates")))
+			*fits = true;
+		json_array_foreach(json_object_get(item, "peers"), k, p)
+		        fprintf(w->cli->errors, "    %s: %s\n", json_string_value(json_object_get(p, "name")),
+		                json_string_value(json_object_get(p, "reason")));
+	}
+	json_decref(items);
+}
+
+/* Says what holds it up. Gives whether some slot fits on no peer at all. */
+static bool explain(struct wait *w)
+{
+	struct err err = {0};
+	struct client *c = client_open(w->cli, &err);
+	struct peers *peers = c ? peers_get(c, &err) : NULL;
+	bool unplaceable = false;
+	unsigned shown = 0;
+	size_t i;
+	const json_t *row;
+
+	json_array_foreach(w->rows, i, row)
+	{
+		const char *reason = json_string_value(json_object_get(row, "reason"));
+		bool fits = false;
+
+		if (!slots_row_lags(row, w->revision) || shown++ >= EXPLAIN_MAX)
+			continue;
+		fprintf(w->cli->errors, "  %s/%s/%lld: %s%s%s\n", w->stack,
+		        json_string_value(json_object_get(row, "service")),
+		        (long long)json_integer_value(json_object_get(row, "slot")),
+		        json_string_value(json_object_get(row, "state")), reason && *reason ? ": " : "",
+		        reason ? reason : "");
+		if (!c || !peers)
+			continue;
+		if (json_is_string(json_object_get(row, "task"))) {
+			print_log(w, peers, row);
+		} else {
+			print_reasons(w, c, row, &fits);
+			unplaceable = unplaceable || !fits;
+		}
+	}
+	if (shown > EXPLAIN_MAX)
+		fprintf(w->cli->errors, "  and %u more; see starling ps %s\n", shown - EXPLAIN_MAX, w->stack);
+	peers_free(peers);
+	client_close(c);
+	return unplaceable;
+}
+
+/* --- the verdict --- */
+
+/* A newer revision makes waiting for this one pointless. */
+static bool superseded(struct wait *w, char other[17])
+{
+	struct err err = {0};
+	struct client *c = client_open(w->cli, &err);
+	json_t *rows = c ? client_list(c, "stacks", NULL, false, &err) : NULL;
+	const char *revision = NULL;
+	size_t i;
+	const json_t *row;
+
+	json_array_foreach(rows, i, row)
+	{
+		const char *name = json_string_value(json_object_get(row, "stack"));
+
+		if (name && strcmp(name, w->stack) == 0)
+			revision = json_string_value(json_object_get(row, "revision"));
+	}
+	text_copy(other, 17, revision ? revision : "removal");
+	client_close(c);
+	json_decref(rows);
+	return rows && strcmp(other, w->revision) != 0;
+}
+
+/* Nothing moved for STALL_MS: is there a cause that waiting will not cure? 0 no, else the exit code. */
+static int stalled(struct wait *w)
+{
+	char other[17];
+
+	if (superseded(w, other)) {
+		fprintf(w->cli->errors, "starling %s: revision %s of stack %s was superseded by %s\n",
+		        w->cli->verb->name, w->revision, w->stack, other);
+		return ERR_FAILED;
+	}
+	for (size_t i = 0; i < w->slots.n; i++) {
+		const struct slots_service *s = &w->slots.services[i];
+
+		if (s->service->mode == MODE_GLOBAL && !s->desired) {
+			fprintf(w->cli->errors, "starling %s: %s/%s: no peer may run it; see its constraints\n",
+			        w->cli->verb->name, w->stack, s->service->name);
+			return ERR_UNPLACEABLE;
+		}
+	}
+	if (!w->slots.unplaced && !w->slots.failed)
+		return 0;
+	if (w->slots.failed)
+		fprintf(w->cli->errors, "starling %s: %u task%s of stack %s gave up:\n", w->cli->verb->name,
+		        w->slots.failed, w->slots.failed == 1 ? "" : "s", w->stack);
+	else
+		fprintf(w->cli->errors, "starling %s: %u slot%s of stack %s have no peer:\n", w->cli->verb->name,
+		        w->slots.unplaced, w->slots.unplaced == 1 ? "" : "s", w->stack);
+	if (explain(w))
+		return ERR_UNPLACEABLE;
+	return w->slots.failed ? ERR_FAILED : 0;
+}
+
+static int give_up(struct wait *w)
+{
+	fprintf(w->cli->errors, "starling %s: stack %s is not there after %lld s; the flock goes on trying:\n",
+	        w->cli->verb->name, w->stack, (long long)(clock_mono() - w->started) / 1000);
+	explain(w);
+	return ERR_TIMEOUT;
+}
+
+static int say_interrupted(struct wait *w)
+{
+	fprintf(w->cli->errors, "\nno longer waiting; the flock goes on. See starling ps %s\n", w->stack);
+	return EXIT_INTERRUPTED;
+}
+
+static int wait_loop(struct wait *w)
+{
+	for (;;) {
+		struct err err = {0};
+		int got = list_next(w->c, &w->rows, STEP_MS, &err);
+		mono_ms now = clock_mono();
+		int code;
+
+		if (interrupted)
+			return say_interrupted(w);
+		if (got < 0) {
+			err_wrap(&err, "no longer waiting; the flock goes on");
+			return cli_fail(w->cli, &err);
+		}
+		if (got > 0) {
+			arena_free(&w->arena);
+			slots_count(&w->slots, w->spec, w->revision, w->rows, &w->arena);
+			if (w->slots.fingerprint != w->fingerprint || !w->lines_drawn) {
+				w->fingerprint = w->slots.fingerprint;
+				w->progressed = now;
+				draw(w);
+			}
+			if (w->slots.done)
+				return 0;
+		}
+		if (now >= w->until)
+			return give_up(w);
+		if (now - w->progressed >= STALL_MS) {
+			w->progressed = now;
+			code = stalled(w);
+			if (code)
+				return code;
+		}
+	}
+}
+
+int wait_deployed(struct cli *cli, const char *stack, const struct spec *spec, const struct key32 *revision)
+{
+	struct err err = {0};
+	struct wait w;
+	int code;
+
+	if (wait_begin(&w, cli, stack, &err) < 0) {
+		wait_end(&w);
+		return cli_fail(cli, &err);
+	}
+	w.spec = spec;
+	id64_text(w.revision, key32_id(revision));
+	code = wait_loop(&w);
+	if (code == 0)
+		cli_say(cli, "stack %s runs revision %s after %.2f s", stack, w.revision,
+		        (double)(clock_mono() - w.started) / 1000);
+	wait_end(&w);
+	return code;
+}
+
+static int removed_loop(struct wait *w)
+{
+	size_t left = SIZE_MAX;
+
+	for (;;) {
+		struct err err = {0};
+		int got = list_next(w->c, &w->rows, STEP_MS, &err);
+
+		if (interrupted)
+			return say_interrupted(w);
+		if (got < 0) {
+			err_wrap(&err, "no longer waiting; the flock goes on");
+			return cli_fail(w->cli, &err);
+		}
+		if (got > 0 && json_array_size(w->rows) != left) {
+			left = json_array_size(w->rows);
+			if (!left)
+				return 0;
+			cli_say(w->cli, "stack %s: %zu task%s left, %.1f s", w->stack, left, left == 1 ? "" : "s",
+			        (double)(clock_mono() - w->started) / 1000);
+		}
+		if (clock_mono() >= w->until) {
+			fprintf(w->cli->errors,
+			        "starling %s: %zu task%s of stack %s still run; see starling ps %s\n",
+			        w->cli->verb->name, left, left == 1 ? "" : "s", w->stack, w->stack);
+			return ERR_TIMEOUT;
+		}
+	}
+}
+
+int wait_removed(struct cli *cli, const char *stack)
+{
+	struct err err = {0};
+	struct wait w;
+	int code;
+
+	if (wait_begin(&w, cli, stack, &err) < 0) {
+		wait_end(&w);
+		return cli_fail(cli, &err);
+	}
+	code = removed_loop(&w);
+	wait_end(&w);
+	return code;
+}
