@@ -165,7 +165,7 @@ void boot_id_read(char out[BOOT_ID_BYTES])
 
 int kernel_file_write(const char *path, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	ssize_t n;
 	int saved;
 
