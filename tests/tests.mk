@@ -87,11 +87,12 @@ fuzz-build:
 fuzz: fuzz-build
 	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_NAMES)
 
-# Figures, not assertions; what each is and how it was obtained is printed with it.
+# Figures, not assertions; what each is and how it was obtained is printed with it. Of the static build, since
+# that is what is released; STARLING_BIN names another binary.
 bench_programs := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))
 $(bench_programs): $(B)/%: $(B)/%.o $(ARCHIVES)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
-bench: all $(bench_programs)
+bench: all static $(bench_programs)
 	packaging/deps.sh demo
 	tests/bench/run $(bench_programs)
 

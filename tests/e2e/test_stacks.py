@@ -76,9 +76,7 @@ def test_tasks_get_the_promised_environment_and_nothing_else(flock):
         "env | sort; echo to stderr >&2; sleep 100000", environment={"COLOUR": "blue"}, ports=["8080"]))), "--detach")
     row, = f.wait_serving("e", 1)
     text = wait_until("the log", lambda: (lambda t: t if "to stderr" in t else None)(f.cli("logs", "e/s").stdout))
-    env = dict(line.split("=", 1) for line in (part[part.find(" ") + 1:] if False else part
-               for part in (l.split("| ", 1)[-1] for l in text.splitlines())) if "=" in line)
-    env = {k.split()[-1]: v for k, v in env.items()}
+    env = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     assert env["COLOUR"] == "blue"
     assert env["STARLING_STACK"] == "e" and env["STARLING_SERVICE"] == "s" and env["STARLING_SLOT"] == "0"
     assert env["STARLING_TASK"] == row["task"]
