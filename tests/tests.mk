@@ -56,12 +56,12 @@ lint:
 	python3 tests/lint/lint.py --self-test
 	python3 tests/lint/lint.py
 format:
-	$(CLANG_FORMAT) -i $(C_FILES)
+	@$(CLANG_FORMAT) -i $(C_FILES)
 format-check:
-	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+	@$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
 tidy:
 	packaging/deps.sh tidy
-	$(CLANG_TIDY) --quiet $(filter %.c,$(C_FILES)) -- -std=c17 -D_GNU_SOURCE -DSTARLING_VERSION='"$(VERSION)"' -I.
+	@$(CLANG_TIDY) --quiet $(filter %.c,$(C_FILES)) -- -std=c17 -D_GNU_SOURCE -DSTARLING_VERSION='"$(VERSION)"' -I.
 
 # Stories told with real agents of the build with sanitizers; PYTEST="-k name" picks some.
 e2e:

@@ -35,7 +35,7 @@ BANNED_CALLS = re.compile(
     r"tmpnam|tempnam|mktemp|system|popen|asctime|ctime|gmtime|localtime|setjmp|longjmp|msgpack_unpack\w*)\s*\(")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK|TBD|not (?:yet )?implemented)\b")
 
-LINES_MAX = 600       # above it, a file holds more than one idea: an error
+LINES_MAX = 800       # above it, a file holds more than one idea: an error
 LINES_WARN = 400      # a warning, to think about it before it grows
 COLUMNS_MAX = 130     # clang-format breaks code at 114; a comment's table may be a little wider
 
@@ -134,8 +134,8 @@ def rule_guard(path, text, code):
 
 
 RULES = [rule_layers, rule_pure, rule_banned, rule_unfinished, rule_length, rule_text, rule_guard]
-# Tests may be long and name what they refuse; they obey the rest.
-TEST_RULES = [rule_banned, rule_unfinished, rule_text]
+# Tests may be long, and their fixtures copy texts that they know; sanitizers watch them.
+TEST_RULES = [rule_unfinished, rule_text]
 
 
 def sources(root):
@@ -187,7 +187,8 @@ CASES = [
     ("node/a.c", "void f(void)\n{\n\tstrcpy(a, b);\n}\n", rule_banned),
     ("cli/a.c", "void f(void)\n{\n\tsprintf(a, b);\n}\n", rule_banned),
     ("cli/a.c", 'void f(void)\n{\n\tputs("strcpy(a, b)");\n}\n', None),
-    ("tests/unit/base/test_a.c", "void f(void)\n{\n\tstrcat(a, b);\n}\n", rule_banned),
+    ("tests/unit/base/test_a.c", "void f(void)\n{\n\tstrcat(a, b);\n}\n", None),
+    ("tests/unit/base/test_a.c", "/* " + "FIX" + "ME */\n", rule_unfinished),
     ("node/a.c", "/* " + "TO" + "DO */\n", rule_unfinished),
     ("node/a.c", "/* " + "FIX" + "ME later */\n", rule_unfinished),
     ("node/a.c", "\n" * (LINES_MAX + 1), rule_length),
