@@ -276,7 +276,8 @@ uint32_t neg_log2(uint64_t h)
 	low = log2_table[mantissa >> 55 & 0xff];
 	high = log2_table[(mantissa >> 55 & 0xff) + 1];
 	fraction = mantissa >> 39 & 0xffff;
-	return (64U << LOG2_BITS) - (top << LOG2_BITS) - low - ((high - low) * fraction >> 16);
+	return (64U << LOG2_BITS) - (top << LOG2_BITS) - low -
+	       (uint32_t)((uint64_t)(high - low) * fraction >> 16);
 }
 
 static void put_u64(uint8_t out[8], uint64_t v)
