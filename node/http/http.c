@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define HTTP_BACKLOG 16
+/* Connections that wait in the kernel while the loop does other things. */
+#define HTTP_BACKLOG 64
 
 struct http_server {
 	struct MHD_Daemon *daemon;
@@ -76,9 +77,14 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *c, const char *u
 	(void)version;
 	(void)upload;
 	(void)upload_len;
-	(void)state;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return respond_error(c, MHD_HTTP_METHOD_NOT_ALLOWED, "everything here is read-only: use GET");
+	/* The library calls once for the headers and once when the request is complete; answering the first closes
+	 * the connection, which is right above, where a body may follow. */
+	if (!*state) {
+		*state = s;
+		return MHD_YES;
+	}
 	wr_init(&w, HTTP_BODY_MAX);
 	if (strcmp(url, "/healthz") == 0) {
 		wr_bytes(&w, "ok\n", 3);
