@@ -79,7 +79,7 @@ static void on_timer(uv_timer_t *t)
 	} else {
 		const char *path = h->check->path ? h->check->path : "/";
 
-		h->probe = probe_start(
+		h->probe = health_probe_start(
 		        t->loop, &h->to, h->check->kind == CHECK_HTTP ? path : NULL, timeout, on_probe, h);
 	}
 }
@@ -119,7 +119,7 @@ void health_stop(struct health *h)
 		return;
 	h->stopped = true;
 	if (h->probe)
-		probe_cancel(h->probe);
+		health_probe_cancel(h->probe);
 	h->probe = NULL;
 	uv_close((uv_handle_t *)&h->timer, on_closed);
 }

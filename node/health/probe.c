@@ -13,8 +13,8 @@ struct probe {
 	uv_connect_t connect;
 	uv_write_t write;
 	int handles;
-	int fault;        /* connecting failed at once, with this libuv error */
-	probe_done *done; /* NULL once it was called, or cancelled */
+	int fault;               /* connecting failed at once, with this libuv error */
+	health_probe_done *done; /* NULL once it was called, or cancelled */
 	void *ctx;
 	size_t len;
 	char in[64];
@@ -56,7 +56,7 @@ static void close_all(struct probe *p)
 
 static void finish(struct probe *p, bool passed, const char *why)
 {
-	probe_done *done = p->done;
+	health_probe_done *done = p->done;
 
 	if (!done)
 		return;
@@ -153,8 +153,8 @@ static int to_sockaddr(struct sockaddr_storage *out, const struct addr *to)
 	                       : uv_ip4_addr(ip, to->port, (struct sockaddr_in *)out);
 }
 
-struct probe *probe_start(
-        uv_loop_t *loop, const struct addr *to, const char *path, int64_t timeout_ms, probe_done *done, void *ctx)
+struct probe *health_probe_start(uv_loop_t *loop, const struct addr *to, const char *path, int64_t timeout_ms,
+        health_probe_done *done, void *ctx)
 {
 	struct probe *p = xcalloc(1, sizeof(*p) + (path ? REQUEST_BYTES_MAX : 1));
 	struct sockaddr_storage sa;
@@ -182,7 +182,7 @@ struct probe *probe_start(
 	return p;
 }
 
-void probe_cancel(struct probe *p)
+void health_probe_cancel(struct probe *p)
 {
 	if (!p->done)
 		return;

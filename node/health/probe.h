@@ -9,13 +9,13 @@
 struct probe;
 
 /* Called once, unless cancelled. why is "" when it passed. */
-typedef void probe_done(void *ctx, bool passed, const char *why);
+typedef void health_probe_done(void *ctx, bool passed, const char *why);
 
 /* path NULL: connecting is enough. The answer must have begun within timeout_ms. */
-struct probe *probe_start(uv_loop_t *loop, const struct addr *to, const char *path, int64_t timeout_ms,
-        probe_done *done, void *ctx);
+struct probe *health_probe_start(uv_loop_t *loop, const struct addr *to, const char *path, int64_t timeout_ms,
+        health_probe_done *done, void *ctx);
 /* No call of done any more. A probe that has called done is gone already. */
-void probe_cancel(struct probe *p);
+void health_probe_cancel(struct probe *p);
 
 /* Reads the status of an HTTP/1.x answer's first bytes: 0 when more are needed, -1 when it is none. */
 int http_status(const char *bytes, size_t len);
