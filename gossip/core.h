@@ -76,8 +76,9 @@ struct suspicion {
 	size_t n;
 	struct accusation by[ACCUSERS_MAX];
 	mono_ms deadline;
-	bool ours;  /* we are among the accusers */
-	bool fired; /* our own timer ran out */
+	int64_t grace; /* for time that we stood still, or were cut off ourselves */
+	bool ours;     /* we are among the accusers */
+	bool fired;    /* our own timer ran out */
 };
 
 /* Another member, as this peer sees it. */
@@ -123,7 +124,7 @@ struct probe {
 	mono_ms sent[DIRECT_PINGS];
 	uint32_t indirect_seq;
 	unsigned helpers, nacks;
-	mono_ms next_at, end_at;
+	mono_ms began, next_at, end_at;
 	bool tcp_tried;
 };
 
@@ -208,7 +209,6 @@ struct gossip {
 
 	struct broadcast bc;
 	mono_ms spread_at;  /* next send of what waits; MONO_NEVER when nothing does */
-	size_t spread_next; /* whose turn it is */
 
 	struct probe probes[PROBES_MAX];
 	struct relay relays[RELAYS_MAX];
@@ -220,6 +220,7 @@ struct gossip {
 	id64 targets[ISOLATION_TARGETS]; /* last distinct probe targets */
 	size_t n_targets, at_targets;
 	mono_ms silent_since, silence_confirmed;
+	mono_ms heard; /* last authentic packet or frame of anyone */
 	mono_ms suspicion_at; /* when suspicion_tick() has something to do */
 
 	struct map streams; /* u64 -> struct stream */

@@ -239,33 +239,52 @@ void packet_send(struct gossip *g, struct peer *p, struct wr *w)
 	packet_send_to(g, p, &p->addr, w);
 }
 
-/* Sends what waits to a few peers. In turn rather than at random: in a small flock each gets each message. */
+/* Whom to tell: all others in a small flock, a few at random in a larger one. */
+static size_t spread_targets(struct gossip *g, struct peer *out[SPREAD_FANOUT])
+{
+	size_t n = 0;
+
+	if (g->n_peers <= SPREAD_FANOUT) {
+		for (size_t i = 0; i < g->n_peers; i++)
+			if (member_up(g->peers[i]))
+				out[n++] = g->peers[i];
+		return n;
+	}
+	/* Most are up; a few misses are cheaper than a walk over all. */
+	for (int tries = 0; tries < 8 * SPREAD_FANOUT && n < SPREAD_FANOUT; tries++) {
+		struct peer *p = g->peers[drbg_below(&g->rng, g->n_peers)];
+		bool twice = false;
+
+		for (size_t i = 0; i < n; i++)
+			twice |= out[i] == p;
+		if (member_up(p) && !twice)
+			out[n++] = p;
+	}
+	return n;
+}
+
 static void spread_now(struct gossip *g)
 {
-	size_t sent = 0;
+	struct peer *to[SPREAD_FANOUT];
+	size_t n;
 
 	g->spread_at = MONO_NEVER;
 	if (!broadcast_pending(&g->bc))
 		return;
-	for (size_t i = 0; i < g->n_peers && sent < SPREAD_FANOUT && broadcast_pending(&g->bc); i++) {
-		struct peer *p = g->peers[g->spread_next++ % g->n_peers];
-
-		if (!member_up(p) || !p->addr.family)
-			continue;
-		sent++;
+	n = spread_targets(g, to);
+	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < SPREAD_PACKETS && broadcast_pending(&g->bc); k++) {
 			uint8_t buf[PAYLOAD_BYTES_MAX];
 			struct wr w;
 
 			wr_fixed(&w, buf, sizeof(buf));
 			if (!k)
-				member_tell(g, p, &w);
+				member_tell(g, to[i], &w);
 			if (!broadcast_fill(&g->bc, &w, sizeof(buf) - w.len, spread_limit(g), k % 2) && !w.len)
 				break;
-			seal_and_send(g, p, &p->addr, &w);
+			seal_and_send(g, to[i], &to[i]->addr, &w);
 		}
-	}
-	if (broadcast_pending(&g->bc) && sent)
+	if (broadcast_pending(&g->bc) && n)
 		g->spread_at = g->now.mono + g->prof->spread;
 }
 

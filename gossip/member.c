@@ -144,6 +144,11 @@ static void on_self(struct gossip *g, const struct statement *st, struct peer *f
 			member_own_newer(g, (uint32_t)(st->incarnation >> 32), st->boot_id);
 		return;
 	}
+	if (st->incarnation < g->incarnation && from) {
+		/* Refuted already, and it has not heard: it shall hear now. */
+		from->introduced = 0;
+		return;
+	}
 	accuser = member_by_id(g, st->accuser);
 	if (st->incarnation != g->incarnation || !accuser || !statement_verify(st, &g->cfg.flock, &accuser->key))
 		return;
@@ -232,7 +237,7 @@ void member_on_statement(struct gossip *g, const struct statement *st, struct pe
 
 void member_heard(struct gossip *g, struct peer *p)
 {
-	p->heard = g->now.mono;
+	p->heard = g->heard = g->now.mono;
 	p->silent = false;
 	if (p->reachable)
 		return;

@@ -35,8 +35,8 @@ void health_good(struct gossip *g)
 		g->health--;
 }
 
-/* Is it we who are cut off? Most of those probed last are silent. */
-static void isolation_update(struct gossip *g)
+/* Is it we who are cut off? Most of those probed last are silent, or nobody at all spoke during a round. */
+static void isolation_update(struct gossip *g, bool nobody)
 {
 	size_t probed = 0, silent = 0;
 
@@ -48,10 +48,12 @@ static void isolation_update(struct gossip *g)
 		probed++;
 		silent += p->silent;
 	}
-	if (!silent || silent * 2 <= probed)
+	if (nobody || silent * 2 > probed) {
+		if (!g->silent_since)
+			g->silent_since = g->now.mono;
+	} else if (g->heard >= g->silent_since) {
 		g->silent_since = 0;
-	else if (!g->silent_since)
-		g->silent_since = g->now.mono;
+	}
 }
 
 bool isolation_holds(const struct gossip *g)
@@ -141,7 +143,7 @@ void probe_target(struct gossip *g, struct peer *p)
 	}
 	if (!free_one || !p->addr.family)
 		return;
-	*free_one = (struct probe){.used = true, .target = p->id};
+	*free_one = (struct probe){.used = true, .target = p->id, .began = g->now.mono};
 	note_target(g, p);
 	ping_direct(g, free_one, p);
 }
@@ -150,7 +152,7 @@ static void succeed(struct gossip *g, struct probe *pr)
 {
 	pr->used = false;
 	health_good(g);
-	isolation_update(g);
+	isolation_update(g, false);
 }
 
 static void fail(struct gossip *g, struct probe *pr, struct peer *p)
@@ -159,9 +161,10 @@ static void fail(struct gossip *g, struct probe *pr, struct peer *p)
 	p->silent = true;
 	if (pr->nacks)
 		isolation_confirmed(g);
-	if (pr->helpers > pr->nacks)
+	/* Others spoke, yet not those whom we asked: we may be slow. */
+	if (pr->helpers > pr->nacks && g->heard >= pr->began)
 		health_bad(g);
-	isolation_update(g);
+	isolation_update(g, g->heard < pr->began);
 	/* The address that it stated may work again where the one it was last seen at does not. */
 	if (p->advertised.family && !addr_eq(&p->addr, &p->advertised))
 		p->addr = p->advertised;

@@ -61,7 +61,7 @@ static int64_t timeout(const struct gossip *g, const struct peer *p)
 
 static void arm(struct gossip *g, struct peer *p)
 {
-	p->sus.deadline = p->suspected + timeout(g, p) + (p->sus.ours ? 0 : BYSTANDER_MS);
+	p->sus.deadline = p->suspected + p->sus.grace + timeout(g, p) + (p->sus.ours ? 0 : BYSTANDER_MS);
 	g->suspicion_at = MIN(g->suspicion_at, p->sus.deadline);
 }
 
@@ -193,17 +193,23 @@ static void fire(struct gossip *g, struct peer *p)
 	struct statement st;
 
 	if (isolation_holds(g)) {
-		p->sus.deadline = g->now.mono + g->prof->period / 2;
+		p->sus.grace += g->prof->period / 2;
+		arm(g, p);
 		return;
 	}
-	if (p->sus.ours || p->sus.n >= 2 || needed(g, p) == 1) {
+	if (!p->sus.fired && (p->sus.ours || p->sus.n >= 2 || needed(g, p) == 1)) {
+		p->sus.fired = true;
 		st = accusation(g, p, MSG_DEAD);
 		note(g, p, &st);
+	} else if (dead_enough(g, p)) {
+		/* Others who could have spoken have gone meanwhile. */
+		member_set_state(g, p, MEMBER_DEAD);
 	}
 	if (p->state != MEMBER_SUSPECT)
 		return;
 	/* One voice is not enough: ask for others' eyes again, and go on looking. */
-	p->sus.deadline = g->now.mono + 2 * g->prof->period;
+	p->sus.grace = g->now.mono + 2 * g->prof->period - p->suspected - timeout(g, p);
+	arm(g, p);
 	for (size_t i = 0; i < p->sus.n; i++)
 		if (p->sus.by[i].has_suspect)
 			member_broadcast(g, BROADCAST_ACCUSE, &p->sus.by[i].suspect);
@@ -212,14 +218,17 @@ static void fire(struct gossip *g, struct peer *p)
 
 void suspicion_tick(struct gossip *g)
 {
+	mono_ms next = MONO_NEVER;
+
 	if (g->now.mono < g->suspicion_at)
 		return;
-	g->suspicion_at = MONO_NEVER;
 	for (size_t i = 0; i < g->n_peers; i++) {
 		struct peer *p = g->peers[i];
 
 		if (p->state != MEMBER_SUSPECT)
 			continue;
+		/* Anew each time: those who could confirm may have become fewer. */
+		arm(g, p);
 		if (g->now.mono >= p->sus.deadline)
 			fire(g, p);
 		if (p->state != MEMBER_SUSPECT)
@@ -228,10 +237,9 @@ void suspicion_tick(struct gossip *g)
 			p->recheck_at = g->now.mono + g->prof->period;
 			probe_target(g, p);
 		}
-		g->suspicion_at = MIN(g->suspicion_at, p->sus.deadline);
-		if (p->sus.ours)
-			g->suspicion_at = MIN(g->suspicion_at, p->recheck_at);
+		next = MIN(next, p->sus.ours ? MIN(p->sus.deadline, p->recheck_at) : p->sus.deadline);
 	}
+	g->suspicion_at = next;
 }
 
 mono_ms suspicion_wake(const struct gossip *g)
@@ -243,7 +251,7 @@ void suspicion_shift(struct gossip *g, int64_t by)
 {
 	for (size_t i = 0; i < g->n_peers; i++)
 		if (g->peers[i]->state == MEMBER_SUSPECT)
-			g->peers[i]->sus.deadline += by;
+			g->peers[i]->sus.grace += by;
 	if (g->suspicion_at != MONO_NEVER)
 		g->suspicion_at = g->now.mono;
 }

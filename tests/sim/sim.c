@@ -247,6 +247,8 @@ static void on_tick(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const 
 	(void)b;
 	(void)bytes;
 	(void)len;
+	if (s->now != p->armed)
+		return; /* another, earlier one has been armed since */
 	p->armed = MONO_NEVER;
 	gossip_tick(p->gossip, sim_peer_now(s, peer));
 	sim_drain(s, peer);

@@ -120,6 +120,9 @@ void sim_split(struct sim *s, const char *sides); /* "0 1 | 2 3 4"; who is not n
 void sim_heal(struct sim *s);
 void sim_knows(struct sim *s, unsigned peer, unsigned other); /* tells an agent the other's address */
 
+/* Gives `at` the admission of a newcomer, as the peer that vouched for it has it. */
+void sim_admit(struct sim *s, unsigned at, unsigned newcomer);
+
 /* Records. */
 struct key32 sim_submit(struct sim *s, unsigned peer, const char *stack, const char *body, uint64_t *ticket);
 struct key32 sim_remove(struct sim *s, unsigned peer, const char *stack, uint64_t *ticket);
@@ -135,6 +138,7 @@ bool sim_digests_equal(const struct sim *s); /* among running peers */
 enum member_state sim_says(const struct sim *s, unsigned viewer, unsigned subject);
 bool sim_all_say(const struct sim *s, unsigned subject, enum member_state state); /* all other running peers */
 bool sim_all_alive(const struct sim *s); /* every running peer sees every running peer alive */
+uint32_t sim_boot_seen(const struct sim *s, unsigned viewer, unsigned subject); /* boot count that viewer knows */
 unsigned sim_deaths(const struct sim *s);
 bool sim_all_ready(const struct sim *s);
 

@@ -11,6 +11,14 @@ enum member_state sim_says(const struct sim *s, unsigned viewer, unsigned subjec
 	return m.state;
 }
 
+uint32_t sim_boot_seen(const struct sim *s, unsigned viewer, unsigned subject)
+{
+	struct member m = {.incarnation = 0};
+
+	gossip_member(s->peer[viewer].gossip, &s->peer[subject].key, &m);
+	return (uint32_t)(m.incarnation >> 32);
+}
+
 bool sim_all_say(const struct sim *s, unsigned subject, enum member_state state)
 {
 	for (unsigned i = 0; i < s->n; i++)
@@ -42,6 +50,16 @@ bool sim_all_ready(const struct sim *s)
 		if (s->peer[i].gossip && !gossip_ready(s->peer[i].gossip))
 			return false;
 	return true;
+}
+
+void sim_admit(struct sim *s, unsigned at, unsigned newcomer)
+{
+	const struct wr *w = &s->trust[2 + newcomer];
+	struct err err;
+
+	if (gossip_submit(s->peer[at].gossip, w->p, w->len, ++s->tickets, sim_peer_now(s, at), &err) < 0)
+		sim_fail(s, __FILE__, __LINE__, err.text);
+	sim_drain(s, at);
 }
 
 static struct key32 submit(struct sim *s, unsigned peer, struct record *r, uint64_t *ticket)
