@@ -33,7 +33,7 @@ static void print_case(FILE *out, const struct cli_verb *v)
 int cmd_completion(struct cli *cli)
 {
 	FILE *out = cli->out;
-	const char *group = "";
+	const struct cli_verb *group = NULL; /* the verb before, when it has two words */
 
 	if (strcmp(cli->args[0], "bash") != 0)
 		return cli_usage(cli, "no script for %s; bash is known", cli->args[0]);
@@ -54,9 +54,9 @@ int cmd_completion(struct cli *cli)
 	for (const struct cli_verb *v = cli_verbs; v->name; v++) {
 		size_t len = strcspn(v->name, " ");
 
-		if (strncmp(v->name, group, len) != 0 || strlen(group) != len || !v->name[len])
+		if (!group || strncmp(v->name, group->name, len + 1) != 0)
 			fprintf(out, " %.*s", (int)len, v->name);
-		group = v->name[len] ? strndupa(v->name, len) : "";
+		group = v->name[len] ? v : NULL;
 	}
 	fputs("\" ;;\n", out);
 	for (const struct cli_verb *v = cli_verbs; v->name; v++) {
