@@ -106,28 +106,24 @@ static void hint_addr(struct agent *a, const struct key32 *peer, const struct ad
 	persist_put_hint(a->persist, name, w.p, w.len);
 }
 
-static void load_addrs(struct agent *a)
+/* Trust is judged at start only; that somebody once signed an admission is enough to try an address. */
+static bool load_addr(const struct stored *admission, void *ctx)
 {
-	size_t n = trust_peers(gossip_trust(a->gossip), NULL, 0);
-	struct key32 *peers = xcalloc(n, sizeof(*peers));
+	struct agent *a = ctx;
+	uint8_t bytes[32];
+	struct addr addr;
+	char name[80];
+	struct rd r;
+	size_t len;
 
-	n = MIN(n, trust_peers(gossip_trust(a->gossip), peers, n));
-	for (size_t i = 0; i < n; i++) {
-		uint8_t bytes[32];
-		struct addr addr;
-		char name[80];
-		struct rd r;
-		size_t len;
-
-		addr_hint_name(name, &peers[i]);
-		if (persist_get_hint(a->persist, name, bytes, sizeof(bytes), &len, NULL) < 0 || !len)
-			continue;
-		rd_init(&r, bytes, len);
-		addr_get(&r, &addr);
-		if (rd_end(&r, NULL) == 0 && addr.family)
-			gossip_load_addr(a->gossip, &peers[i], &addr);
-	}
-	free(peers);
+	addr_hint_name(name, &admission->rec.author);
+	if (persist_get_hint(a->persist, name, bytes, sizeof(bytes), &len, NULL) < 0 || !len)
+		return true;
+	rd_init(&r, bytes, len);
+	addr_get(&r, &addr);
+	if (rd_end(&r, NULL) == 0 && addr.family)
+		gossip_load_addr(a->gossip, &admission->rec.author, &addr);
+	return true;
 }
 
 static void log_member(struct agent *a, const struct key32 *peer)
@@ -141,7 +137,9 @@ static void log_member(struct agent *a, const struct key32 *peer)
 		return;
 	id64_text(id, m.id);
 	addr_text(addr, &m.addr);
-	log_info("gossip", "peer %s at %s is %s", id, addr, states[m.state]);
+	/* At start everybody counts as dead until heard: no news. */
+	log_at(m.state == MEMBER_DEAD && !m.reachable ? LOG_DEBUG : LOG_INFO, "gossip", "peer %s at %s is %s", id,
+	        addr, states[m.state]);
 	hint_addr(a, peer, &m.addr);
 }
 
@@ -304,7 +302,7 @@ static int open_gossip(struct agent *a, struct err *err)
 	sodium_memzero(&g, sizeof(g));
 	if (persist_each(a->persist, load_record, a, err) < 0)
 		return -1;
-	load_addrs(a);
+	store_each(gossip_store(a->gossip), REC_ADMISSION, load_addr, a);
 	return 0;
 }
 
@@ -392,11 +390,14 @@ static void start_timers(struct agent *a)
 
 static int open_all(struct agent *a, struct err *err)
 {
+	struct reconcile_config timing;
+
 	if (open_identity(a, err) < 0 || open_net(a, err) < 0 || open_gossip(a, err) < 0 || open_dns(a, err) < 0)
 		return -1;
 	a->viewer = viewer_new();
 	a->pager = pager_new();
-	a->reconcile = reconcile_new(&(struct reconcile_config){0});
+	timing = reconcile_defaults();
+	a->reconcile = reconcile_new(&timing);
 	a->control = control_new(a);
 	if (open_runtime(a, err) < 0)
 		return -1;

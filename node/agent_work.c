@@ -210,6 +210,10 @@ void agent_publish_facts(struct agent *a)
 	struct facts f = {
 	        .name = a->cfg.name,
 	        .version = STARLING_VERSION,
+	        .arch = a->host.arch,
+	        .os = a->host.os,
+	        .cpu_milli = a->host.cpu_milli,
+	        .memory = a->host.memory,
 	        .drivers = 1u << DRIVER_EXEC,
 	        .algorithm = PLACE_ALGORITHM,
 	        .ready = gossip_ready(a->gossip),
