@@ -8,17 +8,17 @@
  * long as the fingerprints of the 16 parts that would be sent instead. */
 #define IDS_AT_ONCE 32
 
-/* What one frame of the initiator may ask, so that the answer fits one frame: either fingerprints, each of which
- * may be answered by 16 lists of ids, or lists. Records fill what room is left. */
-#define PRINTS_PER_FRAME 3
-#define LISTS_PER_FRAME  2
-#define GETS_PER_FRAME   256
-#define ANSWER_BYTES_MAX(prints, lists)                                                                          \
-	((prints)*SYNC_FANOUT * SYNC_IDS_BYTES_MAX(IDS_AT_ONCE) + (lists)*SYNC_IDS_BYTES_MAX(SYNC_PAGE_MAX))
+/* Questions in one frame: as many as leave half of the frame to records. */
+#define QUESTIONS_PER_FRAME 48
+#define GETS_PER_FRAME      256
+/* Bytes of an answer kept for records that were asked for, so that each frame brings some; and for saying of
+ * every question that it found no room. */
+#define RECORDS_ROOM   8192
+#define QUESTIONS_ROOM (SYNC_FRAME_MAX - RECORDS_ROOM - QUESTIONS_PER_FRAME * SYNC_AGAIN_BYTES_MAX)
 static_assert(
         SYNC_PRINTS_BYTES_MAX <= SYNC_IDS_BYTES_MAX(IDS_AT_ONCE), "a list is the longest answer to a print");
-static_assert(ANSWER_BYTES_MAX(PRINTS_PER_FRAME, 0) + 4096 <= SYNC_FRAME_MAX, "room for a record is left");
-static_assert(ANSWER_BYTES_MAX(0, LISTS_PER_FRAME) + 4096 <= SYNC_FRAME_MAX, "room for a record is left");
+static_assert(SYNC_FANOUT * SYNC_IDS_BYTES_MAX(IDS_AT_ONCE) < QUESTIONS_ROOM, "any one question finds room");
+static_assert(QUESTIONS_PER_FRAME * SYNC_PRINTS_BYTES_MAX < SYNC_FRAME_MAX / 2, "half is left to records");
 
 /* Bounds of what waits at the initiator. Ranges are walked depth first, so an honest walk keeps far below. */
 #define TODO_MAX   16384
@@ -26,6 +26,8 @@ static_assert(ANSWER_BYTES_MAX(0, LISTS_PER_FRAME) + 4096 <= SYNC_FRAME_MAX, "ro
 #define PUSHES_MAX 16384
 /* Missing bodies that one sync asks for. */
 #define BODIES_MAX 64
+/* No more ranges are asked about while so many gaps wait to be filled with own records. */
+#define PUSHES_BEFORE_ASKING 256
 
 /* A range still to be looked at: its fingerprints compared, or (list) the other side's ids from `from` on. */
 struct todo {
@@ -311,6 +313,10 @@ static int on_answer_item(struct sync *s, const struct sync_item *item, struct e
 		return 0;
 	case SYNC_WANT:
 		return add_wanted(s, &item->id, err);
+	case SYNC_PRINTS_AGAIN:
+		return add_todo(s, &item->span, false, &item->span.prefix, err);
+	case SYNC_LIST_AGAIN:
+		return add_todo(s, &item->span, true, &item->id, err);
 	case SYNC_END:
 		s->done = true;
 		return 0;
@@ -321,8 +327,18 @@ static int on_answer_item(struct sync *s, const struct sync_item *item, struct e
 
 /* Responder: what a question is answered with. */
 
+/* Bytes left for the answer to a question. */
+static size_t answer_room(const struct sync *s)
+{
+	return s->answer.len < QUESTIONS_ROOM ? QUESTIONS_ROOM - s->answer.len : 0;
+}
+
 static void answer_prints(struct sync *s, const struct sync_item *item)
 {
+	if (answer_room(s) < SYNC_FANOUT * SYNC_IDS_BYTES_MAX(IDS_AT_ONCE)) {
+		put_span(&s->answer, SYNC_PRINTS_AGAIN, &item->span);
+		return;
+	}
 	for (unsigned i = 0; i < SYNC_FANOUT; i++) {
 		const struct range_print *theirs = &item->prints[i];
 		struct range_print own;
@@ -337,6 +353,17 @@ static void answer_prints(struct sync *s, const struct sync_item *item)
 		else
 			put_prints(&s->answer, s->st, &child);
 	}
+}
+
+/* A page as long as there is room for. */
+static void answer_list(struct sync *s, const struct sync_item *item)
+{
+	size_t room = answer_room(s);
+
+	if (room < SYNC_IDS_BYTES_MAX(IDS_AT_ONCE))
+		put_list(&s->answer, SYNC_LIST_AGAIN, &item->span, &item->id);
+	else
+		put_ids(&s->answer, s->st, &item->span, &item->id, (room - SYNC_IDS_BYTES_MAX(0)) / 32);
 }
 
 static void answer_get(struct sync *s, const struct sync_item *item)
@@ -364,22 +391,17 @@ static void answer_wants(struct sync *s)
 	s->wants_sent = true;
 }
 
-struct question {
-	unsigned prints, lists;
-};
-
-static int on_question_item(struct sync *s, const struct sync_item *item, struct question *q, struct err *err)
+static int on_question_item(struct sync *s, const struct sync_item *item, unsigned *questions, struct err *err)
 {
 	switch (item->kind) {
 	case SYNC_PRINTS:
-		if (++q->prints > PRINTS_PER_FRAME || q->lists)
-			return too_much(err, "questions in one frame");
-		answer_prints(s, item);
-		return 0;
 	case SYNC_LIST:
-		if (++q->lists > LISTS_PER_FRAME || q->prints)
+		if (++*questions > QUESTIONS_PER_FRAME)
 			return too_much(err, "questions in one frame");
-		put_ids(&s->answer, s->st, &item->span, &item->id, SYNC_PAGE_MAX);
+		if (item->kind == SYNC_PRINTS)
+			answer_prints(s, item);
+		else
+			answer_list(s, item);
 		return 0;
 	case SYNC_GET:
 		answer_get(s, item);
@@ -400,7 +422,7 @@ static int on_question_item(struct sync *s, const struct sync_item *item, struct
 
 int sync_on_frame(struct sync *s, const uint8_t *bytes, size_t len, struct err *err)
 {
-	struct question q = {0};
+	unsigned questions = 0;
 	struct rd r;
 
 	if (s->initiator ? !s->awaiting : s->answer_ready)
@@ -422,7 +444,8 @@ int sync_on_frame(struct sync *s, const uint8_t *bytes, size_t len, struct err *
 		get_item(&r, &item);
 		if (!rd_ok(&r))
 			return err_set(err, ERR_USAGE, "sync: malformed: %s", r.fail);
-		if ((s->initiator ? on_answer_item(s, &item, err) : on_question_item(s, &item, &q, err)) < 0)
+		if ((s->initiator ? on_answer_item(s, &item, err) : on_question_item(s, &item, &questions, err)) <
+		        0)
 			return -1;
 	}
 	if (s->initiator && s->asked && !s->answered)
@@ -445,23 +468,18 @@ static void ask_records(struct sync *s, struct wr *w)
 	}
 }
 
-/* Ranges from the top of the stack. More ids to ask for are not sought while many wait. */
+/* Ranges from the top of the stack. None while much of what was found waits to be fetched or sent. */
 static void ask_ranges(struct sync *s, struct wr *w)
 {
-	unsigned prints = 0, lists = 0;
+	if (s->n_gets >= GETS_PER_FRAME || s->n_pushes >= PUSHES_BEFORE_ASKING)
+		return;
+	for (unsigned n = 0; s->n_todo && n < QUESTIONS_PER_FRAME; n++) {
+		const struct todo *t = &s->todo[--s->n_todo];
 
-	while (s->n_todo && s->n_gets < GETS_PER_FRAME) {
-		const struct todo *t = &s->todo[s->n_todo - 1];
-
-		if (t->list ? lists == LISTS_PER_FRAME || prints : prints == PRINTS_PER_FRAME || lists)
-			return;
 		if (t->list)
-			put_list(w, &t->span, &t->from);
+			put_list(w, SYNC_LIST, &t->span, &t->from);
 		else
 			put_prints(w, s->st, &t->span);
-		prints += !t->list;
-		lists += t->list;
-		s->n_todo--;
 	}
 }
 
@@ -522,8 +540,8 @@ bool sync_next_frame(struct sync *s, struct wr *w)
 	if (s->awaiting || s->done)
 		return false;
 	wr_u8(w, SYNC_VERSION);
-	ask_records(s, w);
 	ask_ranges(s, w);
+	ask_records(s, w);
 	push_records(s, w, start + SYNC_FRAME_MAX);
 	if (w->len == start + 1)
 		wr_u8(w, SYNC_END);

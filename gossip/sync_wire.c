@@ -58,7 +58,7 @@ bool key32_increment(struct key32 *k)
 	return false;
 }
 
-static void put_span(struct wr *w, enum sync_item_kind kind, const struct span *s)
+void put_span(struct wr *w, enum sync_item_kind kind, const struct span *s)
 {
 	wr_u8(w, (uint8_t)kind);
 	wr_u8(w, s->volatile_kinds);
@@ -80,9 +80,9 @@ void put_prints(struct wr *w, const struct store *st, const struct span *s)
 	}
 }
 
-void put_list(struct wr *w, const struct span *s, const struct key32 *from)
+void put_list(struct wr *w, enum sync_item_kind kind, const struct span *s, const struct key32 *from)
 {
-	put_span(w, SYNC_LIST, s);
+	put_span(w, kind, s);
 	wr_key32(w, from);
 }
 
@@ -136,6 +136,7 @@ static void get_span(struct rd *r, struct span *s, unsigned depth_max)
 	*s = (struct span){.volatile_kinds = set == 1, .depth = rd_u8(r)};
 	if (set > 1 || s->depth > depth_max) {
 		rd_fail(r, "no such range");
+		*s = (struct span){0};
 		return;
 	}
 	rd_copy(r, s->prefix.b, (s->depth + 1U) / 2);
@@ -188,10 +189,14 @@ void get_item(struct rd *r, struct sync_item *out)
 		}
 		return;
 	case SYNC_LIST:
+	case SYNC_LIST_AGAIN:
 		get_span(r, &out->span, SPAN_DEPTH_MAX);
 		rd_key32(r, &out->id);
 		if (!span_has(&out->span, &out->id))
 			rd_fail(r, "a page begins outside its range");
+		return;
+	case SYNC_PRINTS_AGAIN:
+		get_span(r, &out->span, SPAN_DEPTH_MAX - 1);
 		return;
 	case SYNC_IDS:
 		get_ids(r, out);

@@ -10,8 +10,10 @@
  *	MISSING   | 6 | id (32): what you asked for is not here |
  *	WANT      | 7 | id (32): send me this one if you have it |
  *	END       | 8 |
+ *	again     | 9 | span                   PRINTS of that span found no room in the answer: ask again
+ *	again     | 10 | span | from (32)      the same for LIST
  *
- * The initiator sends PRINTS, LIST, GET, RECORD, END; the responder PRINTS, IDS, RECORD, MISSING, WANT, END.
+ * The initiator sends PRINTS and LIST (questions), GET, RECORD, END; the responder the rest, PRINTS, RECORD and END.
  */
 #ifndef GOSSIP_SYNC_WIRE_H
 #define GOSSIP_SYNC_WIRE_H
@@ -29,6 +31,8 @@ enum sync_item_kind {
 	SYNC_MISSING = 6,
 	SYNC_WANT = 7,
 	SYNC_END = 8,
+	SYNC_PRINTS_AGAIN = 9,
+	SYNC_LIST_AGAIN = 10,
 };
 
 /* Parts into which a range is divided at once: one nibble of the id. */
@@ -55,9 +59,10 @@ struct sync_item {
 
 /* Bytes around a RECORD's own. */
 #define SYNC_RECORD_OVERHEAD (1 + 32 + 4 + 4 + 4)
-/* Bytes of the longest PRINTS and of IDS with n ids. */
+/* Bytes of the longest PRINTS, of IDS with n ids, of either "again". */
 #define SYNC_PRINTS_BYTES_MAX (1 + 34 + SYNC_FANOUT * 36)
 #define SYNC_IDS_BYTES_MAX(n) (1 + 34 + 32 + 1 + 2 + 32 * (n))
+#define SYNC_AGAIN_BYTES_MAX  (1 + 34 + 32)
 
 void span_root(struct span *out, bool volatile_kinds);
 void span_child(struct span *out, const struct span *s, unsigned nibble);
@@ -69,7 +74,10 @@ struct range_print span_print(const struct store *st, const struct span *s);
 bool key32_increment(struct key32 *k);
 
 void put_prints(struct wr *w, const struct store *st, const struct span *s);
-void put_list(struct wr *w, const struct span *s, const struct key32 *from);
+/* kind: SYNC_LIST or SYNC_LIST_AGAIN. */
+void put_list(struct wr *w, enum sync_item_kind kind, const struct span *s, const struct key32 *from);
+/* The head of an item that begins with a span; all of SYNC_PRINTS_AGAIN. */
+void put_span(struct wr *w, enum sync_item_kind kind, const struct span *s);
 /* Own ids from `from` on, at most page of them (at most SYNC_PAGE_MAX). */
 #define SYNC_PAGE_MAX 512
 void put_ids(struct wr *w, const struct store *st, const struct span *s, const struct key32 *from, size_t page);
