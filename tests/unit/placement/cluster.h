@@ -187,6 +187,11 @@ static UNUSED int cluster_peer_of(const struct cluster *c, const struct placed_s
 	return s->n_candidates ? (int)s->candidate[0] : -1;
 }
 
+static UNUSED const char *cluster_name(const struct cluster *c, size_t member)
+{
+	return c->members[member].facts ? c->members[member].facts->name : "(unknown)";
+}
+
 /* The placement as text, one line per slot, peers by name. Ends with NUL; memory of the cluster's arena. */
 static UNUSED char *cluster_dump(struct cluster *c, const struct placement *p)
 {
@@ -202,20 +207,20 @@ static UNUSED char *cluster_dump(struct cluster *c, const struct placement *p)
 
 		if (s->peer_only >= 0)
 			n += snprintf(
-			        line + n, sizeof(line) - (size_t)n, "@%s", c->members[s->peer_only].facts->name);
+			        line + n, sizeof(line) - (size_t)n, "@%s", cluster_name(c, (size_t)s->peer_only));
 		if (s->owner >= 0)
 			n += snprintf(line + n, sizeof(line) - (size_t)n, " kept by %s",
-			        c->members[c->claims[s->owner].member].facts->name);
+			        cluster_name(c, c->claims[s->owner].member));
 		for (size_t k = 0; k < s->n_candidates; k++)
-			n += snprintf(line + n, sizeof(line) - (size_t)n, " %s",
-			        c->members[s->candidate[k]].facts->name);
+			n += snprintf(
+			        line + n, sizeof(line) - (size_t)n, " %s", cluster_name(c, s->candidate[k]));
 		if (s->owner < 0 && !s->n_candidates)
 			n += snprintf(
 			        line + n, sizeof(line) - (size_t)n, " nowhere: %s", place_reason_text(s->reason));
 		wr_bytes(&w, line, (size_t)n);
 		wr_u8(&w, '\n');
 	}
-	text = arena_strndup(&c->arena, (const char *)w.p, w.len);
+	text = arena_strndup(&c->arena, w.len ? (const char *)w.p : "", w.len);
 	wr_free(&w);
 	return text;
 }

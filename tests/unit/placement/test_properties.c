@@ -1,0 +1,449 @@
+/*
+ * The laws of place() over random flocks. Every flock comes from a number; a failure prints it, and
+ * STARLING_TEST_SEED=N runs that one alone. STARLING_TEST_SECONDS bounds the search (1 s for each law).
+ */
+#include "placement/slots.h"
+#include "tests/unit/placement/cluster.h"
+#include "tests/unit/unit.h"
+
+#include <time.h>
+
+static struct cluster c;
+static struct placement p;
+static uint64_t seed;
+
+#define LAW(cond)                                                                                                \
+	do {                                                                                                     \
+		if (!(cond))                                                                                     \
+			fail_msg("seed %llu: %s does not hold", (unsigned long long)seed, #cond);                \
+	} while (0)
+
+static const char *const zones[] = {"a", "b", "c"};
+
+static void random_members(struct drbg *r)
+{
+	size_t n = 1 + (size_t)drbg_below(r, 12);
+
+	cluster_init(&c, n);
+	for (size_t i = 0; i < n; i++) {
+		struct kv *label = arena_alloc(&c.arena, sizeof(*label));
+
+		*label = (struct kv){"zone", zones[drbg_below(r, 3)]};
+		c.members[i].labels = label;
+		c.members[i].n_labels = 1;
+		c.facts[i].cpu_milli = 500 * drbg_below(r, 17);
+		c.facts[i].memory = (uint64_t)drbg_below(r, 17) << 30;
+		if (drbg_below(r, 6) == 0)
+			c.members[i].state = (enum view_state)drbg_below(r, 4);
+		c.members[i].draining = drbg_below(r, 12) == 0;
+		c.facts[i].ready = drbg_below(r, 12) != 0;
+		if (drbg_below(r, 20) == 0)
+			c.members[i].facts = NULL;
+	}
+}
+
+static void random_service(struct drbg *r, struct service *s)
+{
+	static struct spec_constraint constraint[3][1] = {{{"node.labels.zone", OP_EQ, "a"}},
+	        {{"node.labels.zone", OP_NE, "b"}}, {{"node.platform.arch", OP_EQ, "x86_64"}}};
+	static struct spec_port port[3][1] = {
+	        {{.name = "a", .target = 80, .published = 80, .mode = PORT_HOST}},
+	        {{.name = "a", .target = 80, .published = 81, .mode = PORT_HOST}},
+	        {{.name = "a", .target = 80}},
+	};
+
+	s->replicas = (uint32_t)drbg_below(r, 9);
+	s->mode = drbg_below(r, 8) == 0 ? MODE_GLOBAL : MODE_REPLICATED;
+	s->born = 1 + drbg_below(r, 4);
+	if (drbg_below(r, 2))
+		s->reserve.cpu_milli = 250 * drbg_below(r, 8);
+	if (drbg_below(r, 3) == 0)
+		s->reserve.memory = (uint64_t)drbg_below(r, 4) << 29;
+	if (drbg_below(r, 4) == 0)
+		s->priority = (int32_t)drbg_below(r, 3) - 1;
+	if (drbg_below(r, 3) == 0)
+		s->max_replicas_per_node = 1 + (uint32_t)drbg_below(r, 3);
+	if (drbg_below(r, 3) == 0) {
+		s->n_constraints = 1;
+		s->constraints = constraint[drbg_below(r, 3)];
+	}
+	if (drbg_below(r, 3) == 0) {
+		s->n_ports = 1;
+		s->ports = port[drbg_below(r, 3)];
+	}
+	if (drbg_below(r, 10) == 0)
+		s->partition = PARTITION_PAUSE;
+}
+
+static void random_stacks(struct drbg *r, size_t from)
+{
+	size_t n = from + 1 + (size_t)drbg_below(r, 4);
+
+	for (size_t i = from; i < n; i++) {
+		char name[16];
+		struct spec *spec;
+
+		snprintf(name, sizeof(name), "stack%c", (int)('a' + (i * 7 + 3) % 16));
+		spec = cluster_stack(&c, name, 1 + (size_t)drbg_below(r, 4));
+		for (size_t k = 0; k < spec->n_services; k++)
+			random_service(r, &spec->services[k]);
+	}
+}
+
+/* Claims of slots that exist and of some that do not, by anybody, in any state. */
+static void random_claims(struct drbg *r)
+{
+	place(&c.view, &c.arena, &p);
+	for (size_t i = 0; i < p.n_slots; i++)
+		for (uint64_t n = drbg_below(r, 3); n > 0; n--) {
+			struct claim *claim = cluster_claim(
+			        &c, p.slots[i].slot, (size_t)drbg_below(r, c.view.n_members), drbg_below(r, 2));
+
+			claim->task ^= n;
+			if (drbg_below(r, 4) == 0)
+				claim->state = (enum task_state)drbg_below(r, TASK_REFUSED + 1);
+			if (drbg_below(r, 2))
+				claim->content = service_content(cluster_service(&c, &p.slots[i]));
+			claim->revision = c.stacks[p.slots[i].stack].revision_id;
+			claim->sight = (enum claim_sight)drbg_below(r, 3);
+			claim->boot = drbg_below(r, 10) ? 1 : 0;
+		}
+	cluster_claim(&c, drbg_u64(r), 0, 0);
+	cluster_sort_claims(&c);
+}
+
+static void random_flock(struct drbg *r)
+{
+	random_members(r);
+	cluster_sort(&c);
+	random_stacks(r, 0);
+}
+
+static void replace(void)
+{
+	cluster_sort_claims(&c);
+	place(&c.view, &c.arena, &p);
+}
+
+/* ---- the laws ---- */
+
+/* What each peer carries once every orphan is started, added up afresh. */
+static void limits_hold(struct drbg *r)
+{
+	struct load load[CLUSTER_MEMBERS_MAX] = {0};
+	struct board b;
+	struct placement again;
+
+	random_flock(r);
+	if (drbg_below(r, 2))
+		random_claims(r);
+	replace();
+	board_init(&b, &c.view, &c.arena, &again);
+	for (size_t i = 0; i < c.view.n_members; i++)
+		load[i] = b.peers[i].load;
+	for (size_t i = 0; i < p.n_slots; i++) {
+		const struct placed_slot *s = &p.slots[i];
+		const struct service *svc = cluster_service(&c, s);
+
+		if (s->owner >= 0 || !s->n_candidates)
+			continue;
+		for (size_t k = 0; k < svc->n_ports && svc->ports[k].mode == PORT_HOST; k++)
+			for (size_t q = 0; q < load[s->candidate[0]].n_ports; q++)
+				LAW(load[s->candidate[0]].ports[q] != svc->ports[k].published);
+		load_add(&load[s->candidate[0]], svc, &c.arena);
+		/* Claims may be more than a peer holds; a slot that asks for more is not placed on top of them. */
+		LAW(!svc->reserve.cpu_milli ||
+		        load[s->candidate[0]].cpu_milli <= c.members[s->candidate[0]].facts->cpu_milli);
+		LAW(!svc->reserve.memory ||
+		        load[s->candidate[0]].memory <= c.members[s->candidate[0]].facts->memory);
+	}
+	for (size_t i = 0; i < p.n_slots; i++) {
+		uint32_t same = 0, placed = 0;
+		uint32_t most = cluster_service(&c, &p.slots[i])->max_replicas_per_node;
+
+		for (size_t k = 0; k < p.n_slots; k++)
+			if (p.slots[k].stack == p.slots[i].stack && p.slots[k].service == p.slots[i].service &&
+			        cluster_peer_of(&c, &p.slots[k]) == cluster_peer_of(&c, &p.slots[i])) {
+				same++;
+				placed += p.slots[k].owner < 0;
+			}
+		/* Claims may break the limit; placing never adds to that. */
+		if (most && cluster_peer_of(&c, &p.slots[i]) >= 0 && placed)
+			LAW(same <= most);
+	}
+	board_free(&b);
+}
+
+static void candidates_are_distinct_and_permitted(struct drbg *r)
+{
+	random_flock(r);
+	if (drbg_below(r, 2))
+		random_claims(r);
+	replace();
+	for (size_t i = 0; i < p.n_slots; i++) {
+		const struct placed_slot *s = &p.slots[i];
+
+		LAW(s->n_candidates <= PLACE_CHOICES);
+		LAW(s->owner < 0 || !s->n_candidates);
+		LAW(s->owner >= 0 || s->n_candidates || s->reason != REASON_OK);
+		for (size_t k = 0; k < s->n_candidates; k++) {
+			LAW(place_permits(&c.view, &p, i, s->candidate[k]) == REASON_OK);
+			LAW(s->peer_only < 0 || s->candidate[k] == (uint32_t)s->peer_only);
+			for (size_t q = 0; q < k; q++)
+				LAW(s->candidate[q] != s->candidate[k]);
+		}
+	}
+}
+
+static void explain_agrees(struct drbg *r)
+{
+	enum place_reason why[CLUSTER_MEMBERS_MAX];
+
+	random_flock(r);
+	if (drbg_below(r, 2))
+		random_claims(r);
+	replace();
+	for (size_t i = 0; i < p.n_slots; i++) {
+		const struct placed_slot *s = &p.slots[i];
+
+		place_explain(&c.view, &p, i, why);
+		if (s->owner < 0 && s->n_candidates)
+			LAW(why[s->candidate[0]] == REASON_OK);
+		for (size_t m = 0; s->owner < 0 && !s->n_candidates && m < c.view.n_members; m++)
+			if (s->peer_only < 0 || (size_t)s->peer_only == m)
+				LAW(why[m] != REASON_OK);
+	}
+}
+
+static void placing_again_changes_nothing(struct drbg *r)
+{
+	const char *before;
+	int peer[CLUSTER_CLAIMS_MAX];
+
+	random_flock(r);
+	if (drbg_below(r, 2))
+		random_claims(r);
+	replace();
+	before = cluster_dump(&c, &p);
+	replace();
+	LAW(!strcmp(before, cluster_dump(&c, &p)));
+	for (size_t i = 0; i < p.n_slots; i++)
+		peer[i] = cluster_peer_of(&c, &p.slots[i]);
+	cluster_adopt(&c, &p);
+	replace();
+	for (size_t i = 0; i < p.n_slots; i++)
+		LAW(cluster_peer_of(&c, &p.slots[i]) == peer[i]);
+}
+
+static void live_claims_are_kept(struct drbg *r)
+{
+	random_flock(r);
+	/* One healthy claim per slot by somebody alive: whatever gates new work, and whatever else is wanted. */
+	replace();
+	for (size_t i = 0; i < p.n_slots; i++) {
+		size_t m = (size_t)drbg_below(r, c.view.n_members);
+
+		if (p.slots[i].peer_only < 0 && c.members[m].state <= VIEW_SUSPECT &&
+		        !cluster_service(&c, &p.slots[i])->reserve.cpu_milli &&
+		        !cluster_service(&c, &p.slots[i])->reserve.memory)
+			cluster_claim(&c, p.slots[i].slot, m, 0);
+	}
+	replace();
+	for (size_t i = 0; i < c.view.n_claims; i++)
+		for (size_t k = 0; k < p.n_slots; k++)
+			if (p.slots[k].slot == c.claims[i].c.slot)
+				LAW(p.slots[k].owner == (int32_t)i);
+}
+
+static int peer_of_slot(id64 slot)
+{
+	for (size_t i = 0; i < p.n_slots; i++)
+		if (p.slots[i].slot == slot)
+			return cluster_peer_of(&c, &p.slots[i]);
+	return -2;
+}
+
+static void settle(struct drbg *r, id64 *slot, int *peer, size_t *n)
+{
+	random_flock(r);
+	replace();
+	cluster_adopt(&c, &p);
+	replace();
+	*n = p.n_slots;
+	for (size_t i = 0; i < *n; i++) {
+		slot[i] = p.slots[i].slot;
+		peer[i] = p.slots[i].owner >= 0 ? cluster_peer_of(&c, &p.slots[i]) : -1;
+	}
+}
+
+static void another_stack_moves_nothing(struct drbg *r)
+{
+	id64 slot[CLUSTER_CLAIMS_MAX];
+	int peer[CLUSTER_CLAIMS_MAX];
+	size_t n;
+
+	settle(r, slot, peer, &n);
+	random_stacks(r, c.view.n_stacks);
+	replace();
+	for (size_t i = 0; i < n; i++)
+		if (peer[i] >= 0)
+			LAW(peer_of_slot(slot[i]) == peer[i]);
+	/* And gone again, once it runs. */
+	cluster_adopt(&c, &p);
+	c.stacks[c.view.n_stacks - 1].removed = true;
+	replace();
+	for (size_t i = 0; i < n; i++)
+		if (peer[i] >= 0 && peer_of_slot(slot[i]) != -2)
+			LAW(peer_of_slot(slot[i]) == peer[i]);
+}
+
+static void a_leave_moves_only_the_leavers(struct drbg *r)
+{
+	id64 slot[CLUSTER_CLAIMS_MAX];
+	int peer[CLUSTER_CLAIMS_MAX];
+	size_t n, gone;
+
+	settle(r, slot, peer, &n);
+	gone = (size_t)drbg_below(r, c.view.n_members);
+	c.members[gone].state = drbg_below(r, 2) ? VIEW_DEAD : VIEW_LEFT;
+	replace();
+	for (size_t i = 0; i < n; i++) {
+		if (peer[i] < 0)
+			continue;
+		if (peer[i] != (int)gone)
+			LAW(peer_of_slot(slot[i]) == peer[i]);
+		else if (c.members[gone].state == VIEW_LEFT)
+			LAW(peer_of_slot(slot[i]) != peer[i]);
+	}
+}
+
+/* The first stack's orphans are placed as if the later-born one were not there. */
+static void a_later_stack_disturbs_no_orphan(struct drbg *r)
+{
+	id64 slot[CLUSTER_CLAIMS_MAX];
+	int peer[CLUSTER_CLAIMS_MAX];
+	size_t n, first;
+
+	random_flock(r);
+	for (size_t i = 0; i < c.view.n_stacks; i++)
+		for (size_t k = 0; k < c.specs[i].n_services; k++)
+			c.specs[i].services[k].priority = 0;
+	replace();
+	n = p.n_slots;
+	for (size_t i = 0; i < n; i++) {
+		slot[i] = p.slots[i].slot;
+		peer[i] = cluster_peer_of(&c, &p.slots[i]);
+	}
+	first = c.view.n_stacks;
+	random_stacks(r, first);
+	for (size_t i = first; i < c.view.n_stacks; i++)
+		for (size_t k = 0; k < c.specs[i].n_services; k++) {
+			c.specs[i].services[k].born = 100;
+			c.specs[i].services[k].priority = -(int32_t)drbg_below(r, 2);
+		}
+	replace();
+	for (size_t i = 0; i < n; i++)
+		LAW(peer_of_slot(slot[i]) == peer[i]);
+}
+
+static void shuffle(struct drbg *r, void *list, size_t n, size_t size)
+{
+	char swap[1024];
+
+	for (size_t i = n; i > 1; i--) {
+		char *a = (char *)list + (i - 1) * size, *b = (char *)list + drbg_below(r, i) * size;
+
+		memcpy(swap, a, size);
+		memcpy(a, b, size);
+		memcpy(b, swap, size);
+	}
+}
+
+/* The view is sorted by whoever builds it; what it was built from may come in any order. */
+static void order_of_inputs_does_not_matter(struct drbg *r)
+{
+	struct key32 owner[CLUSTER_CLAIMS_MAX];
+	const char *before;
+
+	random_flock(r);
+	random_claims(r);
+	replace();
+	before = cluster_dump(&c, &p);
+	for (size_t i = 0; i < c.view.n_claims; i++) {
+		owner[i] = c.members[c.claims[i].member].key;
+		c.claims[i].member = i;
+	}
+	shuffle(r, c.members, c.view.n_members, sizeof(*c.members));
+	shuffle(r, c.stacks, c.view.n_stacks, sizeof(*c.stacks));
+	shuffle(r, c.claims, c.view.n_claims, sizeof(*c.claims));
+	cluster_sort(&c);
+	qsort(c.stacks, c.view.n_stacks, sizeof(*c.stacks), cluster_by_stack);
+	for (size_t i = 0; i < c.view.n_claims; i++)
+		for (size_t m = 0; m < c.view.n_members; m++)
+			if (key32_eq(&c.members[m].key, &owner[c.claims[i].member])) {
+				c.claims[i].member = m;
+				break;
+			}
+	replace();
+	LAW(!strcmp(before, cluster_dump(&c, &p)));
+}
+
+/* ---- the search ---- */
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void search(const char *name, void (*law)(struct drbg *))
+{
+	const char *one = getenv("STARLING_TEST_SEED"), *limit = getenv("STARLING_TEST_SECONDS");
+	double end = seconds() + (limit ? atof(limit) : 1.0);
+	size_t n = 0;
+
+	for (seed = one ? strtoull(one, NULL, 10) : 1; n == 0 || (!one && seconds() < end); seed++, n++) {
+		struct drbg r;
+
+		drbg_init_u64(&r, seed, 0);
+		law(&r);
+		cluster_free(&c);
+	}
+	print_message("%s: %zu random flocks\n", name, n);
+}
+
+#define LAW_TEST(law)                                                                                            \
+	static void law_##law(void **state)                                                                      \
+	{                                                                                                        \
+		(void)state;                                                                                     \
+		search(#law, law);                                                                               \
+	}
+
+LAW_TEST(order_of_inputs_does_not_matter)
+LAW_TEST(limits_hold)
+LAW_TEST(candidates_are_distinct_and_permitted)
+LAW_TEST(explain_agrees)
+LAW_TEST(placing_again_changes_nothing)
+LAW_TEST(live_claims_are_kept)
+LAW_TEST(another_stack_moves_nothing)
+LAW_TEST(a_leave_moves_only_the_leavers)
+LAW_TEST(a_later_stack_disturbs_no_orphan)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(law_order_of_inputs_does_not_matter),
+	        cmocka_unit_test(law_limits_hold),
+	        cmocka_unit_test(law_candidates_are_distinct_and_permitted),
+	        cmocka_unit_test(law_explain_agrees),
+	        cmocka_unit_test(law_placing_again_changes_nothing),
+	        cmocka_unit_test(law_live_claims_are_kept),
+	        cmocka_unit_test(law_another_stack_moves_nothing),
+	        cmocka_unit_test(law_a_leave_moves_only_the_leavers),
+	        cmocka_unit_test(law_a_later_stack_disturbs_no_orphan),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
