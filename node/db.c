@@ -270,17 +270,33 @@ static enum db_result write_exec(struct db *db, const char *sql, struct err *err
 
 enum db_result db_begin(struct db *db, struct err *err)
 {
-	return write_exec(db, "BEGIN IMMEDIATE", err);
+	enum db_result result = write_exec(db, "BEGIN IMMEDIATE", err);
+
+	db->batch = result == DB_OK;
+	return result;
+}
+
+/* SQLite itself rolls back on some errors; what is written after that would be there without the rest. */
+static bool batch_is_gone(struct db *db, struct err *err)
+{
+	if (!db->batch || !sqlite3_get_autocommit(db->h))
+		return false;
+	err_set(err, ERR_FAILED, "%s: an earlier write of the batch failed, so none of it is kept", db->path);
+	return true;
 }
 
 enum db_result db_commit(struct db *db, struct err *err)
 {
-	return write_exec(db, "COMMIT", err);
+	enum db_result result = batch_is_gone(db, err) ? DB_FAILED : write_exec(db, "COMMIT", err);
+
+	if (result == DB_OK)
+		db->batch = false;
+	return result;
 }
 
 void db_rollback(struct db *db)
 {
-	/* SQLite itself rolls back on some errors; a second time is an error that means nothing. */
+	db->batch = false;
 	if (!sqlite3_get_autocommit(db->h))
 		sqlite3_exec(db->h, "ROLLBACK", NULL, NULL, NULL);
 }
@@ -289,7 +305,9 @@ static enum db_result step_write(struct db *db, sqlite3_stmt *st, struct err *er
 {
 	enum db_result result = DB_OK;
 
-	if (sqlite3_step(st) != SQLITE_DONE)
+	if (batch_is_gone(db, err))
+		result = DB_FAILED;
+	else if (sqlite3_step(st) != SQLITE_DONE)
 		result = failed_write(db, err, "write");
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);

@@ -22,6 +22,7 @@ struct db {
 	sqlite3_stmt *put, *del, *meta_get, *meta_put;
 	char path[1088];
 	int wal_pages; /* since the last checkpoint */
+	bool batch;    /* between db_begin() and its end */
 };
 
 /* durable: synced at each commit. Otherwise no sync at all; a power cut may damage the file. Makes the file and

@@ -461,7 +461,7 @@ void persist_put_hint(struct persist *p, const char *name, const void *bytes, si
 
 	if (p->loop)
 		enqueue_own(p, job_new(JOB_HINT, name, strlen(name), bytes, len));
-	else if (db_meta_put(&p->volatiles, name, bytes, len, &err) != DB_OK)
+	else if (db_meta_put(&p->store, name, bytes, len, &err) != DB_OK)
 		log_warn("store", "%s", err.text);
 }
 
@@ -471,6 +471,8 @@ int persist_get_hint(struct persist *p, const char *name, void *buf, size_t cap,
 
 	pthread_mutex_lock(&p->db_lock);
 	rc = db_meta_get(&p->volatiles, name, buf, cap, len, err);
+	if (rc == 0 && *len == 0)
+		rc = db_meta_get(&p->store, name, buf, cap, len, err);
 	pthread_mutex_unlock(&p->db_lock);
 	return rc;
 }

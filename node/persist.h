@@ -37,9 +37,10 @@ int persist_put(struct persist *p, const struct key32 *id, const uint8_t *bytes,
 int persist_forget(struct persist *p, const struct key32 *id, struct err *err);
 /* Own volatile records (status, facts of this peer): kept without sync, last one per name. */
 void persist_put_own(struct persist *p, const struct key32 *key, const uint8_t *bytes, size_t len);
-/* Hints that may be lost and are renewed often (peers' last addresses): queued, no sync, the last one per name. */
+/* Hints that may be lost and are renewed often (peers' last addresses): queued, no sync, the last one per name.
+ * loop NULL: kept durably, and given whenever no newer one is there: a new peer's first addresses. */
 void persist_put_hint(struct persist *p, const char *name, const void *bytes, size_t len);
-/* *len 0: none. A hint longer than cap counts as none. */
+/* *len 0: none. A hint longer than cap is an error. */
 int persist_get_hint(struct persist *p, const char *name, void *buf, size_t cap, size_t *len, struct err *err);
 /* Small settings: boot count, flock id. Synchronous, synced; the loop waits for the disk, so use them at start.
  * *len 0: not there. */

@@ -105,6 +105,13 @@ size_t trust_vouched_by(const struct trust *t, const struct key32 *peer, struct 
 	return n;
 }
 
+const struct invite *trust_invite(const struct trust *t, const struct key32 *invite)
+{
+	const struct known_invite *k = map_get(&t->invites, invite);
+
+	return k ? &k->invite : NULL;
+}
+
 int64_t trust_free_use(const struct trust *t, const struct key32 *invite)
 {
 	const struct known_invite *k = map_get(&t->invites, invite);

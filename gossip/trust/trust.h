@@ -102,6 +102,8 @@ void trust_claim_invite(struct admission *a, const struct key32 *flock, const st
 /* Checks claim and invite (known, not expired at `wall`, use number free) and countersigns. */
 int trust_vouch(
         const struct trust *t, struct admission *a, const uint8_t peer_secret[64], wall_ms wall, struct err *err);
+/* An invite that an admin signed, or NULL. Valid until the next trust_evaluate(). */
+const struct invite *trust_invite(const struct trust *t, const struct key32 *invite);
 /* The lowest use number of an invite that no admission has taken; -1 if none or unknown. */
 int64_t trust_free_use(const struct trust *t, const struct key32 *invite);
 /* The first peer: an admin's signature stands in for invite and voucher. */

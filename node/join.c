@@ -1,0 +1,232 @@
+/* Both sides' messages, and what a peer answers. The joiner's judgement is in founding.c. */
+#include "node/join.h"
+
+#include "base/text.h"
+#include "gossip/trust/bodies.h"
+
+int join_read_ask(struct join_ask *out, const uint8_t *args, size_t len, struct err *err)
+{
+	bool peer = false, use = false, claim = false;
+	struct rd r;
+	uint32_t n;
+
+	*out = (struct join_ask){0};
+	rd_init(&r, args, len);
+	n = up_map(&r);
+	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
+		size_t key_len;
+		const char *key = up_str(&r, &key_len);
+
+		if (up_is(key, key_len, "peer")) {
+			up_bin_copy(&r, out->peer.b, sizeof(out->peer.b));
+			peer = true;
+		} else if (up_is(key, key_len, "use")) {
+			uint64_t v = up_u64(&r);
+
+			if (v > UINT32_MAX)
+				rd_fail(&r, "use: too large");
+			out->use = (uint32_t)v;
+			use = true;
+		} else if (up_is(key, key_len, "claim")) {
+			up_bin_copy(&r, out->claim, sizeof(out->claim));
+			claim = true;
+		} else {
+			up_skip(&r);
+		}
+	}
+	if (rd_end(&r, err) < 0)
+		return err_wrap(err, "join");
+	if (!peer || use != claim)
+		return err_set(err, ERR_USAGE, "join: the request lacks peer, or one of use and claim");
+	out->claimed = claim;
+	return 0;
+}
+
+static int unknown_invite(struct err *err)
+{
+	return err_set(err, ERR_UNAUTHORISED,
+	        "join: this token's invite is not known here, or was revoked; create a new token, or give this one a "
+	        "few seconds to reach this peer");
+}
+
+/* Step one: which use may it claim? What can be told now is told now; trust_vouch() judges again. */
+static int offer_use(
+        struct wr *answer, const struct key32 *invite, const struct trust *t, wall_ms wall, struct err *err)
+{
+	const struct invite *inv = trust_invite(t, invite);
+	int64_t use = trust_free_use(t, invite);
+	char when[25];
+
+	if (!inv)
+		return unknown_invite(err);
+	if (wall >= inv->expires) {
+		text_time(when, inv->expires);
+		return err_set(err, ERR_UNAUTHORISED, "join: the token expired at %s; create a new one", when);
+	}
+	if (use < 0)
+		return err_set(err, ERR_UNAUTHORISED,
+		        "join: the token was for %u use%s, and %s; create a new one", inv->uses,
+		        inv->uses == 1 ? "" : "s", inv->uses == 1 ? "it was used" : "all were used");
+	pk_map(answer, 1);
+	pk_kv_u64(answer, "use", (uint64_t)use);
+	return 0;
+}
+
+int join_answer(struct wr *answer, const struct join_ask *ask, const struct key32 *invite, const struct trust *t,
+        const uint8_t peer_secret[64], wall_ms wall, struct err *err)
+{
+	struct admission a = {.peer = ask->peer, .invite = *invite, .use = ask->use};
+
+	if (trust_peer(t, &ask->peer)) {
+		pk_map(answer, 1);
+		pk_kv_bool(answer, "member", true);
+		return 0;
+	}
+	if (!ask->claimed)
+		return offer_use(answer, invite, t, wall, err);
+	memcpy(a.invite_sig, ask->claim, sizeof(a.invite_sig));
+	if (trust_vouch(t, &a, peer_secret, wall, err) < 0)
+		return -1;
+	pk_map(answer, 3);
+	pk_kv_u64(answer, "use", a.use);
+	pk_kv_bin(answer, "voucher", a.voucher.b, sizeof(a.voucher.b));
+	pk_kv_bin(answer, "voucher_sig", a.voucher_sig, sizeof(a.voucher_sig));
+	return 0;
+}
+
+int join_read_admit(const uint8_t **record, size_t *record_len, const uint8_t *args, size_t len, struct err *err)
+{
+	struct rd r;
+	uint32_t n;
+
+	*record = NULL;
+	*record_len = 0;
+	rd_init(&r, args, len);
+	n = up_map(&r);
+	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
+		size_t key_len;
+		const char *key = up_str(&r, &key_len);
+
+		if (up_is(key, key_len, "record"))
+			*record = up_bin(&r, record_len);
+		else
+			up_skip(&r);
+	}
+	if (rd_end(&r, err) < 0)
+		return err_wrap(err, "admit");
+	return 0;
+}
+
+int join_check_admission(const uint8_t *record, size_t len, const struct key32 *invite, const struct trust *t,
+        const uint8_t peer_secret[64], wall_ms wall, struct err *err)
+{
+	struct admission a, again;
+	struct record r;
+
+	if (record_decode(&r, record, len, err) < 0)
+		return err_wrap(err, "admit");
+	if (r.kind != REC_ADMISSION || body_get_admission(&a, &r, NULL) < 0)
+		return err_set(err, ERR_USAGE, "admit: the record is no admission");
+	if (!key32_eq(&a.invite, invite))
+		return err_set(err, ERR_UNAUTHORISED, "admit: the record is of another invite than this session");
+	/* Between claim and record somebody else may have taken the use, or the peer may have been evicted. The same
+	 * judgement again gives the same signature, as Ed25519 is deterministic; so we know our own voucher. */
+	again = a;
+	if (trust_vouch(t, &again, peer_secret, wall, err) < 0)
+		return -1;
+	if (!key32_eq(&again.voucher, &a.voucher) ||
+	        memcmp(again.voucher_sig, a.voucher_sig, sizeof(a.voucher_sig)) != 0)
+		return err_set(err, ERR_UNAUTHORISED, "admit: this peer has not vouched for that record");
+	return 0;
+}
+
+int join_check_read(const struct key32 *invite, const struct trust *t, struct err *err)
+{
+	return trust_invite(t, invite) ? 0 : unknown_invite(err);
+}
+
+void join_each_record(const struct store *st, bool (*fn)(const struct stored *s, void *ctx), void *ctx)
+{
+	static const uint8_t kinds[] = {
+	        REC_GENESIS, REC_GRANT, REC_INVITE, REC_ADMISSION, REC_REVOCATION, REC_EVICTION};
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		store_each(st, kinds[i], fn, ctx);
+}
+
+void join_pack_members(struct wr *end, const struct member *members, size_t n)
+{
+	size_t chosen[JOIN_MEMBERS_MAX], count = 0;
+
+	/* In the order of states: alive, suspect, dead, left. */
+	for (int state = MEMBER_ALIVE; state <= MEMBER_LEFT; state++)
+		for (size_t i = 0; i < n && count < JOIN_MEMBERS_MAX; i++)
+			if ((int)members[i].state == state && members[i].addr.family)
+				chosen[count++] = i;
+	pk_map(end, 1);
+	pk_str(end, "members");
+	pk_array(end, (uint32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		const struct member *m = &members[chosen[i]];
+		uint8_t bytes[32];
+		struct wr addr;
+
+		wr_fixed(&addr, bytes, sizeof(bytes));
+		addr_put(&addr, &m->addr);
+		pk_array(end, 2);
+		pk_bin(end, m->key.b, sizeof(m->key.b));
+		pk_bin(end, addr.p, addr.len);
+	}
+}
+
+void join_pack_ask(struct wr *args, const struct key32 *peer)
+{
+	pk_map(args, 1);
+	pk_kv_bin(args, "peer", peer->b, sizeof(peer->b));
+}
+
+void join_pack_claim(struct wr *args, const struct admission *a)
+{
+	pk_map(args, 3);
+	pk_kv_bin(args, "peer", a->peer.b, sizeof(a->peer.b));
+	pk_kv_u64(args, "use", a->use);
+	pk_kv_bin(args, "claim", a->invite_sig, sizeof(a->invite_sig));
+}
+
+int join_read_reply(struct join_reply *out, const uint8_t *bytes, size_t len, struct err *err)
+{
+	bool voucher = false, sig = false;
+	struct rd r;
+	uint32_t n;
+
+	*out = (struct join_reply){0};
+	rd_init(&r, bytes, len);
+	n = up_map(&r);
+	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
+		size_t key_len;
+		const char *key = up_str(&r, &key_len);
+
+		if (up_is(key, key_len, "member")) {
+			out->member = up_bool(&r);
+		} else if (up_is(key, key_len, "use")) {
+			out->use = (uint32_t)up_u64(&r);
+		} else if (up_is(key, key_len, "voucher")) {
+			up_bin_copy(&r, out->voucher.b, sizeof(out->voucher.b));
+			voucher = true;
+		} else if (up_is(key, key_len, "voucher_sig")) {
+			up_bin_copy(&r, out->voucher_sig, sizeof(out->voucher_sig));
+			sig = true;
+		} else {
+			up_skip(&r);
+		}
+	}
+	out->vouched = voucher && sig;
+	return rd_end(&r, err);
+}
+
+void join_pack_admit(struct wr *args, const struct wr *record)
+{
+	pk_map(args, record ? 1 : 0);
+	if (record)
+		pk_kv_bin(args, "record", record->p, record->len);
+}

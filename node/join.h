@@ -1,0 +1,93 @@
+/*
+ * Becoming a peer of a flock (DESIGN section 4, invites and admissions). Both sides; no socket here.
+ *
+ *	joiner                                    a peer (session of role invite: the invite's key is proved)
+ *	  |-- join  {peer}                        -->|
+ *	  |<-- {use}                                 |  the first use of the invite that is free
+ *	  |-- join  {peer, use, claim: sig}       -->|  signed with the invite's key
+ *	  |<-- {use, voucher, voucher_sig}           |  it judges expiry, and countersigns
+ *	  |-- admit {record}                      -->|  signed with the joiner's key; stored on disk, told to others
+ *	  |<-- item: each trust record ...           |
+ *	  |<-- {members: [[key, address] ...]}       |
+ *
+ * A peer that is admitted already (its answers were lost) gets {member: true} and asks admit {} for the records
+ * alone. The joiner believes none of it: it checks the whole chain itself, from the flock id in its token, before
+ * it stores anything.
+ */
+#ifndef NODE_JOIN_H
+#define NODE_JOIN_H
+
+#include "base/pack.h"
+#include "gossip/gossip.h"
+#include "gossip/trust/trust.h"
+#include "node/keyfile.h"
+#include "node/persist.h"
+
+/* Addresses that a joiner is given: enough to find one that still answers; gossip tells the rest. */
+#define JOIN_MEMBERS_MAX 32
+
+/* --- The peer's side --- */
+
+struct join_ask {
+	struct key32 peer;
+	bool claimed; /* use and claim hold */
+	uint32_t use;
+	uint8_t claim[64];
+};
+
+/* args: the msgpack map of a join request, hostile. */
+int join_read_ask(struct join_ask *out, const uint8_t *args, size_t len, struct err *err);
+/* Appends the answer's map. invite: the key that the session proved. A refusal is ERR_UNAUTHORISED and says why:
+ * unknown or revoked invite, expired, used up, evicted peer, wrong signature. */
+int join_answer(struct wr *answer, const struct join_ask *ask, const struct key32 *invite, const struct trust *t,
+        const uint8_t peer_secret[64], wall_ms wall, struct err *err);
+/* args of admit. *record NULL: it wants the records alone. */
+int join_read_admit(const uint8_t **record, size_t *record_len, const uint8_t *args, size_t len, struct err *err);
+/* May this record be submitted: an admission by this invite, that we vouched for, its use still free? The caller
+ * then hands it to gossip_submit(), and answers once it is on disk. */
+int join_check_admission(const uint8_t *record, size_t len, const struct key32 *invite, const struct trust *t,
+        const uint8_t peer_secret[64], wall_ms wall, struct err *err);
+/* May whoever holds this invite's key be given the records? */
+int join_check_read(const struct key32 *invite, const struct trust *t, struct err *err);
+/* Every trust record, genesis first. fn false ends it. */
+void join_each_record(const struct store *st, bool (*fn)(const struct stored *s, void *ctx), void *ctx);
+/* Appends the end's map: where members are, the living first, at most JOIN_MEMBERS_MAX. */
+void join_pack_members(struct wr *end, const struct member *members, size_t n);
+
+/* --- The joiner's side --- */
+
+struct join_reply {
+	bool member; /* admitted already */
+	uint32_t use;
+	bool vouched; /* voucher and its signature hold */
+	struct key32 voucher;
+	uint8_t voucher_sig[64];
+};
+
+void join_pack_ask(struct wr *args, const struct key32 *peer);
+void join_pack_claim(struct wr *args, const struct admission *a);
+int join_read_reply(struct join_reply *out, const uint8_t *bytes, size_t len, struct err *err);
+/* record NULL: the records alone. */
+void join_pack_admit(struct wr *args, const struct wr *record);
+
+/* What is known of the flock before anything is stored: records and addresses, as a peer (or init) gave them. */
+struct founding;
+
+struct founding *founding_new(const struct key32 *flock);
+void founding_free(struct founding *f);
+/* Takes a record, hostile: its form and signature are checked here, its meaning by founding_check(). */
+int founding_add(struct founding *f, const uint8_t *bytes, size_t len, struct err *err);
+/* Takes the end of admit's answer. */
+int founding_add_members(struct founding *f, const uint8_t *bytes, size_t len, struct err *err);
+/* Does everything lead from the flock id to this peer: genesis, its grants, our own admission? voucher: the peer
+ * that gave us the records must be admitted as well (NULL: nobody, we are the first). */
+int founding_check(struct founding *f, const struct key32 *self, const struct key32 *voucher, struct err *err);
+const char *founding_name(const struct founding *f);
+size_t founding_peers(const struct founding *f);
+/* Writes records, flock id and addresses, all or nothing. p was opened without a loop. */
+int founding_store(const struct founding *f, struct persist *p, struct err *err);
+
+/* Is p a peer of a flock already? *flock is set if so. */
+int join_flock_of(struct persist *p, bool *known, struct key32 *flock, struct err *err);
+
+#endif
