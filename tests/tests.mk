@@ -51,10 +51,12 @@ test:
 	packaging/deps.sh test
 	tests/run
 
-# Layers, purity, banned calls; first the proof that each rule can fail.
+# Layers, purity, banned calls, documents; first the proof that each rule can fail.
 lint:
 	python3 tests/lint/lint.py --self-test
+	python3 tests/lint/docs.py --self-test
 	python3 tests/lint/lint.py
+	python3 tests/lint/docs.py
 format:
 	@$(CLANG_FORMAT) -i $(C_FILES)
 format-check:
@@ -105,3 +107,9 @@ $(B)/tests/sim/sim: $(SIM_OBJECTS) $(foreach d,$(LAYERS_sim),$(call archive,$(d)
 .PHONY: sim
 sim: $(B)/tests/sim/sim
 	SEED=$(SEED) SEEDS=$(SEEDS) SECONDS_MAX=$(SECONDS_MAX) $< $(STORY)
+
+# --- DNS: the responder with a fixed zone, for clients that others wrote (tests/e2e/test_dns_clients.py) ---
+DNSD_OBJECTS := $(addprefix $(B)/,tests/e2e/dnsd.o node/net/dns_server.o node/net/dns_udp.o node/net/dns_tcp.o \
+                node/net/dns_listen.o node/net/guard.o node/net/sockaddr.o)
+$(B)/tests/e2e/dnsd: $(DNSD_OBJECTS) $(call archive,dns) $(call archive,base)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_base) -lpthread
