@@ -74,17 +74,17 @@ static int by_key(const void *a, const void *b)
 
 size_t trust_peers(const struct trust *t, struct key32 *out, size_t max)
 {
-	struct key32 *all = xmalloc(t->peers.len * sizeof(*all));
+	size_t all = t->peers.len, at = 0, n = 0;
+	cleanup_free struct key32 *keys = xmalloc(all * sizeof(*keys));
 	const void *key;
-	size_t at = 0, n = 0;
 
+	if (!max)
+		return all;
 	while (map_next(&t->peers, &at, &key))
-		memcpy(&all[n++], key, sizeof(*all));
-	qsort(all, n, sizeof(*all), by_key);
-	if (max)
-		memcpy(out, all, MIN(n, max) * sizeof(*all));
-	free(all);
-	return n;
+		memcpy(&keys[n++], key, sizeof(*keys));
+	qsort(keys, n, sizeof(*keys), by_key);
+	memcpy(out, keys, MIN(n, max) * sizeof(*keys));
+	return all;
 }
 
 size_t trust_vouched_by(const struct trust *t, const struct key32 *peer, struct key32 *out, size_t max)
@@ -184,15 +184,17 @@ size_t trust_operators(const struct trust *t, const struct grant **out, size_t m
 {
 	const void *key;
 	size_t at = 0, n = 0;
+	cleanup_free const struct grant **all = xmalloc(t->op_of.len * sizeof(*all));
 
-	while (n < max && map_next(&t->op_of, &at, &key)) {
+	while (map_next(&t->op_of, &at, &key)) {
 		const struct grant *g = trust_operator(t, key);
 
 		if (g)
-			out[n++] = g;
+			all[n++] = g;
 	}
-	if (n)
-		qsort(out, n, sizeof(*out), by_operator);
+	qsort(all, n, sizeof(*all), by_operator);
+	if (max)
+		memcpy(out, all, MIN(n, max) * sizeof(*all));
 	return n;
 }
 

@@ -52,9 +52,11 @@ const char *trust_flock_name(const struct trust *t);
 /* Is this peer admitted (valid chain from root, not evicted)? */
 bool trust_peer(const struct trust *t, const struct key32 *peer);
 /* In key order: fills at most max, returns how many there are. */
+/* Admitted peers by key, at most max of them into out; returns how many there are in all. */
 size_t trust_peers(const struct trust *t, struct key32 *out, size_t max);
 /* The operator's grant, or NULL. */
 const struct grant *trust_operator(const struct trust *t, const struct key32 *key);
+/* The grant of each operator, by key, at most max of them into out; returns how many there are in all. */
 size_t trust_operators(const struct trust *t, const struct grant **out, size_t max);
 /* May this key author that revision or setting at all? Says why not in err. (Powers: trust_powers.) */
 int trust_may_write(const struct trust *t, const struct record *r, struct err *err);

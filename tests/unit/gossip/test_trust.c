@@ -123,6 +123,8 @@ static void a_host_joins_with_an_invite_and_a_voucher(void **state)
 	keep(&s, admission(&s, &a, &joining));
 	assert_true(trust_peer(s.t, &joining.key));
 	assert_int_equal(trust_peers(s.t, peers, 4), 2);
+	assert_int_equal(trust_peers(s.t, NULL, 0), 2);
+	assert_int_equal(trust_operators(s.t, NULL, 0), 2);
 	assert_true(key32_cmp(&peers[0], &peers[1]) < 0);
 	assert_int_equal(trust_free_use(s.t, &token.key), -1);
 	assert_int_equal(trust_vouched_by(s.t, &vouching.key, vouched, 4), 1);
