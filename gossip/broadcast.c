@@ -10,6 +10,7 @@ struct item {
 	id64 subject;
 	unsigned sends;
 	unsigned brief_after;
+	uint64_t round; /* in which it was last given out */
 	size_t len, brief_len;
 	uint8_t bytes[]; /* the message, then the brief one */
 };
@@ -21,6 +22,7 @@ void broadcast_init(struct broadcast *b)
 			list_init(&b->items[c][s]);
 	map_init(&b->by_topic, sizeof(struct topic), NULL);
 	b->len = 0;
+	b->round = 1;
 }
 
 static void drop(struct broadcast *b, struct item *it)
@@ -100,14 +102,6 @@ struct picks {
 	size_t room;
 };
 
-static bool picked(const struct picks *p, const struct item *it)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (p->item[i] == it)
-			return true;
-	return false;
-}
-
 /* Takes from classes [from, to) what fits, keeping `reserve` bytes free. */
 static void pick(struct broadcast *b, struct picks *p, size_t from, size_t to, size_t reserve, struct wr *w)
 {
@@ -121,15 +115,22 @@ static void pick(struct broadcast *b, struct picks *p, size_t from, size_t to, s
 				/* Nothing shorter than this is ever queued. */
 				if (p->n == PICKS_MAX || p->room < reserve + 8)
 					return;
-				if (len + reserve > p->room || picked(p, it))
+				if (len + reserve > p->room || it->round == b->round)
 					continue;
 				wr_bytes(w, it->bytes + (brief ? it->len : 0), len);
 				p->room -= len;
+				it->round = b->round;
 				p->item[p->n++] = it;
 			}
 }
 
-size_t broadcast_fill(struct broadcast *b, struct wr *w, size_t room, unsigned limit, bool records_only)
+void broadcast_round(struct broadcast *b)
+{
+	b->round++;
+}
+
+size_t broadcast_fill(
+        struct broadcast *b, struct wr *w, size_t room, unsigned limit, unsigned copies, bool records_only)
 {
 	struct picks p = {.room = room};
 
@@ -142,7 +143,8 @@ size_t broadcast_fill(struct broadcast *b, struct wr *w, size_t room, unsigned l
 	for (size_t i = 0; i < p.n; i++) {
 		struct item *it = p.item[i];
 
-		if (++it->sends >= limit) {
+		it->sends += copies;
+		if (it->sends >= limit) {
 			drop(b, it);
 			continue;
 		}

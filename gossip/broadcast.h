@@ -35,6 +35,7 @@ struct broadcast {
 	                 [BROADCAST_SENDS_MAX + 1]; /* by class and sends so far; newest first */
 	struct map by_topic;
 	size_t len;
+	uint64_t round;
 };
 
 void broadcast_init(struct broadcast *b);
@@ -46,9 +47,12 @@ void broadcast_put(struct broadcast *b, enum broadcast_class c, const struct top
 /* Drops statements about subject: something newer is known. */
 void broadcast_drop_subject(struct broadcast *b, id64 subject);
 void broadcast_drop(struct broadcast *b, const struct topic *t);
-/* Appends messages to w, up to `room` bytes; what has been sent `limit` times leaves the queue. records_only: the
- * whole room for records. Returns how many messages were added. */
-size_t broadcast_fill(struct broadcast *b, struct wr *w, size_t room, unsigned limit, bool records_only);
+/* Begins a round: within it each message is given out once, whatever the number of packets. */
+void broadcast_round(struct broadcast *b);
+/* Appends messages to w, up to `room` bytes, for a packet that goes to `copies` peers; what has been sent `limit`
+ * times leaves the queue. records_only: the whole room for records. Returns how many messages were added. */
+size_t broadcast_fill(
+        struct broadcast *b, struct wr *w, size_t room, unsigned limit, unsigned copies, bool records_only);
 bool broadcast_pending(const struct broadcast *b);
 bool broadcast_records_pending(const struct broadcast *b);
 

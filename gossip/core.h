@@ -98,6 +98,7 @@ struct peer {
 	bool silent;         /* the last probe failed, and nothing was heard since */
 	bool stale;          /* it sent an older statement of its own than we hold: tell it */
 	mono_ms heard;       /* last authentic packet or frame */
+	mono_ms told;        /* last packet that it did not ask for */
 	unsigned introduced; /* copies of our alive statement sent */
 	struct seal_peer seal;
 	struct statement alive, left; /* the newest, for passing on */
@@ -208,7 +209,7 @@ struct gossip {
 	size_t n_hints;
 
 	struct broadcast bc;
-	mono_ms spread_at;  /* next send of what waits; MONO_NEVER when nothing does */
+	mono_ms spread_at; /* next send of what waits; MONO_NEVER when nothing does */
 
 	struct probe probes[PROBES_MAX];
 	struct relay relays[RELAYS_MAX];
@@ -220,7 +221,7 @@ struct gossip {
 	id64 targets[ISOLATION_TARGETS]; /* last distinct probe targets */
 	size_t n_targets, at_targets;
 	mono_ms silent_since, silence_confirmed;
-	mono_ms heard; /* last authentic packet or frame of anyone */
+	mono_ms heard;        /* last authentic packet or frame of anyone */
 	mono_ms suspicion_at; /* when suspicion_tick() has something to do */
 
 	struct map streams; /* u64 -> struct stream */
@@ -272,7 +273,10 @@ void member_own_newer(struct gossip *g, uint32_t boot, const uint8_t boot_id[16]
 void member_sign_self(struct gossip *g, enum msg_type type);
 void member_announce_self(struct gossip *g, enum broadcast_class c);
 /* Statements about p that it should hear before anything else (buddy): it is suspected, or taken for dead. */
+bool member_has_news(const struct peer *p);
+/* At most TELL_BYTES_MAX bytes. */
 void member_tell(struct gossip *g, struct peer *p, struct wr *w);
+#define TELL_BYTES_MAX (4 * STATEMENT_BYTES_MAX)
 /* All that we know of all members, for a peer that has just appeared; calls fn with batches. */
 void member_states(
         struct gossip *g, size_t batch, void (*fn)(struct gossip *, const struct wr *, void *), void *ctx);

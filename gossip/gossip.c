@@ -227,10 +227,11 @@ void packet_send_to(struct gossip *g, struct peer *p, const struct addr *to, str
 
 	/* What is said of p itself comes first, so that its answer already knows it. */
 	wr_fixed(&all, buf, sizeof(buf));
-	if (w->len + 3 * STATEMENT_BYTES_MAX <= PAYLOAD_BYTES_MAX)
+	if (w->len + TELL_BYTES_MAX <= PAYLOAD_BYTES_MAX)
 		member_tell(g, p, &all);
 	wr_bytes(&all, w->p, w->len);
-	broadcast_fill(&g->bc, &all, sizeof(buf) - all.len, spread_limit(g), false);
+	broadcast_round(&g->bc);
+	broadcast_fill(&g->bc, &all, sizeof(buf) - all.len, spread_limit(g), 1, false);
 	seal_and_send(g, p, to, &all);
 }
 
@@ -263,27 +264,44 @@ static size_t spread_targets(struct gossip *g, struct peer *out[SPREAD_FANOUT])
 	return n;
 }
 
+static void spread_packet(struct gossip *g, struct peer *p, const struct wr *w, bool tell)
+{
+	uint8_t buf[PAYLOAD_BYTES_MAX];
+	struct wr all;
+
+	wr_fixed(&all, buf, sizeof(buf));
+	if (tell)
+		member_tell(g, p, &all);
+	wr_bytes(&all, w->p, w->len);
+	seal_and_send(g, p, &p->addr, &all);
+}
+
+/* Sends what waits, each message once to each of a few peers. */
 static void spread_now(struct gossip *g)
 {
 	struct peer *to[SPREAD_FANOUT];
-	size_t n;
+	size_t n, tell = 0; /* bytes kept free for what each is told of itself */
 
 	g->spread_at = MONO_NEVER;
 	if (!broadcast_pending(&g->bc))
 		return;
 	n = spread_targets(g, to);
 	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < SPREAD_PACKETS && broadcast_pending(&g->bc); k++) {
-			uint8_t buf[PAYLOAD_BYTES_MAX];
-			struct wr w;
+		if (member_has_news(to[i]))
+			tell = TELL_BYTES_MAX;
+	broadcast_round(&g->bc);
+	for (unsigned k = 0; n && k < SPREAD_PACKETS; k++) {
+		uint8_t buf[PAYLOAD_BYTES_MAX];
+		struct wr w;
 
-			wr_fixed(&w, buf, sizeof(buf));
-			if (!k)
-				member_tell(g, to[i], &w);
-			if (!broadcast_fill(&g->bc, &w, sizeof(buf) - w.len, spread_limit(g), k % 2) && !w.len)
-				break;
-			seal_and_send(g, to[i], &to[i]->addr, &w);
-		}
+		wr_fixed(&w, buf, sizeof(buf));
+		if (!broadcast_fill(
+		            &g->bc, &w, sizeof(buf) - (k ? 0 : tell), spread_limit(g), (unsigned)n, k % 2) &&
+		        k)
+			break;
+		for (size_t i = 0; i < n && (w.len || tell); i++)
+			spread_packet(g, to[i], &w, k == 0);
+	}
 	if (broadcast_pending(&g->bc) && n)
 		g->spread_at = g->now.mono + g->prof->spread;
 }
@@ -377,10 +395,13 @@ static void on_payload(
 		on_message(g, p, &m, &reply, NULL);
 	if (!rd_ok(&r))
 		g->count.drop_bad++;
-	if (reply.len && wr_ok(&reply))
+	if (reply.len && wr_ok(&reply)) {
 		packet_send_to(g, p, from, &reply);
-	else if (p->stale || (p->state == MEMBER_DEAD && p->introduced < INTRODUCTIONS))
+	} else if ((p->stale || p->state == MEMBER_DEAD) && g->now.mono - p->told >= g->prof->period / 2) {
+		/* It speaks, though we hold it for dead or its word for old: it shall know, and answer that. */
+		p->told = g->now.mono;
 		packet_send_to(g, p, from, &reply);
+	}
 }
 
 void gossip_on_packet(struct gossip *g, const struct addr *from, const uint8_t *bytes, size_t len, struct now now)

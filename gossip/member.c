@@ -247,6 +247,11 @@ void member_heard(struct gossip *g, struct peer *p)
 	entropy_first_contact(g, p);
 }
 
+bool member_has_news(const struct peer *p)
+{
+	return p->state == MEMBER_SUSPECT || p->state == MEMBER_DEAD || p->stale || p->introduced < INTRODUCTIONS;
+}
+
 void member_tell(struct gossip *g, struct peer *p, struct wr *w)
 {
 	if (p->state == MEMBER_SUSPECT || p->state == MEMBER_DEAD)

@@ -26,9 +26,10 @@ void sim_register(struct sim_story *story)
 
 _Noreturn void sim_fail(struct sim *s, const char *file, int line, const char *what)
 {
-	fprintf(stderr, "FAIL %s seed %llu at %lld.%03lld s: %s:%d: %s\n     replay: make sim SEED=%llu STORY=%s\n",
-	        s->name, (unsigned long long)s->seed, (long long)(s->now / 1000), (long long)(s->now % 1000), file,
-	        line, what, (unsigned long long)s->seed, s->name);
+	fprintf(stderr,
+	        "FAIL %s seed %llu at %lld.%03lld s: %s:%d: %s\n     replay: make sim SEED=%llu STORY=%s\n",
+	        s->name, (unsigned long long)s->seed, (long long)(s->now / 1000), (long long)(s->now % 1000),
+	        file, line, what, (unsigned long long)s->seed, s->name);
 	longjmp(failed_here, 1);
 }
 

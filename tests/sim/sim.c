@@ -59,8 +59,8 @@ static struct sim_event *pop(struct sim *s)
 	return top;
 }
 
-void sim_at(struct sim *s, mono_ms at, unsigned peer, sim_event_fn *fn, uint64_t a, uint64_t b,
-        const void *bytes, size_t len)
+void sim_at(struct sim *s, mono_ms at, unsigned peer, sim_event_fn *fn, uint64_t a, uint64_t b, const void *bytes,
+        size_t len)
 {
 	struct sim_event *e = xmalloc(sizeof(*e) + len);
 
@@ -125,8 +125,7 @@ struct now sim_peer_now(const struct sim *s, unsigned peer)
 
 static void disk_free(struct map *m)
 {
-	map_each(m, value)
-	{
+	map_each (m, value) {
 		struct sim_disk_record *d = value;
 
 		free(d->bytes);
@@ -169,8 +168,8 @@ static void disk_write(struct sim *s, unsigned peer, const struct gossip_action 
 
 	memcpy(buf, a->id.b, sizeof(a->id.b));
 	memcpy(buf + sizeof(a->id.b), a->bytes, a->len);
-	sim_at(s, s->now + 1 + (int64_t)drbg_below(&s->rng, (uint64_t)s->peer[peer].disk_ms), peer, on_written, 0, 0,
-	        buf, sizeof(a->id) + a->len);
+	sim_at(s, s->now + 1 + (int64_t)drbg_below(&s->rng, (uint64_t)s->peer[peer].disk_ms), peer, on_written, 0,
+	        0, buf, sizeof(a->id) + a->len);
 	free(buf);
 }
 
@@ -284,16 +283,14 @@ void sim_drain(struct sim *s, unsigned peer)
 
 static void set_addr(struct sim *s, unsigned i, unsigned generation)
 {
-	s->peer[i].addr = (struct addr){.family = 4,
-	        .port = 7827,
-	        .ip = {10, (uint8_t)generation, (uint8_t)(i >> 8), (uint8_t)i}};
+	s->peer[i].addr = (struct addr){
+	        .family = 4, .port = 7827, .ip = {10, (uint8_t)generation, (uint8_t)(i >> 8), (uint8_t)i}};
 }
 
 static void load(struct gossip *g, struct map *m)
 {
 	/* Any order must do; the map's own is as good as another, and the same for the same seed. */
-	map_each(m, value)
-	{
+	map_each (m, value) {
 		struct sim_disk_record *d = value;
 
 		gossip_load(g, d->bytes, d->len, NULL);
@@ -521,7 +518,7 @@ void sim_free(struct sim *s)
 			s->opt.app->gone(s, i, p->app);
 		disk_free(&p->disk);
 		disk_free(&p->own);
-		map_each(&p->addresses, addr)
+		map_each (&p->addresses, addr)
 			free(addr);
 		map_free(&p->addresses);
 	}
@@ -530,7 +527,7 @@ void sim_free(struct sim *s)
 	for (size_t i = 0; i < s->heap_len; i++)
 		free(s->heap[i]);
 	free(s->heap);
-	map_each(&s->streams, stream)
+	map_each (&s->streams, stream)
 		free(stream);
 	map_free(&s->streams);
 	map_free(&s->accepted);

@@ -36,10 +36,10 @@ struct sim_app {
 
 struct sim_options {
 	unsigned peers;
-	unsigned joined;  /* peers that are started and know each other at first; 0 means all */
-	bool sealed;      /* packets are really encrypted; else plain, for speed */
-	bool later;       /* nothing is started: the story does */
-	unsigned loss;    /* percent of packets */
+	unsigned joined; /* peers that are started and know each other at first; 0 means all */
+	bool sealed;     /* packets are really encrypted; else plain, for speed */
+	bool later;      /* nothing is started: the story does */
+	unsigned loss;   /* percent of packets */
 	enum gossip_profile profile;
 	const struct sim_app *app;
 };
@@ -61,7 +61,7 @@ struct sim_peer {
 	mono_ms clock; /* offset of its monotonic clock */
 	int64_t skew;  /* of its wall clock */
 	mono_ms frozen_until;
-	mono_ms armed; /* time of the next tick event, sim time */
+	mono_ms armed;        /* time of the next tick event, sim time */
 	struct map disk;      /* record id -> struct sim_disk_record */
 	struct map own;       /* record key -> struct sim_disk_record: own volatile ones */
 	struct map addresses; /* key -> struct addr */
@@ -81,8 +81,8 @@ struct sim {
 	mono_ms now;
 	struct sim_peer peer[SIM_PEERS_MAX];
 	unsigned n;
-	unsigned loss;             /* percent */
-	unsigned duplicate;        /* percent */
+	unsigned loss;                /* percent */
+	unsigned duplicate;           /* percent */
 	int64_t delay_min, delay_max; /* one way, ms */
 	bool split;
 	struct key32 flock;
@@ -108,14 +108,14 @@ struct now sim_peer_now(const struct sim *s, unsigned peer);
 _Noreturn void sim_fail(struct sim *s, const char *file, int line, const char *what);
 
 /* What happens to peers. */
-void sim_start(struct sim *s, unsigned peer);   /* boots, with what its disk holds */
-void sim_kill(struct sim *s, unsigned peer);    /* the agent dies; the host refuses connections */
-void sim_crash(struct sim *s, unsigned peer);   /* the host is gone: silence */
-void sim_unplug(struct sim *s, unsigned peer);  /* the cable is pulled; the agent goes on alone */
+void sim_start(struct sim *s, unsigned peer);  /* boots, with what its disk holds */
+void sim_kill(struct sim *s, unsigned peer);   /* the agent dies; the host refuses connections */
+void sim_crash(struct sim *s, unsigned peer);  /* the host is gone: silence */
+void sim_unplug(struct sim *s, unsigned peer); /* the cable is pulled; the agent goes on alone */
 void sim_plug(struct sim *s, unsigned peer);
 void sim_freeze(struct sim *s, unsigned peer, int64_t ms);
-void sim_move(struct sim *s, unsigned peer);    /* a new address, told to the agent */
-void sim_leave(struct sim *s, unsigned peer);   /* says so, then stops after a second */
+void sim_move(struct sim *s, unsigned peer);      /* a new address, told to the agent */
+void sim_leave(struct sim *s, unsigned peer);     /* says so, then stops after a second */
 void sim_split(struct sim *s, const char *sides); /* "0 1 | 2 3 4"; who is not named stays with the first */
 void sim_heal(struct sim *s);
 void sim_knows(struct sim *s, unsigned peer, unsigned other); /* tells an agent the other's address */
@@ -154,8 +154,8 @@ int64_t sim_net_delay(struct sim *s);
 
 /* Events: fn runs at `at` with the peer, unless that run of it has ended. bytes are copied. */
 typedef void sim_event_fn(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const uint8_t *bytes, size_t len);
-void sim_at(struct sim *s, mono_ms at, unsigned peer, sim_event_fn *fn, uint64_t a, uint64_t b,
-        const void *bytes, size_t len);
+void sim_at(struct sim *s, mono_ms at, unsigned peer, sim_event_fn *fn, uint64_t a, uint64_t b, const void *bytes,
+        size_t len);
 /* Carries out what the peer's core asks for, and arms its timer. */
 void sim_drain(struct sim *s, unsigned peer);
 

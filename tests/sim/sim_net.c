@@ -71,8 +71,7 @@ void sim_net_packet(struct sim *s, unsigned from, const struct addr *to, const u
 
 static struct pipe *pipe_of(struct sim *s, unsigned peer, uint64_t id, int *end)
 {
-	map_each(&s->streams, value)
-	{
+	map_each (&s->streams, value) {
 		struct pipe *p = value;
 
 		for (*end = 0; *end < 2; (*end)++)
@@ -100,7 +99,8 @@ static void pipe_drop(struct sim *s, struct pipe *p)
 	free(p);
 }
 
-static void on_closed(struct sim *s, unsigned peer, uint64_t id, uint64_t refused, const uint8_t *bytes, size_t len)
+static void on_closed(
+        struct sim *s, unsigned peer, uint64_t id, uint64_t refused, const uint8_t *bytes, size_t len)
 {
 	(void)bytes;
 	(void)len;
@@ -143,8 +143,7 @@ static void on_opened(struct sim *s, unsigned peer, uint64_t number, uint64_t b,
 	sim_drain(s, peer);
 }
 
-void sim_net_connect(
-        struct sim *s, unsigned from, uint64_t id, const struct addr *to, const struct key32 *expect)
+void sim_net_connect(struct sim *s, unsigned from, uint64_t id, const struct addr *to, const struct key32 *expect)
 {
 	int target = owner(s, to);
 	struct pipe *p;
@@ -170,7 +169,8 @@ void sim_net_connect(
 	sim_at(s, p->last[0], from, on_opened, number, 0, NULL, 0);
 }
 
-static void on_frame(struct sim *s, unsigned peer, uint64_t number, uint64_t end, const uint8_t *bytes, size_t len)
+static void on_frame(
+        struct sim *s, unsigned peer, uint64_t number, uint64_t end, const uint8_t *bytes, size_t len)
 {
 	const struct pipe *p = pipe_by(s, number);
 
@@ -232,8 +232,7 @@ void sim_net_agent_gone(struct sim *s, unsigned peer)
 	struct pipe *mine[1024];
 	size_t n = 0;
 
-	map_each(&s->streams, value)
-	{
+	map_each (&s->streams, value) {
 		struct pipe *p = value;
 
 		if ((p->peer[0] == peer || p->peer[1] == peer) && n < ARRAY_LEN(mine))

@@ -70,7 +70,8 @@ SIM(a_split_heals_by_itself, .peers = 6)
 {
 	WAIT(s, SECONDS(3), sim_all_alive(s));
 	sim_split(s, "0 1 | 2 3 4 5");
-	WAIT(s, SECONDS(60), sim_says(s, 0, 5) == MEMBER_DEAD && sim_says(s, 1, 2) == MEMBER_DEAD &&
+	WAIT(s, SECONDS(60),
+	        sim_says(s, 0, 5) == MEMBER_DEAD && sim_says(s, 1, 2) == MEMBER_DEAD &&
 	                sim_says(s, 2, 0) == MEMBER_DEAD && sim_says(s, 5, 1) == MEMBER_DEAD);
 	EXPECT(s, sim_says(s, 0, 1) == MEMBER_ALIVE);
 	EXPECT(s, sim_says(s, 2, 5) == MEMBER_ALIVE);
