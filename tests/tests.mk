@@ -17,25 +17,26 @@ LIBS_test_cli       := $(LIBS_all)
 unit_tests = $(patsubst %.c,$(B)/%,$(wildcard tests/unit/$(1)/test_*.c))
 define unit_rule
 $(call unit_tests,$(1)): $(B)/%: $(B)/%.o $$(foreach d,$$(LAYERS_$(1)),$$(call archive,$$(d)))
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$< -Wl,--start-group $$(foreach d,$$(LAYERS_$(1)),$$(call archive,$$(d))) -Wl,--end-group -lcmocka $$(LIBS_test_$(1))
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$< -Wl,--start-group $$(foreach d,$$(LAYERS_$(1)),$$(call archive,$$(d))) -Wl,--end-group -lcmocka $$(LIBS_test_$(1))
 endef
 $(foreach l,base gossip placement dns node cli,$(eval $(call unit_rule,$(l))))
 
 .PHONY: unit
 unit: $(foreach l,base gossip placement dns node cli,$(call unit_tests,$(l)))
-	tests/run-unit $^
+	@tests/run-unit $^
 unit-base: $(call unit_tests,base)
-	tests/run-unit $^
+	@tests/run-unit $^
 unit-gossip: $(call unit_tests,gossip)
-	tests/run-unit $^
+	@tests/run-unit $^
 unit-placement: $(call unit_tests,placement)
-	tests/run-unit $^
+	@tests/run-unit $^
 unit-dns: $(call unit_tests,dns)
-	tests/run-unit $^
+	@tests/run-unit $^
 unit-node: $(call unit_tests,node)
-	tests/run-unit $^
+	@tests/run-unit $^
 unit-cli: $(call unit_tests,cli)
-	tests/run-unit $^
+	@tests/run-unit $^
 
 # --- What make test is made of (tests/run drives it); each part can be run alone ---
 
@@ -81,7 +82,8 @@ FUZZ_MAKE    = $(MAKE) O=build/fuzz FLAVOR=fuzz CC=$(CLANG) CFLAGS="$(FUZZ_FLAGS
 fuzz_layers  = $(foreach d,$(sort $(foreach l,$(shell sed -nE 's|^.include "([a-z]+)/.*|\1|p' tests/fuzz/fuzz_$(1).c),$(LAYERS_$(l)))),$(call archive,$(d)))
 define fuzz_rule
 $(B)/fuzz_$(1): $(B)/tests/fuzz/fuzz_$(1).o $$(call fuzz_layers,$(1))
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$< -Wl,--start-group $$(call fuzz_layers,$(1)) -Wl,--end-group $$(LIBS_all)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$< -Wl,--start-group $$(call fuzz_layers,$(1)) -Wl,--end-group $$(LIBS_all)
 endef
 $(foreach n,$(FUZZ_NAMES),$(eval $(call fuzz_rule,$(n))))
 fuzz-build:
@@ -93,7 +95,8 @@ fuzz: fuzz-build
 # that is what is released; STARLING_BIN names another binary.
 bench_programs := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))
 $(bench_programs): $(B)/%: $(B)/%.o $(ARCHIVES)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
 bench: all static $(bench_programs)
 	packaging/deps.sh demo
 	tests/bench/run $(bench_programs)
@@ -103,7 +106,8 @@ bench: all static $(bench_programs)
 LAYERS_sim  := gossip gossip/trust gossip/store base
 SIM_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c))
 $(B)/tests/sim/sim: $(SIM_OBJECTS) $(foreach d,$(LAYERS_sim),$(call archive,$(d)))
-	$(CC) $(ALL_LDFLAGS) -o $@ $(SIM_OBJECTS) -Wl,--start-group $(foreach d,$(LAYERS_sim),$(call archive,$(d))) -Wl,--end-group $(LIBS_base)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(SIM_OBJECTS) -Wl,--start-group $(foreach d,$(LAYERS_sim),$(call archive,$(d))) -Wl,--end-group $(LIBS_base)
 .PHONY: sim
 sim: $(B)/tests/sim/sim
 	SEED=$(SEED) SEEDS=$(SEEDS) SECONDS_MAX=$(SECONDS_MAX) $< $(STORY)
@@ -112,4 +116,5 @@ sim: $(B)/tests/sim/sim
 DNSD_OBJECTS := $(addprefix $(B)/,tests/e2e/dnsd.o node/net/dns_server.o node/net/dns_udp.o node/net/dns_tcp.o \
                 node/net/dns_listen.o node/net/guard.o node/net/sockaddr.o)
 $(B)/tests/e2e/dnsd: $(DNSD_OBJECTS) $(call archive,dns) $(call archive,base)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_base) -lpthread
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_base) -lpthread
