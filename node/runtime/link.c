@@ -10,7 +10,11 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Milliseconds; on the loop, so it must be short. */
+#define LOCK_WAIT_MS 20
 
 struct driver_run {
 	uv_pipe_t pipe;
@@ -92,6 +96,26 @@ static bool read_exit(int dir_fd, uint32_t run, struct exit_record *out)
 	found = bytes && exit_get(out, bytes, len, NULL) == 0 && out->run == run;
 	arena_free(&arena);
 	return found;
+}
+
+/* The lock of the folder; -1 with errno EWOULDBLOCK while a shim holds it. A dying shim's socket closes a moment before
+ * its lock is free, so that moment is waited for. */
+static int take_lock(int dir_fd)
+{
+	struct timespec pause = {.tv_nsec = 1000000};
+	int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int rc, saved;
+
+	if (fd < 0)
+		return -1;
+	for (int waited = 0; (rc = flock(fd, LOCK_EX | LOCK_NB)) < 0 && waited < LOCK_WAIT_MS; waited++)
+		nanosleep(&pause, NULL);
+	if (rc == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
 }
 
 /* No shim holds the folder: how did its run end? Kills what a killed shim left. */
@@ -264,21 +288,6 @@ static int spawn(struct driver_run *r, uv_loop_t *loop, const struct driver_task
 	return rc;
 }
 
-/* The lock of the folder; -1 with errno EWOULDBLOCK while a shim holds it. */
-static int take_lock(int dir_fd)
-{
-	int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		int saved = errno;
-
-		close(fd);
-		errno = saved;
-		return -1;
-	}
-	return fd;
-}
-
 struct driver_run *link_launch(
         uv_loop_t *loop, const struct driver_task *t, driver_event_fn *fn, void *ctx, struct err *err)
 {
@@ -330,13 +339,6 @@ static int connect_socket(int dir_fd)
 	return -1;
 }
 
-static void pause_ms(int ms)
-{
-	struct timespec t = {.tv_nsec = ms * 1000000L};
-
-	nanosleep(&t, NULL);
-}
-
 struct driver_run *link_adopt(uv_loop_t *loop, const struct driver_task *t, mono_ms deadline, driver_event_fn *fn,
         void *ctx, struct driver_event *ended)
 {
@@ -359,7 +361,6 @@ struct driver_run *link_adopt(uv_loop_t *loop, const struct driver_task *t, mono
 			*ended = (struct driver_event){.kind = DRIVER_LOST, .text = "its shim does not answer"};
 			return NULL;
 		}
-		pause_ms(2);
 	}
 	r = run_new(t, fn, ctx);
 	open_pipe(r, loop, fd);

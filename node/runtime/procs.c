@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define LEFTOVER_WAIT_MS 200
+/* Looks in a row, 2 ms apart, that must find nothing. */
+#define CLEAN_LOOKS 3
 
 bool proc_parse(const char *stat, struct proc *out)
 {
@@ -148,12 +150,17 @@ int procs_kill_leftovers(const struct run_record *run, const char *task)
 	struct leftover l = {.run = run};
 	struct timespec pause = {.tv_nsec = 2000000};
 	struct proc leader;
-	int found;
+	int found = 0;
 
 	snprintf(l.mark, sizeof(l.mark), "STARLING_TASK=%s", task);
 	l.leader_stays = proc_read((int)run->pid, &leader) && leader.ticks == run->ticks;
-	found = kill_wanted(is_leftover, &l);
-	for (int waited = 0; waited < LEFTOVER_WAIT_MS && kill_wanted(is_leftover, &l) > 0; waited += 2)
+	/* In the middle of an exec a process shows no environment, so one clean look does not prove that none is left. */
+	for (int waited = 0, clean = 0; waited < LEFTOVER_WAIT_MS && clean < CLEAN_LOOKS; waited += 2) {
+		int n = kill_wanted(is_leftover, &l);
+
+		clean = n ? 0 : clean + 1;
+		found = MAX(found, n);
 		nanosleep(&pause, NULL);
+	}
 	return found;
 }

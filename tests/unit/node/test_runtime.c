@@ -362,14 +362,15 @@ static void an_agent_that_dies_is_not_noticed_by_its_tasks(void **state)
 	struct service *s = service(w, "web", "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.01; done");
 	char expect[32];
 	int64_t pid;
+	char last[32];
 	unsigned seen = 0;
 	const char *log;
 	id64 id = start(w, s);
 
 	WAIT(w, is(w, id, TASK_RUNNING) && strstr(log_of(w, id, 1), "line"));
 	pid = task(w, id)->pid;
+	text_copy(last, sizeof(last), log_of(w, id, 1));
 	agent_dies(w);
-	usleep(50000); /* the task writes on meanwhile */
 	agent_starts(w);
 	assert_non_null(task(w, id));
 	assert_int_equal(task(w, id)->state, TASK_RUNNING);
@@ -377,6 +378,7 @@ static void an_agent_that_dies_is_not_noticed_by_its_tasks(void **state)
 	assert_int_equal(task(w, id)->restarts, 0);
 	assert_true(task(w, id)->healthy_at > 0);
 	assert_string_equal(task(w, id)->service, "web");
+	WAIT(w, strcmp(log_of(w, id, 1), last) != 0);
 	runtime_stop(w->rt, id, "enough");
 	WAIT(w, ended(w, id));
 	log = log_of(w, id, 100000);
@@ -384,7 +386,7 @@ static void an_agent_that_dies_is_not_noticed_by_its_tasks(void **state)
 		snprintf(expect, sizeof(expect), "line %u\n", seen + 1);
 		assert_int_equal(strncmp(p, expect, strlen(expect)), 0);
 	}
-	assert_true(seen > 3);
+	assert_true(seen >= 2);
 }
 
 static void an_exit_while_no_agent_was_there_is_found(void **state)
