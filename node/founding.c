@@ -13,16 +13,18 @@
 /* Bytes that all records may have together: 16,384 admissions and as many invites of 400 bytes. */
 #define FOUNDING_BYTES_MAX (16 * 1024 * 1024)
 
+struct founding_member {
+	struct key32 peer;
+	struct addr addr;
+};
+
 struct founding {
 	struct key32 flock;
 	struct store *store;
 	struct trust *trust;
 	size_t bytes;
 	size_t n_members;
-	struct {
-		struct key32 peer;
-		struct addr addr;
-	} members[JOIN_MEMBERS_MAX];
+	struct founding_member members[JOIN_MEMBERS_MAX];
 };
 
 struct founding *founding_new(const struct key32 *flock)
@@ -77,42 +79,50 @@ int founding_add(struct founding *f, const uint8_t *bytes, size_t len, struct er
 	return err_wrap(err, "a record of the flock");
 }
 
-int founding_add_members(struct founding *f, const uint8_t *bytes, size_t len, struct err *err)
+/* [key, address] */
+static void read_member(struct founding *f, struct rd *r)
+{
+	struct key32 peer = {{0}};
+	struct addr addr = {0};
+	const uint8_t *p;
+	size_t len = 0;
+	struct rd in;
+
+	if (up_array(r) != 2)
+		rd_fail(r, "a member is not a key and an address");
+	up_bin_copy(r, peer.b, sizeof(peer.b));
+	p = up_bin(r, &len);
+	if (!rd_ok(r))
+		return;
+	rd_init(&in, p, len);
+	addr_get(&in, &addr);
+	if (rd_end(&in, NULL) < 0)
+		rd_fail(r, "a member's address");
+	else if (addr.family && f->n_members < JOIN_MEMBERS_MAX)
+		f->members[f->n_members++] = (struct founding_member){.peer = peer, .addr = addr};
+}
+
+int founding_add_members(struct founding *f, const uint8_t *bytes, size_t len, uint64_t *next, struct err *err)
 {
 	struct rd r;
-	uint32_t n;
+	uint32_t n, count;
 
+	*next = 0;
+	f->n_members = 0; /* of several pages the last one's count */
 	rd_init(&r, bytes, len);
 	n = up_map(&r);
 	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
 		size_t key_len;
 		const char *key = up_str(&r, &key_len);
-		uint32_t members;
 
-		if (!up_is(key, key_len, "members")) {
+		if (up_is(key, key_len, "members")) {
+			count = up_array(&r);
+			for (uint32_t m = 0; m < count && rd_ok(&r); m++)
+				read_member(f, &r);
+		} else if (up_is(key, key_len, "next")) {
+			*next = up_u64(&r);
+		} else {
 			up_skip(&r);
-			continue;
-		}
-		members = up_array(&r);
-		for (uint32_t m = 0; m < members && rd_ok(&r); m++) {
-			struct key32 peer;
-			struct addr addr = {0};
-			const uint8_t *p;
-			size_t addr_len;
-			struct rd ar;
-
-			if (up_array(&r) != 2)
-				rd_fail(&r, "a member is not a key and an address");
-			up_bin_copy(&r, peer.b, sizeof(peer.b));
-			p = up_bin(&r, &addr_len);
-			rd_init(&ar, p, p ? addr_len : 0);
-			addr_get(&ar, &addr);
-			if (rd_end(&ar, NULL) < 0)
-				rd_fail(&r, "a member's address");
-			if (rd_ok(&r) && addr.family && f->n_members < JOIN_MEMBERS_MAX) {
-				f->members[f->n_members].peer = peer;
-				f->members[f->n_members++].addr = addr;
-			}
 		}
 	}
 	if (rd_end(&r, err) < 0)

@@ -94,13 +94,12 @@ int join_answer(struct wr *answer, const struct join_ask *ask, const struct key3
 	return 0;
 }
 
-int join_read_admit(const uint8_t **record, size_t *record_len, const uint8_t *args, size_t len, struct err *err)
+int join_read_admit(struct join_admit *out, const uint8_t *args, size_t len, struct err *err)
 {
 	struct rd r;
 	uint32_t n;
 
-	*record = NULL;
-	*record_len = 0;
+	*out = (struct join_admit){0};
 	rd_init(&r, args, len);
 	n = up_map(&r);
 	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
@@ -108,7 +107,9 @@ int join_read_admit(const uint8_t **record, size_t *record_len, const uint8_t *a
 		const char *key = up_str(&r, &key_len);
 
 		if (up_is(key, key_len, "record"))
-			*record = up_bin(&r, record_len);
+			out->record = up_bin(&r, &out->record_len);
+		else if (up_is(key, key_len, "from"))
+			out->from = up_u64(&r);
 		else
 			up_skip(&r);
 	}
@@ -154,7 +155,40 @@ void join_each_record(const struct store *st, bool (*fn)(const struct stored *s,
 		store_each(st, kinds[i], fn, ctx);
 }
 
-void join_pack_members(struct wr *end, const struct member *members, size_t n)
+struct page {
+	uint64_t at, from;
+	size_t bytes;
+	bool full;
+	void (*fn)(const struct stored *s, void *ctx);
+	void *ctx;
+};
+
+static bool add_to_page(const struct stored *s, void *ctx)
+{
+	struct page *p = ctx;
+
+	if (p->full || p->at++ < p->from)
+		return !p->full;
+	if (p->bytes + s->len > JOIN_PAGE_BYTES && p->bytes) {
+		p->full = true;
+		p->at--;
+		return false;
+	}
+	p->bytes += s->len;
+	p->fn(s, p->ctx);
+	return true;
+}
+
+uint64_t join_page(
+        const struct store *st, uint64_t from, void (*fn)(const struct stored *s, void *ctx), void *ctx)
+{
+	struct page p = {.from = from, .fn = fn, .ctx = ctx};
+
+	join_each_record(st, add_to_page, &p);
+	return p.full ? p.at : 0;
+}
+
+void join_pack_members(struct wr *end, const struct member *members, size_t n, uint64_t next)
 {
 	size_t chosen[JOIN_MEMBERS_MAX], count = 0;
 
@@ -163,7 +197,8 @@ void join_pack_members(struct wr *end, const struct member *members, size_t n)
 		for (size_t i = 0; i < n && count < JOIN_MEMBERS_MAX; i++)
 			if ((int)members[i].state == state && members[i].addr.family)
 				chosen[count++] = i;
-	pk_map(end, 1);
+	pk_map(end, 2);
+	pk_kv_u64(end, "next", next);
 	pk_str(end, "members");
 	pk_array(end, (uint32_t)count);
 	for (size_t i = 0; i < count; i++) {
@@ -224,9 +259,10 @@ int join_read_reply(struct join_reply *out, const uint8_t *bytes, size_t len, st
 	return rd_end(&r, err);
 }
 
-void join_pack_admit(struct wr *args, const struct wr *record)
+void join_pack_admit(struct wr *args, const struct wr *record, uint64_t from)
 {
-	pk_map(args, record ? 1 : 0);
+	pk_map(args, record ? 2 : 1);
+	pk_kv_u64(args, "from", from);
 	if (record)
 		pk_kv_bin(args, "record", record->p, record->len);
 }

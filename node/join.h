@@ -8,10 +8,11 @@
  *	  |<-- {use, voucher, voucher_sig}           |  it judges expiry, and countersigns
  *	  |-- admit {record}                      -->|  signed with the joiner's key; stored on disk, told to others
  *	  |<-- item: each trust record ...           |
- *	  |<-- {members: [[key, address] ...]}       |
+ *	  |<-- {members: [[key, address] ...], next} |  next 0: that was all; else
+ *	  |-- admit {from: next}                  -->|  and so on: a page is at most JOIN_PAGE_BYTES
  *
- * A peer that is admitted already (its answers were lost) gets {member: true} and asks admit {} for the records
- * alone. The joiner believes none of it: it checks the whole chain itself, from the flock id in its token, before
+ * A peer that is admitted already (its answers were lost) gets {member: true} and asks admit {from: 0} for the
+ * records alone. The joiner believes none of it: it checks the whole chain itself, from the flock id in its token, before
  * it stores anything.
  */
 #ifndef NODE_JOIN_H
@@ -25,6 +26,8 @@
 
 /* Addresses that a joiner is given: enough to find one that still answers; gossip tells the rest. */
 #define JOIN_MEMBERS_MAX 32
+/* Bytes of records in one answer: a quarter of what may wait for one reader (PEER_NET_QUEUE_MAX). */
+#define JOIN_PAGE_BYTES (1024 * 1024)
 
 /* --- The peer's side --- */
 
@@ -41,8 +44,12 @@ int join_read_ask(struct join_ask *out, const uint8_t *args, size_t len, struct 
  * unknown or revoked invite, expired, used up, evicted peer, wrong signature. */
 int join_answer(struct wr *answer, const struct join_ask *ask, const struct key32 *invite, const struct trust *t,
         const uint8_t peer_secret[64], wall_ms wall, struct err *err);
-/* args of admit. *record NULL: it wants the records alone. */
-int join_read_admit(const uint8_t **record, size_t *record_len, const uint8_t *args, size_t len, struct err *err);
+struct join_admit {
+	const uint8_t *record; /* inside args; NULL: it wants the records alone */
+	size_t record_len;
+	uint64_t from; /* records to pass over: those of earlier pages */
+};
+int join_read_admit(struct join_admit *out, const uint8_t *args, size_t len, struct err *err);
 /* May this record be submitted: an admission by this invite, that we vouched for, its use still free? The caller
  * then hands it to gossip_submit(), and answers once it is on disk. */
 int join_check_admission(const uint8_t *record, size_t len, const struct key32 *invite, const struct trust *t,
@@ -51,8 +58,11 @@ int join_check_admission(const uint8_t *record, size_t len, const struct key32 *
 int join_check_read(const struct key32 *invite, const struct trust *t, struct err *err);
 /* Every trust record, genesis first. fn false ends it. */
 void join_each_record(const struct store *st, bool (*fn)(const struct stored *s, void *ctx), void *ctx);
+/* Those of one page, beginning after `from` of them. Returns where the next page begins, 0 after the last. */
+uint64_t join_page(
+        const struct store *st, uint64_t from, void (*fn)(const struct stored *s, void *ctx), void *ctx);
 /* Appends the end's map: where members are, the living first, at most JOIN_MEMBERS_MAX. */
-void join_pack_members(struct wr *end, const struct member *members, size_t n);
+void join_pack_members(struct wr *end, const struct member *members, size_t n, uint64_t next);
 
 /* --- The joiner's side --- */
 
@@ -67,8 +77,8 @@ struct join_reply {
 void join_pack_ask(struct wr *args, const struct key32 *peer);
 void join_pack_claim(struct wr *args, const struct admission *a);
 int join_read_reply(struct join_reply *out, const uint8_t *bytes, size_t len, struct err *err);
-/* record NULL: the records alone. */
-void join_pack_admit(struct wr *args, const struct wr *record);
+/* record NULL: a page of records alone. */
+void join_pack_admit(struct wr *args, const struct wr *record, uint64_t from);
 
 /* What is known of the flock before anything is stored: records and addresses, as a peer (or init) gave them. */
 struct founding;
@@ -77,8 +87,8 @@ struct founding *founding_new(const struct key32 *flock);
 void founding_free(struct founding *f);
 /* Takes a record, hostile: its form and signature are checked here, its meaning by founding_check(). */
 int founding_add(struct founding *f, const uint8_t *bytes, size_t len, struct err *err);
-/* Takes the end of admit's answer. */
-int founding_add_members(struct founding *f, const uint8_t *bytes, size_t len, struct err *err);
+/* Takes the end of admit's answer. *next 0: no more pages. */
+int founding_add_members(struct founding *f, const uint8_t *bytes, size_t len, uint64_t *next, struct err *err);
 /* Does everything lead from the flock id to this peer: genesis, its grants, our own admission? voucher: the peer
  * that gave us the records must be admitted as well (NULL: nobody, we are the first). */
 int founding_check(struct founding *f, const struct key32 *self, const struct key32 *voucher, struct err *err);

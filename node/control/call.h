@@ -19,9 +19,11 @@ struct call {
 	bool watch;
 	struct key32 last; /* hash of the rows sent last, for watchers */
 	bool sent_once;
-	uint64_t ticket; /* submit: what GOSSIP_ACCEPTED will name */
-	bool waiting;    /* ps: details of other peers are on their way */
-	void *state;     /* verb's own */
+	uint64_t ticket; /* submit, admit: what GOSSIP_ACCEPTED will name */
+	/* Then called, and ends the call; NULL: submit's answer. */
+	void (*accepted)(struct call *c, unsigned copies, unsigned wanted);
+	bool waiting; /* ps: details of other peers are on their way */
+	void *state;  /* verb's own */
 	void (*free_state)(void *);
 };
 

@@ -179,6 +179,7 @@ static int authorise(struct call *call, struct err *err)
 	const struct verb *v = call->verb;
 	const struct grant *g = NULL;
 
+	call->key = conn->key; /* of the session; zero for the socket */
 	if (conn->origin == ORIGIN_INVITE)
 		return v->who & ASK_INVITE
 		               ? 0
@@ -193,8 +194,6 @@ static int authorise(struct call *call, struct err *err)
 			        "%s: the request's signature does not hold for this peer and boot; send it again",
 			        v->name);
 		call->key = call->req.key;
-	} else if (conn->origin == ORIGIN_OPERATOR) {
-		call->key = conn->key;
 	}
 	if (!key32_is_zero(&call->key))
 		g = trust_operator(t, &call->key);
@@ -381,6 +380,10 @@ void control_accepted(struct control *c, uint64_t ticket, unsigned copies, unsig
 
 		if (!call->ticket || call->ticket != ticket)
 			continue;
+		if (call->accepted) {
+			call->accepted(call, copies, wanted);
+			return;
+		}
 		wr_init(&w, 256);
 		pk_map(&w, 3);
 		pk_kv_bin(&w, "id", call->state, 32);
