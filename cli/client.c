@@ -14,6 +14,9 @@
 /* Port of peers where --peer names none. */
 #define PEER_PORT 7827
 
+/* Milliseconds for one of a token's addresses: the next one may answer. */
+#define INVITE_CONNECT_MS 5000
+
 struct client {
 	const struct cli *cli;
 	struct transport to;
@@ -141,7 +144,7 @@ struct client *client_open_peer(
 	ret = client_key(cli, &c->key, err);
 	c->have_key = ret == 0;
 	if (ret == 0)
-		ret = transport_tcp(&c->to, addr, flock, c->key.secret, time_limit(cli), err);
+		ret = transport_tcp(&c->to, addr, flock, SESSION_OPERATOR, c->key.secret, time_limit(cli), err);
 	c = greeted(c, ret, err);
 	if (c && id && key32_id(&c->hello.peer) != id) {
 		err_set(err, ERR_FAILED, "%s is peer %s, not the one that was there", c->to.to,
@@ -150,6 +153,17 @@ struct client *client_open_peer(
 		return NULL;
 	}
 	return c;
+}
+
+struct client *client_open_invite(const struct cli *cli, const struct addr *addr, const struct key32 *flock,
+        const uint8_t secret[64], struct err *err)
+{
+	struct client *c = xcalloc(1, sizeof(*c));
+	int64_t ms = MIN(time_limit(cli), (int64_t)INVITE_CONNECT_MS);
+
+	c->cli = cli;
+	c->to.fd = -1;
+	return greeted(c, transport_tcp(&c->to, addr, flock, SESSION_INVITE, secret, ms, err), err);
 }
 
 struct client *client_open(const struct cli *cli, struct err *err)

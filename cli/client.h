@@ -22,6 +22,9 @@ struct client *client_open(const struct cli *cli, struct err *err);
 /* To a peer at an address, of that flock; id: the first 8 bytes of its key, 0 any. Needs the operator's key. */
 struct client *client_open_peer(
         const struct cli *cli, const struct addr *addr, const struct key32 *flock, id64 id, struct err *err);
+/* The same with an invite's key, to join. */
+struct client *client_open_invite(const struct cli *cli, const struct addr *addr, const struct key32 *flock,
+        const uint8_t secret[64], struct err *err);
 void client_close(struct client *c);
 const struct hello *client_hello(const struct client *c);
 int client_fd(const struct client *c);

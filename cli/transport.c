@@ -146,10 +146,14 @@ static int handshake(struct transport *t, mono_ms until, struct err *err)
 		if (ev == SESSION_READY)
 			return 0;
 		n = read_some(t, buf, sizeof(buf), until - clock_mono(), err);
-		if (n < 0)
-			return err_wrap(err,
-			        "session with %s refused: the flock may be another one, or this operator's key not known to it",
+		if (n < 0) {
+			err_wrap(err,
+			        "session with %s refused: the flock may be another one, or this key not known to it",
 			        t->to);
+			if (err)
+				err->code = ERR_UNAUTHORISED;
+			return -1;
+		}
 		if (n == 0)
 			return err_set(err, ERR_TIMEOUT, "session with %s: no answer in time", t->to);
 		if (session_feed(t->session, buf, (size_t)n, err) < 0)
@@ -157,7 +161,7 @@ static int handshake(struct transport *t, mono_ms until, struct err *err)
 	}
 }
 
-int transport_tcp(struct transport *t, const struct addr *addr, const struct key32 *flock,
+int transport_tcp(struct transport *t, const struct addr *addr, const struct key32 *flock, enum session_role role,
         const uint8_t secret[64], int64_t ms, struct err *err)
 {
 	mono_ms until = clock_mono() + ms;
@@ -174,7 +178,7 @@ int transport_tcp(struct transport *t, const struct addr *addr, const struct key
 	randombytes_buf(seed, sizeof(seed));
 	drbg_init(&t->rng, seed);
 	sodium_memzero(seed, sizeof(seed));
-	t->session = session_connect(flock, SESSION_OPERATOR, secret, NULL, &t->rng);
+	t->session = session_connect(flock, role, secret, NULL, &t->rng);
 	if (handshake(t, until, err) < 0) {
 		transport_close(t);
 		return -1;

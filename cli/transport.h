@@ -15,7 +15,9 @@ struct transport {
 
 /* Each connects within ms. */
 int transport_unix(struct transport *t, const char *data_dir, struct err *err);
-int transport_tcp(struct transport *t, const struct addr *addr, const struct key32 *flock,
+/* role and secret: whose key the session proves, an operator's or an invite's. A handshake that the far side breaks
+ * off is ERR_UNAUTHORISED. */
+int transport_tcp(struct transport *t, const struct addr *addr, const struct key32 *flock, enum session_role role,
         const uint8_t secret[64], int64_t ms, struct err *err);
 void transport_close(struct transport *t);
 /* The far side's proved key, NULL over the local socket. */
