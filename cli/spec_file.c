@@ -20,8 +20,8 @@ int spec_file_load(struct cli *cli, struct arena *arena, struct spec *spec)
 	diags_print(cli->errors, &diags);
 	if (ret == 0)
 		return 0;
-	fprintf(cli->errors, "starling %s: %s: %zu error%s, nothing was done\n", cli->verb->name, file,
-	        diags.errors, diags.errors == 1 ? "" : "s");
+	fprintf(cli->errors, "starling %s: %zu error%s in %s\n", cli->verb->name, diags.errors,
+	        diags.errors == 1 ? "" : "s", file);
 	return ERR_USAGE;
 }
 

@@ -77,6 +77,10 @@ void wrong_kind(struct build *b, const char *path, const struct node *n, const c
 
 static bool scalar(struct build *b, const char *path, const struct node *n, const char *what)
 {
+	if (n->kind == NODE_SCALAR && n->broken) {
+		b->skipped = true;
+		return false;
+	}
 	if (n->kind == NODE_SCALAR && !node_is_null(n))
 		return true;
 	wrong_kind(b, path, n, what);

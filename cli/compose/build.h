@@ -21,6 +21,7 @@ struct build {
 	size_t unset_n; /* variables already warned of */
 	const char *unset[64];
 	struct mark at; /* of the value being interpolated */
+	bool skipped;   /* a value whose variables failed was left out: laws of the whole would only mislead */
 };
 
 /* target: what this level fills in. */

@@ -194,31 +194,38 @@ static const struct node *follow(const struct node *n, const char *path)
 	return n;
 }
 
-/* "services.web: ports[1]: why" -> the place in the file. */
-static void law_fault(struct build *b, const struct node *service, const char *path, const char *text)
+/* "services.web: ports[1]: why" -> the place in the file. key_at: where the service's name stands. */
+static void law_fault(
+        struct build *b, const struct node *service, struct mark key_at, const char *path, const char *text)
 {
-	const char *colon;
+	static const char name_fault[] = "services: ";
+	size_t len = strlen(path);
 	char rest[512];
 
-	if (strncmp(text, path, strlen(path)) == 0 && strncmp(text + strlen(path), ": ", 2) == 0)
-		text += strlen(path) + 2;
-	colon = strstr(text, ": ");
-	if (colon && (size_t)(colon - text) == strcspn(text, " ")) {
-		text_copy(rest, MIN(sizeof(rest), (size_t)(colon - text) + 1), text);
-		refuse(b, path_key(b, path, rest), follow(service, rest), "%s", colon + 2);
+	if (strncmp(text, name_fault, strlen(name_fault)) == 0) {
+		diag_error(b->diags, key_at, path, "%s", text + strlen(name_fault));
+		return;
+	}
+	if (strncmp(text, path, len) == 0 && strncmp(text + len, ": ", 2) == 0)
+		text += len + 2;
+	/* What stands before the first ": " is a path if it has no blank. */
+	len = strcspn(text, " ");
+	if (len > 1 && text[len] && text[len - 1] == ':') {
+		text_copy(rest, MIN(sizeof(rest), len), text);
+		refuse(b, path_key(b, path, rest), follow(service, rest), "%s", text + len + 1);
 	} else {
 		refuse(b, path, service, "%s", text);
 	}
 }
 
-static void check_laws(struct build *b, struct draft *d, const char *path)
+static void check_laws(struct build *b, struct draft *d, struct mark key_at, const char *path)
 {
 	struct spec one = {.arena = b->arena, .name = "a", .n_services = 1, .services = d->s};
 	struct err err = {0};
 
 	spec_sort(&one);
 	if (spec_check(&one, &err) < 0)
-		law_fault(b, d->node, path, err.text);
+		law_fault(b, d->node, key_at, path, err.text);
 }
 
 static void take_service(struct build *b, const struct pair *p, struct service *s)
@@ -238,8 +245,8 @@ static void take_service(struct build *b, const struct pair *p, struct service *
 	finish_env(b, path, &d);
 	finish_deploy(b, path, &d);
 	finish_health(b, path, &d);
-	if (b->diags->errors == d.errors_before)
-		check_laws(b, &d, path);
+	if (b->diags->errors == d.errors_before && !b->skipped)
+		check_laws(b, &d, p->mark, path);
 }
 
 static void build_services(struct build *b, const struct node *root, const struct top *top)

@@ -99,6 +99,14 @@ struct file_entry {
 	size_t format; /* enum envfile_format */
 };
 
+/* A path of the Compose file's, relative to its folder. */
+static const char *beside(struct build *b, const char *path)
+{
+	if (*path == '/' || strcmp(b->folder, ".") == 0)
+		return path;
+	return arena_printf(b->arena, "%s/%s", b->folder, path);
+}
+
 static void read_file(
         struct build *b, const char *at, const struct node *n, const struct file_entry *f, struct kvs *out)
 {
@@ -107,7 +115,7 @@ static void read_file(
 	struct envfile file;
 	int ret;
 
-	src->name = *f->path == '/' ? f->path : arena_printf(b->arena, "%s/%s", b->folder, f->path);
+	src->name = beside(b, f->path);
 	ret = b->io->read(b->io->ctx, src->name, ENVFILE_BYTES_MAX, b->arena, &src->text, &src->len, &err);
 	if (ret > 0 && !f->required)
 		return;

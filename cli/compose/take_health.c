@@ -129,25 +129,27 @@ static void take_probe_path(struct build *b, const char *path, const struct node
 	want_text(b, path, n, &((struct draft *)target)->s->check.path);
 }
 
-#define TIMING_RULES                                                                                             \
-	{"interval", take_interval, "as under healthcheck"}, {"retries", take_retries, "as under healthcheck"},  \
-	        {"start_interval", take_start_interval, "as under healthcheck"},                                 \
-	        {"start_period", take_start_period, "as under healthcheck"},                                     \
-	{                                                                                                        \
-		"timeout", take_timeout, "as under healthcheck"                                                  \
-	}
+#define AS_CHECK "as under healthcheck"
 
 static const struct key_rule http_rules[] = {
+        {"interval", take_interval, AS_CHECK},
         {"path", take_probe_path, "what is asked for; any answer from 200 to 399 is healthy; / unless set"},
         {"port", take_probe_port, "name or target of one of the service's TCP ports; needed"},
-        TIMING_RULES,
+        {"retries", take_retries, AS_CHECK},
+        {"start_interval", take_start_interval, AS_CHECK},
+        {"start_period", take_start_period, AS_CHECK},
+        {"timeout", take_timeout, AS_CHECK},
 };
 const struct key_level level_http = {
         "services.*.x-starling.probes.http", http_rules, ARRAY_LEN(http_rules), false};
 
 static const struct key_rule tcp_rules[] = {
+        {"interval", take_interval, AS_CHECK},
         {"port", take_probe_port, "name or target of one of the service's TCP ports; needed"},
-        TIMING_RULES,
+        {"retries", take_retries, AS_CHECK},
+        {"start_interval", take_start_interval, AS_CHECK},
+        {"start_period", take_start_period, AS_CHECK},
+        {"timeout", take_timeout, AS_CHECK},
 };
 const struct key_level level_tcp = {"services.*.x-starling.probes.tcp", tcp_rules, ARRAY_LEN(tcp_rules), false};
 

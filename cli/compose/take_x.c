@@ -25,7 +25,11 @@ static void take_partition(struct build *b, const char *path, const struct node 
 	static const char *const names[] = {"run", "majority", "pause"}; /* as enum spec_partition */
 	size_t i;
 
-	if (want_word(b, path, n, names, ARRAY_LEN(names), &i))
+	if (!want_word(b, path, n, names, ARRAY_LEN(names), &i))
+		return;
+	if (i == PARTITION_MAJORITY)
+		refuse(b, path, n, "majority comes with the signed list of voters; use run or pause");
+	else
 		((struct draft *)target)->s->partition = (enum spec_partition)i;
 }
 
@@ -53,7 +57,7 @@ static const struct key_rule x_starling_rules[] = {
         {"driver", take_driver, "auto (unless set), exec; oci and engine come later"},
         {"failover_after", take_failover_after, "how long a lost peer's tasks wait before they start elsewhere"},
         {"partition", take_partition,
-                "run (unless set), majority or pause: what to do when peers cannot see each other"},
+                "run (unless set): each side of a split serves; pause: nothing is replaced because its peer seems dead; majority comes later"},
         {"priority", take_priority,
                 "-1000 to 1000; higher is placed first; other than 0 needs the power priority"},
         {"probes", take_probes, "a check over HTTP or TCP instead of a healthcheck command"},

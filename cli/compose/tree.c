@@ -33,6 +33,18 @@ static void fail(struct reader *r, struct mark at, const char *why)
 	r->failed = true;
 }
 
+/* Line and column of a byte, for faults that libyaml knows by offset alone. */
+static struct mark mark_at(const struct reader *r, size_t offset)
+{
+	struct mark at = {r->src, 1, 1};
+
+	for (size_t i = 0; i < MIN(offset, r->src->len); i++) {
+		at.line += r->src->text[i] == '\n';
+		at.column = r->src->text[i] == '\n' ? 1 : at.column + 1;
+	}
+	return at;
+}
+
 static bool next_event(struct reader *r, yaml_event_t *ev)
 {
 	const yaml_parser_t *p = &r->parser;
@@ -40,9 +52,7 @@ static bool next_event(struct reader *r, yaml_event_t *ev)
 
 	if (yaml_parser_parse(&r->parser, ev))
 		return true;
-	at = mark_of(r, p->problem_mark);
-	if (p->error == YAML_READER_ERROR)
-		at = (struct mark){r->src, 0, 0};
+	at = p->error == YAML_READER_ERROR ? mark_at(r, p->problem_offset) : mark_of(r, p->problem_mark);
 	diag_error(r->diags, at, NULL, "not YAML: %s%s%s%s", p->context ? p->context : "", p->context ? ": " : "",
 	        p->problem ? p->problem : "cannot be read",
 	        strchr(r->src->text, '\t') && p->error == YAML_SCANNER_ERROR
@@ -141,8 +151,9 @@ static struct node *read_scalar(struct reader *r, const yaml_event_t *ev)
 	if (r->change && strchr(n->text, '$')) {
 		const char *changed = r->change(r->ctx, n->text, n->mark, r->path);
 
+		n->broken = !changed;
 		n->text = changed ? changed : "";
-		if (changed && !*changed)
+		if (!*n->text)
 			n->plain = false; /* an unset variable is empty text, not null */
 	}
 	return n;

@@ -23,7 +23,8 @@ struct pair;
 struct node {
 	enum node_kind kind;
 	struct mark mark;
-	bool plain;       /* scalar: written without quotes, so it may mean null, a bool or a number */
+	bool plain;  /* scalar: written without quotes, so it may mean null, a bool or a number */
+	bool broken; /* scalar: its variables could not be filled in, which was said; its text means nothing */
 	const char *text; /* scalar; UTF-8 without NUL */
 	size_t n;         /* items or pairs */
 	struct node **items;
