@@ -126,21 +126,14 @@ static bool load_addr(const struct stored *admission, void *ctx)
 	return true;
 }
 
-static void log_member(struct agent *a, const struct key32 *peer)
+/* What happened to the peer is in the log already: gossip says it where it is decided. */
+static void on_member(struct agent *a, const struct key32 *peer)
 {
-	static const char *const states[] = {"alive", "suspected to be down", "dead", "gone: it left"};
 	struct member m;
-	char addr[ADDR_TEXT_MAX];
-	char id[17];
 
-	if (key32_eq(peer, &a->keys.public_key) || !gossip_member(a->gossip, peer, &m))
-		return;
-	id64_text(id, m.id);
-	addr_text(addr, &m.addr);
-	/* At start everybody counts as dead until heard: no news. */
-	log_at(m.state == MEMBER_DEAD && !m.reachable ? LOG_DEBUG : LOG_INFO, "gossip", "peer %s at %s is %s", id,
-	        addr, states[m.state]);
-	hint_addr(a, peer, &m.addr);
+	if (!key32_eq(peer, &a->keys.public_key) && gossip_member(a->gossip, peer, &m) && m.addr.family)
+		hint_addr(a, peer, &m.addr);
+	agent_kick(a);
 }
 
 static void on_record(struct agent *a, const struct gossip_action *act)
@@ -192,8 +185,7 @@ static void carry_out(struct agent *a, const struct gossip_action *act)
 		persist_forget(a->persist, &act->id, NULL);
 		break;
 	case GOSSIP_MEMBER:
-		log_member(a, &act->peer);
-		agent_kick(a);
+		on_member(a, &act->peer);
 		break;
 	case GOSSIP_RECORD:
 		on_record(a, act);

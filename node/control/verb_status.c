@@ -155,15 +155,31 @@ static void pack_member(struct agent *a, size_t i, struct arena *arena, struct w
 	pk_kv_bool(w, "self", i == a->view.self);
 }
 
+struct named {
+	const char *name;
+	size_t member;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
 void verb_members(struct call *c)
 {
+	const struct view *v = &c->agent->view;
+	struct named *order;
 	struct arena arena;
 	struct rows r;
 
 	arena_init(&arena);
 	rows_init(&r);
-	for (size_t i = 0; i < c->agent->view.n_members; i++) {
-		pack_member(c->agent, i, &arena, &r.w);
+	order = arena_array(&arena, v->n_members, sizeof(*order));
+	for (size_t i = 0; i < v->n_members; i++)
+		order[i] = (struct named){.name = view_member_name(v, i, &arena), .member = i};
+	qsort(order, v->n_members, sizeof(*order), by_name);
+	for (size_t i = 0; i < v->n_members; i++) {
+		pack_member(c->agent, order[i].member, &arena, &r.w);
 		rows_end(&r);
 	}
 	call_rows(c, &r);
