@@ -1,0 +1,765 @@
+/* The rules of node/reconcile.c one by one, on one peer whose view is made by hand. */
+#include "node/reconcile.h"
+#include "tests/unit/placement/cluster.h"
+#include "tests/unit/unit.h"
+
+#define TASKS_MAX 16
+/* Some time after the origin, so that 0 stays "never". */
+#define T0 SECONDS(1000)
+
+static struct cluster c;
+static struct placement p;
+static struct reconcile *r;
+static struct own_task own[TASKS_MAX];
+static size_t n_own;
+static bool ready, isolated;
+static mono_ms now, wake;
+static struct reconcile_action *actions;
+static size_t n_actions;
+
+/* n peers, all well; we are `self` in order of keys. One stack "hello" of one service "s0". */
+static struct service *start(size_t n, size_t self)
+{
+	struct reconcile_config cfg = reconcile_defaults();
+
+	cluster_init(&c, n);
+	cluster_sort(&c);
+	c.view.self = self;
+	r = reconcile_new(&cfg);
+	n_own = 0;
+	ready = true;
+	isolated = false;
+	now = T0;
+	return cluster_stack(&c, "hello", 1)->services;
+}
+
+static void finish(void)
+{
+	reconcile_free(r);
+	cluster_free(&c);
+}
+
+static void run(void)
+{
+	cluster_sort_claims(&c);
+	place(&c.view, &c.arena, &p);
+	reconcile_run(r, &c.view, &p, own, n_own, ready, isolated, now, &c.arena, &actions, &n_actions, &wake);
+}
+
+static void after(mono_ms ms)
+{
+	now += ms;
+	run();
+}
+
+static id64 slot(uint32_t index)
+{
+	return slot_id(&c.view.flock, "hello", "s0", index);
+}
+
+static id64 content(void)
+{
+	return service_content(&c.specs[0].services[0]);
+}
+
+/* Who would start slot 0 as candidate `rank`, if nobody claims it. */
+static size_t candidate(size_t rank)
+{
+	place(&c.view, &c.arena, &p);
+	assert_true(rank < p.slots[0].n_candidates);
+	return p.slots[0].candidate[rank];
+}
+
+/* An own task of slot `index`, running and healthy for long, at the current revision. Not in the claims. */
+static struct own_task *task(uint32_t index)
+{
+	own[n_own] = (struct own_task){.task = 100 + n_own,
+	        .slot = slot(index),
+	        .stack = "hello",
+	        .revision = c.stacks[0].revision_id,
+	        .content = content(),
+	        .state = TASK_RUNNING,
+	        .health = HEALTH_HEALTHY,
+	        .healthy_at = T0 - SECONDS(100)};
+	return &own[n_own++];
+}
+
+static void expect_nothing(void)
+{
+	assert_int_equal(n_actions, 0);
+}
+
+static void expect(enum reconcile_kind kind, id64 what)
+{
+	assert_int_equal(n_actions, 1);
+	assert_int_equal(actions[0].kind, kind);
+	assert_true((kind == DO_START ? actions[0].slot : actions[0].task) == what);
+	assert_non_null(actions[0].why);
+}
+
+/* ---- R7 to R10: slots that nobody has ---- */
+
+static void r9_a_fresh_slot_is_started_at_once_by_candidate_0_alone(void **state)
+{
+	(void)state;
+	for (size_t self = 0; self < 3; self++) {
+		start(3, self);
+		c.stacks[0].arrived = now - 100;
+		bool first = candidate(0) == self;
+		run();
+		if (first)
+			expect(DO_START, slot(0));
+		else
+			expect_nothing();
+		finish();
+	}
+}
+
+static void r9_an_old_revision_or_a_slot_once_claimed_is_not_fresh(void **state)
+{
+	(void)state;
+	start(1, 0);
+	c.stacks[0].arrived = 0; /* known from disk */
+	run();
+	expect_nothing();
+	finish();
+
+	start(1, 0);
+	c.stacks[0].arrived = now - SECONDS(11);
+	run();
+	expect_nothing();
+	finish();
+
+	start(2, 0);
+	c.stacks[0].arrived = now;
+	cluster_claim(&c, slot(0), 1, content());
+	run();
+	expect_nothing();
+	c.view.n_claims = 0; /* between its stop and its start, for example */
+	after(100);
+	expect_nothing();
+	finish();
+}
+
+static void r9_a_stack_removed_and_deployed_again_is_fresh_again(void **state)
+{
+	(void)state;
+	start(1, 0);
+	c.stacks[0].arrived = now;
+	cluster_claim(&c, slot(0), 0, content());
+	run();
+	c.view.n_claims = 0;
+	c.stacks[0].removed = true;
+	after(100);
+	c.stacks[0].removed = false;
+	c.stacks[0].arrived = now;
+	after(100);
+	expect(DO_START, slot(0));
+	finish();
+}
+
+static void r10_an_orphan_waits_settle_and_its_rank(void **state)
+{
+	const struct reconcile_config cfg = reconcile_defaults();
+
+	(void)state;
+	for (size_t rank = 0; rank < 3; rank++) {
+		mono_ms due = cfg.settle + (mono_ms)rank * cfg.deputy_delay;
+
+		start(4, 0);
+		cluster_claim(&c, slot(0), 3, content());
+		c.members[3].state = VIEW_DEAD;
+		c.members[3].suspected = now - SECONDS(2);
+		cluster_sort_claims(&c);
+		c.view.self = candidate(rank);
+		/* Ready for long, and then the peer died. */
+		c.members[3].state = VIEW_SUSPECT;
+		now -= SECONDS(60);
+		run();
+		now += SECONDS(60);
+		c.members[3].state = VIEW_DEAD;
+		run();
+		if (due > SECONDS(2)) {
+			expect_nothing();
+			/* A deputy's turn also waits from when it became one. */
+			assert_int_equal(
+			        wake, MAX(now - SECONDS(2) + due, now + (mono_ms)rank * cfg.deputy_delay));
+			now = wake - 1;
+			run();
+			expect_nothing();
+			after(1);
+		}
+		expect(DO_START, slot(0));
+		assert_int_equal(actions[0].placed, 0);
+		/* Not again in the same breath, should the task not show yet. */
+		after(10);
+		expect_nothing();
+		finish();
+	}
+}
+
+static void r10_a_suspicion_alone_starts_nothing(void **state)
+{
+	(void)state;
+	start(2, 0);
+	cluster_claim(&c, slot(0), 1, content());
+	run();
+	c.members[1].state = VIEW_SUSPECT;
+	c.members[1].suspected = now;
+	for (int i = 0; i < 200; i++) {
+		after(500);
+		expect_nothing();
+	}
+	finish();
+}
+
+static void r10_failover_after_overrides_settle(void **state)
+{
+	(void)state;
+	start(2, 0)->failover_after_ms = SECONDS(30);
+	run(); /* nobody has it from here on */
+	after(SECONDS(29));
+	expect_nothing();
+	after(SECONDS(1));
+	expect(DO_START, slot(0));
+	finish();
+}
+
+static void r10_the_slots_of_a_peer_that_left_are_started_at_once(void **state)
+{
+	(void)state;
+	start(2, 0);
+	cluster_claim(&c, slot(0), 1, content());
+	run();
+	c.members[1].state = VIEW_LEFT;
+	after(10);
+	expect(DO_START, slot(0));
+	finish();
+}
+
+static void r10_a_peer_that_was_just_ready_waits_settle(void **state)
+{
+	(void)state;
+	start(2, 0);
+	cluster_claim(&c, slot(0), 1, content());
+	c.members[1].state = VIEW_DEAD;
+	c.members[1].suspected = now - SECONDS(500);
+	ready = false;
+	run();
+	expect_nothing();
+	after(SECONDS(100));
+	expect_nothing();
+	ready = true;
+	after(1);
+	expect_nothing();
+	assert_int_equal(wake, now + reconcile_defaults().settle);
+	now = wake;
+	run();
+	expect(DO_START, slot(0));
+	finish();
+}
+
+static void r10_after_a_refusal_the_next_candidate_acts_at_once(void **state)
+{
+	size_t first;
+	struct claim *refusal;
+
+	(void)state;
+	start(3, 0);
+	c.stacks[0].arrived = now;
+	first = candidate(0);
+	c.view.self = candidate(1);
+	run();
+	expect_nothing();
+	refusal = cluster_claim(&c, slot(0), first, content());
+	refusal->state = TASK_REFUSED;
+	refusal->revision = c.stacks[0].revision_id;
+	after(100);
+	expect(DO_START, slot(0));
+	finish();
+}
+
+static void r10_room_that_appears_late_goes_to_candidate_0_first(void **state)
+{
+	size_t second;
+
+	(void)state;
+	start(3, 0)->reserve.cpu_milli = 1000;
+	for (size_t i = 0; i < 3; i++)
+		c.facts[i].cpu_milli = 0;
+	second = 0;
+	run();
+	after(SECONDS(100)); /* nowhere to go all that time */
+	expect_nothing();
+	for (size_t i = 0; i < 3; i++)
+		c.facts[i].cpu_milli = 1000;
+	second = candidate(1);
+	c.view.self = second;
+	after(1);
+	expect_nothing();
+	assert_int_equal(wake, now + reconcile_defaults().deputy_delay);
+	finish();
+}
+
+static void r7_an_isolated_peer_starts_no_orphan_but_what_is_new(void **state)
+{
+	(void)state;
+	start(1, 0);
+	run();
+	isolated = true;
+	after(SECONDS(60));
+	expect_nothing();
+	c.stacks[0].arrived = now;
+	after(1);
+	expect(DO_START, slot(0));
+	finish();
+}
+
+static void r7_nothing_is_started_beyond_own_room(void **state)
+{
+	struct service *s;
+
+	(void)state;
+	s = start(1, 0);
+	s->replicas = 3;
+	s->reserve.cpu_milli = 1500;
+	c.stacks[0].arrived = now;
+	/* Our own tasks are not in the claims yet: the placement believes that there is room. */
+	task(0);
+	task(1);
+	run();
+	expect_nothing();
+	finish();
+
+	s = start(1, 0);
+	s->replicas = 3;
+	s->max_replicas_per_node = 2;
+	c.stacks[0].arrived = now;
+	task(0);
+	run();
+	expect(DO_START, slot(1));
+	finish();
+}
+
+static void r8_a_global_slot_is_its_peers_at_once(void **state)
+{
+	(void)state;
+	start(3, 1)->mode = MODE_GLOBAL;
+	isolated = true;
+	run();
+	expect(DO_START, slot_id_global(&c.view.flock, "hello", "s0", &c.members[1].key));
+	finish();
+}
+
+/* ---- R1: what nobody wants ---- */
+
+static void r1_tasks_of_a_removed_stack_stop(void **state)
+{
+	(void)state;
+	start(1, 0);
+	task(0);
+	c.stacks[0].removed = true;
+	ready = false; /* a removal is certain, however little else is known */
+	run();
+	expect(DO_STOP, 100);
+	own[0].stopping = true;
+	after(10);
+	expect_nothing();
+	own[0].state = TASK_DONE;
+	after(10);
+	expect(DO_FORGET, 100);
+	finish();
+}
+
+static void r1_surplus_replicas_stop_once_ready(void **state)
+{
+	(void)state;
+	start(1, 0)->replicas = 1;
+	task(0);
+	task(1);
+	ready = false;
+	run();
+	expect_nothing();
+	ready = true;
+	after(1);
+	expect(DO_STOP, 101);
+	finish();
+}
+
+static void r1_a_missing_body_changes_nothing(void **state)
+{
+	(void)state;
+	start(1, 0);
+	task(0);
+	c.stacks[0].spec = NULL;
+	c.stacks[0].have_body = false;
+	run();
+	expect_nothing();
+	after(SECONDS(1000));
+	expect_nothing();
+	finish();
+}
+
+static void r1_tasks_of_an_unknown_stack_stop_once_ready(void **state)
+{
+	(void)state;
+	start(1, 0);
+	task(0)->stack = "gone";
+	own[0].slot = 4711;
+	c.view.n_stacks = 0;
+	ready = false;
+	run();
+	expect_nothing();
+	ready = true;
+	after(1);
+	expect(DO_STOP, 100);
+	finish();
+}
+
+/* ---- R2, R3: too many ---- */
+
+static void r2_of_two_own_tasks_one_stays(void **state)
+{
+	(void)state;
+	start(1, 0);
+	task(0)->content = 1; /* old */
+	task(0);
+	run();
+	expect(DO_STOP, 100);
+	own[0].stopping = true;
+	own[0].state = TASK_FAILED;
+	after(1);
+	expect(DO_FORGET, 100);
+	finish();
+}
+
+static void r3_the_loser_of_a_conflict_stops_after_a_while(void **state)
+{
+	struct claim *mine;
+
+	(void)state;
+	start(2, 0);
+	task(0);
+	mine = cluster_claim(&c, slot(0), 0, content());
+	mine->health = HEALTH_UNHEALTHY;
+	own[0].health = HEALTH_UNHEALTHY;
+	cluster_claim(&c, slot(0), 1, content());
+	run();
+	expect_nothing();
+	assert_int_equal(wake, now + reconcile_defaults().yield);
+	/* Suspect: it may be gone, and then nobody would be left. */
+	c.members[1].state = VIEW_SUSPECT;
+	after(SECONDS(5));
+	expect_nothing();
+	c.members[1].state = VIEW_ALIVE;
+	c.members[1].seen = now;
+	after(0);
+	expect_nothing();
+	now = wake;
+	run();
+	expect(DO_STOP, 100);
+	finish();
+}
+
+static void r3_the_winner_of_a_conflict_goes_on(void **state)
+{
+	(void)state;
+	start(2, 0);
+	task(0);
+	cluster_claim(&c, slot(0), 0, content());
+	cluster_claim(&c, slot(0), 1, content())->sight = SIGHT_FEW;
+	run();
+	after(SECONDS(60));
+	expect_nothing();
+	finish();
+}
+
+static void r3_sight_follows_the_flock_and_remembers(void **state)
+{
+	(void)state;
+	start(3, 0);
+	run();
+	assert_int_equal(reconcile_sight(r), SIGHT_MOST);
+	c.members[1].state = c.members[2].state = VIEW_SUSPECT;
+	after(1);
+	assert_int_equal(reconcile_sight(r), SIGHT_FEW);
+	c.members[1].state = c.members[2].state = VIEW_ALIVE;
+	after(SECONDS(59));
+	assert_int_equal(reconcile_sight(r), SIGHT_FEW);
+	assert_true(wake <= now + SECONDS(1));
+	after(SECONDS(1));
+	assert_int_equal(reconcile_sight(r), SIGHT_MOST);
+	/* Who left is not missed. */
+	c.members[1].state = c.members[2].state = VIEW_LEFT;
+	after(1);
+	assert_int_equal(reconcile_sight(r), SIGHT_MOST);
+	finish();
+}
+
+/* ---- R4 to R6: updates ---- */
+
+static void new_revision(void)
+{
+	static const char *command[] = {"/bin/sleep", "2000"};
+
+	c.stacks[0].revision_id++;
+	c.stacks[0].arrived = now;
+	c.specs[0].services[0].command = command;
+}
+
+static void r4_an_unchanged_task_is_confirmed_not_restarted(void **state)
+{
+	(void)state;
+	start(1, 0);
+	task(0);
+	c.stacks[0].revision_id++;
+	c.specs[0].services[0].parallelism = 7;
+	run();
+	expect(DO_CONFIRM, 100);
+	assert_int_equal(actions[0].placed, 0);
+	own[0].revision = c.stacks[0].revision_id;
+	after(1);
+	expect_nothing();
+	finish();
+}
+
+static void r5_changed_slots_are_replaced_one_after_the_other(void **state)
+{
+	(void)state;
+	start(1, 0)->replicas = 3;
+	for (uint32_t i = 0; i < 3; i++)
+		task(i);
+	new_revision();
+	for (uint32_t i = 0; i < 3; i++) {
+		run();
+		expect(DO_STOP, 100 + i);
+		own[i].stopping = true;
+		own[i].state = TASK_STOPPING;
+		after(500);
+		expect_nothing();
+		own[i].state = TASK_DONE;
+		after(1);
+		assert_int_equal(n_actions, 2);
+		assert_int_equal(actions[0].kind, DO_FORGET);
+		assert_int_equal(actions[1].kind, DO_START);
+		assert_true(actions[1].slot == slot(i));
+		assert_int_equal(actions[1].replaces, 100 + i);
+		own[i] = (struct own_task){.task = 200 + i,
+		        .slot = slot(i),
+		        .stack = "hello",
+		        .revision = c.stacks[0].revision_id,
+		        .content = content(),
+		        .state = TASK_STARTING};
+		after(200);
+		expect_nothing();
+		own[i].state = TASK_RUNNING;
+		own[i].health = HEALTH_HEALTHY;
+		own[i].healthy_at = now;
+		after(1);
+		expect_nothing();
+		now += reconcile_defaults().monitor;
+	}
+	run();
+	expect_nothing();
+	finish();
+}
+
+static void r5_unhealthy_slots_go_first_and_parallelism_counts(void **state)
+{
+	(void)state;
+	start(1, 0)->replicas = 4;
+	for (uint32_t i = 0; i < 4; i++)
+		task(i);
+	own[2].health = HEALTH_UNHEALTHY;
+	new_revision();
+	run();
+	expect(DO_STOP, 102);
+	c.specs[0].services[0].parallelism = 2;
+	after(1);
+	assert_int_equal(n_actions, 2);
+	assert_true(actions[0].task == 100 || actions[1].task == 100);
+	finish();
+}
+
+static void r5_another_peers_slot_under_way_holds_up_ours(void **state)
+{
+	struct claim *theirs;
+
+	(void)state;
+	start(2, 0)->replicas = 2;
+	task(1);
+	new_revision();
+	theirs = cluster_claim(&c, slot(0), 1, 1); /* old content, lower index: it goes first */
+	run();
+	after(SECONDS(5)); /* served for long enough, as we saw it */
+	expect_nothing();
+	theirs->state = TASK_STOPPING;
+	after(100);
+	expect_nothing();
+	c.view.n_claims = 0; /* stopped, not yet started */
+	after(100);
+	expect_nothing();
+	theirs = cluster_claim(&c, slot(0), 1, content());
+	theirs->task = 4711;
+	after(100);
+	expect_nothing();
+	after(reconcile_defaults().monitor);
+	expect(DO_STOP, 100);
+	finish();
+}
+
+static void r5_a_slot_that_nobody_takes_does_not_hold_up_the_rest_for_ever(void **state)
+{
+	const struct reconcile_config cfg = reconcile_defaults();
+
+	(void)state;
+	start(2, 0)->replicas = 2;
+	task(1);
+	cluster_claim(&c, slot(0), 1, 1);
+	run();
+	new_revision();
+	c.view.n_claims = 0;
+	c.facts[0].ready = c.facts[1].ready = true;
+	c.specs[0].services[0].failover_after_ms = SECONDS(1000); /* nobody starts it soon */
+	after(1);
+	expect_nothing();
+	after(cfg.settle + 2 * cfg.deputy_delay);
+	expect(DO_STOP, 100);
+	finish();
+}
+
+static void r5_without_the_authors_power_the_old_revision_goes_on(void **state)
+{
+	(void)state;
+	start(1, 0);
+	task(0);
+	new_revision();
+	c.specs[0].services[0].user = "root";
+	c.stacks[0].powers = 0;
+	run();
+	expect_nothing();
+	finish();
+}
+
+static void r5_a_newer_revision_that_forbids_this_peer_moves_the_slot(void **state)
+{
+	static struct spec_constraint elsewhere[] = {{"node.hostname", OP_EQ, "elsewhere"}};
+
+	(void)state;
+	start(1, 0);
+	task(0);
+	run(); /* serving as we saw it */
+	c.stacks[0].revision_id++;
+	c.specs[0].services[0].n_constraints = 1;
+	c.specs[0].services[0].constraints = elsewhere;
+	after(SECONDS(5));
+	expect(DO_STOP, 100);
+	own[0].stopping = true;
+	own[0].state = TASK_DONE;
+	after(1);
+	expect(DO_FORGET, 100); /* and not started again here */
+	finish();
+}
+
+static void a_label_or_drain_that_changes_later_moves_nothing(void **state)
+{
+	static struct spec_constraint zone[] = {{"node.labels.zone", OP_EQ, "a"}};
+
+	(void)state;
+	start(1, 0)->n_constraints = 1;
+	c.specs[0].services[0].constraints = zone;
+	task(0); /* confirmed at this very revision; the label is gone since */
+	c.members[0].draining = true;
+	run();
+	after(SECONDS(60));
+	expect_nothing();
+	finish();
+}
+
+static void r6_a_task_lost_with_its_host_starts_again_before_anyone_is_reached(void **state)
+{
+	(void)state;
+	start(3, 0);
+	task(0)->state = TASK_LOST;
+	cluster_claim(&c, slot(0), 0, content())->state = TASK_LOST;
+	c.members[1].state = c.members[2].state = VIEW_DEAD;
+	c.facts[0].ready = c.facts[1].ready = c.facts[2].ready = false;
+	ready = false;
+	isolated = true;
+	run();
+	assert_int_equal(n_actions, 2);
+	assert_int_equal(actions[0].kind, DO_FORGET);
+	assert_int_equal(actions[1].kind, DO_START);
+	assert_true(actions[1].slot == slot(0));
+	finish();
+}
+
+static void r6_a_lost_task_that_moved_is_forgotten(void **state)
+{
+	(void)state;
+	start(2, 0);
+	task(0)->state = TASK_LOST;
+	cluster_claim(&c, slot(0), 1, content());
+	run();
+	expect(DO_FORGET, 100);
+	finish();
+}
+
+static void a_task_that_ended_for_good_is_left_alone(void **state)
+{
+	(void)state;
+	for (int s = TASK_DONE; s <= TASK_FAILED; s++) {
+		start(1, 0);
+		task(0)->state = s;
+		cluster_claim(&c, slot(0), 0, content())->state = s;
+		run();
+		after(SECONDS(100));
+		expect_nothing();
+		/* Until a revision changes it. */
+		new_revision();
+		after(1);
+		assert_int_equal(n_actions, 2);
+		assert_int_equal(actions[1].kind, DO_START);
+		finish();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(r1_tasks_of_a_removed_stack_stop),
+	        cmocka_unit_test(r1_surplus_replicas_stop_once_ready),
+	        cmocka_unit_test(r1_a_missing_body_changes_nothing),
+	        cmocka_unit_test(r1_tasks_of_an_unknown_stack_stop_once_ready),
+	        cmocka_unit_test(r2_of_two_own_tasks_one_stays),
+	        cmocka_unit_test(r3_the_loser_of_a_conflict_stops_after_a_while),
+	        cmocka_unit_test(r3_the_winner_of_a_conflict_goes_on),
+	        cmocka_unit_test(r3_sight_follows_the_flock_and_remembers),
+	        cmocka_unit_test(r4_an_unchanged_task_is_confirmed_not_restarted),
+	        cmocka_unit_test(r5_changed_slots_are_replaced_one_after_the_other),
+	        cmocka_unit_test(r5_unhealthy_slots_go_first_and_parallelism_counts),
+	        cmocka_unit_test(r5_another_peers_slot_under_way_holds_up_ours),
+	        cmocka_unit_test(r5_a_slot_that_nobody_takes_does_not_hold_up_the_rest_for_ever),
+	        cmocka_unit_test(r5_without_the_authors_power_the_old_revision_goes_on),
+	        cmocka_unit_test(r5_a_newer_revision_that_forbids_this_peer_moves_the_slot),
+	        cmocka_unit_test(a_label_or_drain_that_changes_later_moves_nothing),
+	        cmocka_unit_test(r6_a_task_lost_with_its_host_starts_again_before_anyone_is_reached),
+	        cmocka_unit_test(r6_a_lost_task_that_moved_is_forgotten),
+	        cmocka_unit_test(a_task_that_ended_for_good_is_left_alone),
+	        cmocka_unit_test(r7_an_isolated_peer_starts_no_orphan_but_what_is_new),
+	        cmocka_unit_test(r7_nothing_is_started_beyond_own_room),
+	        cmocka_unit_test(r8_a_global_slot_is_its_peers_at_once),
+	        cmocka_unit_test(r9_a_fresh_slot_is_started_at_once_by_candidate_0_alone),
+	        cmocka_unit_test(r9_an_old_revision_or_a_slot_once_claimed_is_not_fresh),
+	        cmocka_unit_test(r9_a_stack_removed_and_deployed_again_is_fresh_again),
+	        cmocka_unit_test(r10_an_orphan_waits_settle_and_its_rank),
+	        cmocka_unit_test(r10_a_suspicion_alone_starts_nothing),
+	        cmocka_unit_test(r10_failover_after_overrides_settle),
+	        cmocka_unit_test(r10_the_slots_of_a_peer_that_left_are_started_at_once),
+	        cmocka_unit_test(r10_a_peer_that_was_just_ready_waits_settle),
+	        cmocka_unit_test(r10_after_a_refusal_the_next_candidate_acts_at_once),
+	        cmocka_unit_test(r10_room_that_appears_late_goes_to_candidate_0_first),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
