@@ -437,13 +437,12 @@ void gossip_on_packet(struct gossip *g, const struct addr *from, const uint8_t *
 	case OPEN_PROVED:
 		if (opened.restarted)
 			p->introduced = 0;
-		if (opened.moved && !addr_eq(&p->addr, from)) {
+		/* fallthrough */
+	case OPEN_MESSAGES:
+		if (opened.newest && !addr_eq(&p->addr, from)) {
 			p->addr = *from;
 			output_member(g, &p->key);
 		}
-		member_heard(g, p);
-		break;
-	case OPEN_MESSAGES:
 		member_heard(g, p);
 		break;
 	}

@@ -199,13 +199,13 @@ static void prove(struct seal_peer *p, const struct addr *from, const struct pac
 		p->window = 0;
 		p->addr[0] = p->addr[1] = *from;
 		p->known = true;
-		out->restarted = out->moved = true;
+		out->restarted = true;
 	} else if (!known_addr(p, from)) {
 		p->addr[1] = p->addr[0];
 		p->addr[0] = *from;
-		out->moved = true;
 	}
 	note_counter(p, h->counter);
+	out->newest = h->counter == p->top;
 	if (p->held.bytes && memcmp(p->held.start, h->start, 16) == 0 && addr_eq(&p->held.addr, from) &&
 	        !replayed(p, p->held.counter)) {
 		note_counter(p, p->held.counter);
@@ -266,7 +266,7 @@ enum open_verdict seal_open(struct seal *s, struct seal_peer *p, const struct ad
 	uint8_t ours[TOKEN_BYTES];
 
 	out->len = out->answer_len = 0;
-	out->moved = out->restarted = false;
+	out->newest = out->restarted = false;
 	if (!derive(s, p) || !decrypt(s, p, bytes, len, out->payload, &out->len))
 		return OPEN_BAD;
 	if (h->type == PACKET_CHALLENGE)
@@ -278,6 +278,7 @@ enum open_verdict seal_open(struct seal *s, struct seal_peer *p, const struct ad
 			return OPEN_REPLAY;
 		if (known_addr(p, from)) {
 			note_counter(p, h->counter);
+			out->newest = h->counter == p->top;
 			return OPEN_MESSAGES;
 		}
 	}

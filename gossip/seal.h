@@ -99,8 +99,8 @@ struct opened {
 	size_t len;
 	uint8_t answer[PACKET_BYTES_MIN]; /* a challenge packet to send back to the source */
 	size_t answer_len;
-	bool moved; /* OPEN_PROVED: start or address is new */
-	bool restarted;
+	bool newest; /* OPEN_MESSAGES, OPEN_PROVED: no later packet came yet, so it is where its sender is now */
+	bool restarted; /* OPEN_PROVED: the start is new */
 };
 
 /* start and token_secret come from a generator seeded by the kernel. secret: 64-byte Ed25519 key. */

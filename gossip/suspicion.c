@@ -12,6 +12,8 @@
 
 /* Members that give a second opinion at once. */
 #define DEPUTIES SUSPICION_K
+/* A member known by hearsay alone, which neither we nor those asked to help could reach for so long, is accused. */
+#define HEARSAY_MS SECONDS(10)
 /* Those who saw nothing themselves let the accusers sign first. */
 #define BYSTANDER_MS 500
 
@@ -29,13 +31,13 @@ static int64_t log10_milli(size_t n)
 	return log2 * 30103 / 100000;
 }
 
-/* Alive others that are not p: who could confirm. */
+/* Others that are alive, as far as we hear, and not p: who could confirm. */
 static size_t others_alive(const struct gossip *g, const struct peer *p)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < g->n_peers; i++)
-		n += g->peers[i] != p && g->peers[i]->state == MEMBER_ALIVE;
+		n += g->peers[i] != p && g->peers[i]->state == MEMBER_ALIVE && !g->peers[i]->silent;
 	return n;
 }
 
@@ -143,8 +145,9 @@ void suspicion_accuse(struct gossip *g, struct peer *p)
 
 	if (!member_up(p) || !p->incarnation || p->sus.ours)
 		return;
-	/* Never accuse who has not answered us in this boot, unless another does. */
-	if (!p->reachable && p->state != MEMBER_SUSPECT)
+	/* Who has not answered us in this boot is not accused, unless another does: it may be our own path that is
+	 * bad. But not for ever, or two that start beside a corpse would count on it. */
+	if (!p->reachable && p->state != MEMBER_SUSPECT && g->now.mono - p->since < HEARSAY_MS)
 		return;
 	st = accusation(g, p, MSG_SUSPECT);
 	note(g, p, &st);
