@@ -57,7 +57,8 @@ static const struct key_rule x_starling_rules[] = {
         {"driver", take_driver, "auto (unless set), exec; oci and engine come later"},
         {"failover_after", take_failover_after, "how long a lost peer's tasks wait before they start elsewhere"},
         {"partition", take_partition,
-                "run (unless set): each side of a split serves; pause: nothing is replaced because its peer seems dead; majority comes later"},
+                "run (unless set): each side of a split serves; pause: nothing is replaced because its "
+                "peer seems dead; majority comes later"},
         {"priority", take_priority,
                 "-1000 to 1000; higher is placed first; other than 0 needs the power priority"},
         {"probes", take_probes, "a check over HTTP or TCP instead of a healthcheck command"},
