@@ -1,0 +1,111 @@
+#include "cli/authoring.h"
+
+#include "base/text.h"
+#include "cli/revision.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* An operator's key, or the root's: what it may do, the flock's grants say. */
+static int load_key(const struct cli *cli, struct keypair *out, struct err *err)
+{
+	if (keyfile_load(cli->key_path, "root", out, NULL) == 0)
+		return 0;
+	return client_key(cli, out, err);
+}
+
+int authoring_begin(const struct cli *cli, struct client *c, struct authoring *out, struct err *err)
+{
+	struct stack_head head;
+	struct arena arena;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	if (load_key(cli, &out->key, err) < 0)
+		return -1;
+	arena_init(&arena);
+	/* The answer on any stack has the author's heads; no stack is called "-". */
+	rc = stack_head_get(c, "-", &out->key.public_key, &arena, &head, err);
+	if (rc == 0) {
+		out->stamp = head.stamp;
+		out->n_prev = head.n_author_heads;
+		memcpy(out->prev, head.author_heads, sizeof(out->prev));
+	} else {
+		authoring_end(out);
+	}
+	arena_free(&arena);
+	return rc;
+}
+
+void authoring_end(struct authoring *a)
+{
+	sodium_memzero(a, sizeof(*a));
+}
+
+static void read_copies(const struct wr *end, uint64_t *copies, uint64_t *wanted)
+{
+	struct rd r;
+	uint32_t n;
+
+	rd_init(&r, end->p, end->len);
+	n = up_map(&r);
+	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
+		size_t len;
+		const char *key = up_str(&r, &len);
+
+		if (up_is(key, len, "copies"))
+			*copies = up_u64(&r);
+		else if (up_is(key, len, "wanted"))
+			*wanted = up_u64(&r);
+		else
+			up_skip(&r);
+	}
+}
+
+int authoring_submit(const struct cli *cli, struct client *c, const struct wr *record, struct err *err)
+{
+	uint64_t copies = 0, wanted = 0;
+	struct wr args, end;
+	int rc;
+
+	wr_init(&args, RECORD_BYTES_MAX + 64);
+	wr_init(&end, 4096);
+	pk_map(&args, 1);
+	pk_kv_bin(&args, "record", record->p, record->len);
+	rc = client_call(c, "submit", &args, false, NULL, NULL, &end, 0, err);
+	if (rc == 0)
+		read_copies(&end, &copies, &wanted);
+	if (rc == 0 && copies == 0)
+		rc = err_set(err, ERR_FAILED, "the agent could not store it durably; see its log");
+	else if (rc == 0 && copies < wanted)
+		cli_warn(cli, "durable on %u of %u peers only; the rest get it when they are back",
+		        (unsigned)copies, (unsigned)wanted);
+	wr_free(&args);
+	wr_free(&end);
+	return rc;
+}
+
+int flock_file_write(const char *key_path, const struct key32 *flock, struct err *err)
+{
+	char dir[CLI_PATH_MAX], path[CLI_PATH_MAX + 16], tmp[CLI_PATH_MAX + 32], line[66];
+	int fd, rc = 0;
+
+	text_copy(dir, sizeof(dir), key_path);
+	snprintf(path, sizeof(path), "%s/flock", dirname(dir));
+	snprintf(tmp, sizeof(tmp), "%s.new", path);
+	hex_encode(line, flock->b, sizeof(flock->b));
+	line[64] = '\n';
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return err_errno(err, "write %s", tmp);
+	if (write(fd, line, 65) != 65 || fsync(fd) < 0 || rename(tmp, path) < 0)
+		rc = err_errno(err, "write %s", path);
+	close(fd);
+	if (rc < 0)
+		unlink(tmp);
+	return rc;
+}

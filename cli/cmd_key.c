@@ -1,0 +1,179 @@
+/* starling key new, ls, grant: operators and what they may do. */
+#include "cli/authoring.h"
+#include "cli/client.h"
+#include "cli/list.h"
+
+#include "base/text.h"
+#include "gossip/trust/trust.h"
+
+#include <sodium.h>
+
+const struct cli_option cmd_key_new_options[] = {
+        {"name", 0, OPT_TEXT, "NAME", "a note in the file, for people (default: operator)"},
+        {0},
+};
+const struct cli_option cmd_key_ls_options[] = {{0}};
+const struct cli_option cmd_key_grant_options[] = {
+        {"role", 0, OPT_TEXT, "read|deploy|admin", "what it may do (default: deploy)"},
+        {"stack", 0, OPT_LIST, "GLOB", "only stacks of these names, may repeat (default: all)"},
+        {"power", 0, OPT_LIST, "POWER",
+                "exec-as-root, privileged, host-binds, devices, host-network, priority or all; may repeat"},
+        {0},
+};
+
+int cmd_key_new(struct cli *cli)
+{
+	const char *name = cli_text(cli, "name");
+	const char *path = cli->args[0];
+	struct keypair key;
+	struct err err = {0};
+	char hex[65];
+
+	if (!name)
+		name = "operator";
+	if (!text_is_label(name, true))
+		return cli_usage(cli, "--name %.80s: a DNS label is needed: 1 to 63 of a-z, 0-9 and -", name);
+	if (keyfile_create(path, "operator", name, &key, &err) < 0)
+		return cli_fail(cli, &err);
+	hex_encode(hex, key.public_key.b, sizeof(key.public_key.b));
+	sodium_memzero(&key, sizeof(key));
+	fprintf(cli->out, "%s\n", hex);
+	cli_say(cli, "%s is the secret half; an admin lets it act by: starling key grant %s NAME", path, hex);
+	return 0;
+}
+
+static const struct column cols[] = {
+        {"KEY", "key", false, NULL},
+        {"NAME", "name", false, NULL},
+        {"ROLE", "role", false, NULL},
+        {"STACKS", "stacks", false, NULL},
+        {"POWERS", "powers", false, NULL},
+};
+
+int cmd_key_ls(struct cli *cli)
+{
+	return list_verb(cli, "keys", NULL, cols, ARRAY_LEN(cols), "key");
+}
+
+/* A public key as 64 hex digits, or the file of a key that is at hand. */
+static int read_key(struct key32 *out, const char *text, struct err *err)
+{
+	struct keypair key;
+
+	if (hex_decode(out->b, sizeof(out->b), text))
+		return 0;
+	if (strspn(text, "0123456789abcdefABCDEF") == strlen(text))
+		return err_set(err, ERR_USAGE, "key %s: a public key has 64 hex digits", text);
+	if (keyfile_load(text, "operator", &key, err) < 0) {
+		err->code = ERR_USAGE;
+		return -1;
+	}
+	*out = key.public_key;
+	sodium_memzero(&key, sizeof(key));
+	return 0;
+}
+
+static int read_role(enum role *out, const char *text, struct err *err)
+{
+	if (!text || strcmp(text, "deploy") == 0)
+		*out = ROLE_DEPLOY;
+	else if (strcmp(text, "read") == 0)
+		*out = ROLE_READ;
+	else if (strcmp(text, "admin") == 0)
+		*out = ROLE_ADMIN;
+	else
+		return err_set(err, ERR_USAGE, "--role %s: read, deploy or admin", text);
+	return 0;
+}
+
+static int read_powers(struct cli *cli, uint32_t *out, struct err *err)
+{
+	const char *text;
+
+	for (size_t i = 0; (text = cli_list(cli, "power", i)); i++) {
+		uint32_t power = 0;
+
+		if (strcmp(text, "all") == 0)
+			power = POWER_ALL;
+		for (uint32_t p = 1; p < POWER_ALL; p <<= 1)
+			if (strcmp(text, trust_power_name(p)) == 0)
+				power = p;
+		if (!power)
+			return err_set(err, ERR_USAGE,
+			        "--power %s: exec-as-root, privileged, host-binds, devices, host-network, priority or all",
+			        text);
+		*out |= power;
+	}
+	return 0;
+}
+
+static int read_globs(struct cli *cli, struct grant *g, struct err *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-*?";
+	const char *text;
+
+	for (size_t i = 0; (text = cli_list(cli, "stack", i)); i++) {
+		if (g->n_globs == GRANT_GLOBS_MAX)
+			return err_set(err, ERR_USAGE, "--stack: given more than %d times", GRANT_GLOBS_MAX);
+		if (!*text || strlen(text) >= sizeof(g->globs[0]) || strspn(text, allowed) != strlen(text))
+			return err_set(err, ERR_USAGE,
+			        "--stack %.80s: a stack's name, in which * and ? may stand", text);
+		text_copy(g->globs[g->n_globs++], sizeof(g->globs[0]), text);
+	}
+	return 0;
+}
+
+static int read_grant(struct cli *cli, struct grant *g, struct err *err)
+{
+	*g = (struct grant){0};
+	if (!text_is_label(cli->args[1], true))
+		return err_set(err, ERR_USAGE, "name %.80s: a DNS label is needed: 1 to 63 of a-z, 0-9 and -",
+		        cli->args[1]);
+	text_copy(g->name, sizeof(g->name), cli->args[1]);
+	if (read_key(&g->operator_key, cli->args[0], err) < 0 ||
+	        read_role(&g->role, cli_text(cli, "role"), err) < 0 || read_powers(cli, &g->powers, err) < 0 ||
+	        read_globs(cli, g, err) < 0)
+		return -1;
+	/* An admin grants powers to itself anyway; saying less would only look like a limit. */
+	if (g->role == ROLE_ADMIN && (g->powers || g->n_globs))
+		return err_set(err, ERR_USAGE,
+		        "--role admin: an admin has all powers on all stacks; leave --power and --stack out");
+	if (g->role == ROLE_ADMIN)
+		g->powers = POWER_ALL;
+	if (g->role == ROLE_READ && g->powers)
+		return err_set(err, ERR_USAGE, "--role read: powers are for those who deploy; leave --power out");
+	return 0;
+}
+
+static int submit_grant(struct cli *cli, const struct grant *g, struct err *err)
+{
+	struct client *c = client_open(cli, err);
+	struct authoring a;
+	struct wr record;
+	int rc;
+
+	if (!c)
+		return -1;
+	rc = authoring_begin(cli, c, &a, err);
+	if (rc == 0) {
+		wr_init(&record, RECORD_BYTES_MAX);
+		trust_make_grant(&record, &client_hello(c)->flock, g, a.stamp, a.prev, a.n_prev, a.key.secret);
+		rc = authoring_submit(cli, c, &record, err);
+		wr_free(&record);
+		authoring_end(&a);
+	}
+	client_close(c);
+	return rc;
+}
+
+int cmd_key_grant(struct cli *cli)
+{
+	struct err err = {0};
+	struct grant g;
+
+	if (read_grant(cli, &g, &err) < 0 || submit_grant(cli, &g, &err) < 0)
+		return cli_fail(cli, &err);
+	cli_say(cli, "%s may act now; its holder needs --key FILE, and for --peer the file `flock` beside it",
+	        g.name);
+	return 0;
+}
