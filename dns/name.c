@@ -88,13 +88,18 @@ bool dns_label_ok(const char *text)
 
 bool dns_name_prepend(struct dns_name *name, const char *label)
 {
-	uint8_t wire[DNS_NAME_MAX];
 	size_t n = strlen(label);
 
 	if (!dns_label_ok(label) || name->len + 1 + n > DNS_NAME_MAX)
 		return false;
-	wire[0] = (uint8_t)n;
-	memcpy(wire + 1, label, n);
-	memcpy(wire + 1 + n, name->wire, name->len);
-	return dns_name_read(name, wire, name->len + 1 + n) > 0;
+	memmove(name->wire + 1 + n, name->wire, name->len);
+	name->wire[0] = (uint8_t)n;
+	for (size_t i = 0; i < n; i++)
+		name->wire[1 + i] = lower((uint8_t)label[i]);
+	for (size_t i = name->n_labels; i > 0; i--)
+		name->at[i] = (uint8_t)(name->at[i - 1] + 1 + n);
+	name->at[0] = 0;
+	name->n_labels++;
+	name->len = (uint8_t)(name->len + 1 + n);
+	return true;
 }

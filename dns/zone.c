@@ -7,20 +7,33 @@
 #include <stdio.h>
 #include <strings.h>
 
+/* A port as labels: "_http", "_8080" (NULL where there is only one of them), "_tcp". */
+struct port {
+	const char *names[2];
+	const char *proto;
+	uint16_t number; /* where it answers */
+};
+
 struct service {
 	const char *stack;
 	const char *name;
 	const char *revision;
 	uint32_t n_slots;
 	bool global;
-	const struct zone_port *ports;
+	const struct port *ports;
 	size_t n_ports;
 };
 
 struct endpoint {
 	const char *stack;
 	const char *service;
-	struct zone_endpoint e;
+	struct addr addr;
+	uint32_t slot;
+	uint64_t peer;
+	const char *peer_name;
+	const char *zone_label;
+	const struct port *ports;
+	size_t n_ports;
 	uint32_t target; /* node that its SRV records name */
 };
 
@@ -30,8 +43,13 @@ struct peer_addr {
 	struct addr addr;
 };
 
+/* Texts given last, to be used again: thousands of endpoints of a service share one copy, and comparing them is
+ * comparing pointers. */
+enum recent { RECENT_STACK, RECENT_SERVICE, RECENT_PEER, RECENT_LABEL, RECENT_PROTO, RECENT_PORT, RECENT_NUMBER };
+
 struct zone_builder {
 	struct arena arena;
+	const char *recent[RECENT_NUMBER + 1];
 	struct dns_name apex;
 	const char *self_name;
 	uint64_t self;
@@ -98,14 +116,37 @@ void zone_builder_free(struct zone_builder *b)
 	free(b);
 }
 
-static const struct zone_port *copy_ports(struct arena *arena, const struct zone_port *ports, size_t n)
+/* A copy of text with a prefix of one character, or without (0). */
+static const char *keep(struct zone_builder *b, enum recent which, char prefix, const char *text)
 {
-	struct zone_port *copy = arena_array(arena, n, sizeof(*copy));
+	const char *last = b->recent[which];
+	size_t skip = prefix ? 1 : 0, len = strlen(text);
+	char *copy;
+
+	if (last && strcmp(last + skip, text) == 0)
+		return last;
+	copy = arena_alloc(&b->arena, skip + len + 1);
+	copy[0] = prefix;
+	memcpy(copy + skip, text, len + 1);
+	b->recent[which] = copy;
+	return copy;
+}
+
+/* A port is found by its name and by its target number. */
+static const struct port *keep_ports(struct zone_builder *b, const struct zone_port *ports, size_t n)
+{
+	struct port *copy = arena_array(&b->arena, n, sizeof(*copy));
 
 	for (size_t i = 0; i < n; i++) {
-		copy[i] = ports[i];
-		copy[i].name = ports[i].name ? arena_strdup(arena, ports[i].name) : "";
-		copy[i].proto = arena_strdup(arena, ports[i].proto);
+		const char *name = ports[i].name ? ports[i].name : "";
+		char number[8];
+
+		snprintf(number, sizeof(number), "%u", ports[i].target);
+		copy[i].names[0] = *name ? keep(b, RECENT_PORT, '_', name) : NULL;
+		copy[i].names[1] =
+		        ports[i].target && strcmp(name, number) != 0 ? keep(b, RECENT_NUMBER, '_', number) : NULL;
+		copy[i].proto = keep(b, RECENT_PROTO, '_', ports[i].proto);
+		copy[i].number = ports[i].port;
 	}
 	return copy;
 }
@@ -115,12 +156,12 @@ void zone_add_service(struct zone_builder *b, const char *stack, const char *ser
 {
 	struct service *s = next_of((void **)&b->services, &b->n_services, &b->cap_services, sizeof(*s));
 
-	s->stack = arena_strdup(&b->arena, stack);
-	s->name = arena_strdup(&b->arena, service);
+	s->stack = keep(b, RECENT_STACK, 0, stack);
+	s->name = keep(b, RECENT_SERVICE, 0, service);
 	s->revision = revision ? arena_strdup(&b->arena, revision) : "";
 	s->n_slots = n_slots;
 	s->global = global;
-	s->ports = copy_ports(&b->arena, ports, n_ports);
+	s->ports = keep_ports(b, ports, n_ports);
 	s->n_ports = n_ports;
 }
 
@@ -132,12 +173,15 @@ void zone_add_endpoint(
 	if (e->addr.family == 0 || addr_is_any(&e->addr))
 		return;
 	ep = next_of((void **)&b->endpoints, &b->n_endpoints, &b->cap_endpoints, sizeof(*ep));
-	ep->stack = arena_strdup(&b->arena, stack);
-	ep->service = arena_strdup(&b->arena, service);
-	ep->e = *e;
-	ep->e.peer_name = arena_strdup(&b->arena, e->peer_name ? e->peer_name : "");
-	ep->e.zone_label = e->zone_label ? arena_strdup(&b->arena, e->zone_label) : NULL;
-	ep->e.ports = copy_ports(&b->arena, e->ports, e->n_ports);
+	ep->stack = keep(b, RECENT_STACK, 0, stack);
+	ep->service = keep(b, RECENT_SERVICE, 0, service);
+	ep->addr = e->addr;
+	ep->slot = e->slot;
+	ep->peer = e->peer;
+	ep->peer_name = keep(b, RECENT_PEER, 0, e->peer_name ? e->peer_name : "");
+	ep->zone_label = e->zone_label ? keep(b, RECENT_LABEL, 0, e->zone_label) : NULL;
+	ep->ports = keep_ports(b, e->ports, e->n_ports);
+	ep->n_ports = e->n_ports;
 	ep->target = ZONE_NO_NODE;
 }
 
@@ -159,9 +203,17 @@ void zone_add_peer(struct zone_builder *b, const char *name, const struct addr *
 /* Text order; NULL first. */
 static int text_cmp(const char *a, const char *b)
 {
+	if (a == b)
+		return 0;
 	if (!a || !b)
 		return (a != NULL) - (b != NULL);
 	return strcmp(a, b);
+}
+
+/* The same as DNS sees it. */
+static int label_cmp(const char *a, const char *b)
+{
+	return a == b ? 0 : strcasecmp(a, b);
 }
 
 #define NUMBER_CMP(a, b) (((a) > (b)) - ((a) < (b)))
@@ -176,9 +228,9 @@ static int ip_cmp(const struct addr *a, const struct addr *b)
 static int service_cmp(const void *pa, const void *pb)
 {
 	const struct service *a = pa, *b = pb;
-	int c = strcmp(a->stack, b->stack);
+	int c = text_cmp(a->stack, b->stack);
 
-	c = c ? c : strcmp(a->name, b->name);
+	c = c ? c : text_cmp(a->name, b->name);
 	c = c ? c : NUMBER_CMP(a->global, b->global);
 	c = c ? c : NUMBER_CMP(b->n_slots, a->n_slots);
 	return c ? c : strcmp(a->revision, b->revision);
@@ -189,30 +241,30 @@ static int service_cmp(const void *pa, const void *pb)
 static int endpoint_cmp(const void *pa, const void *pb)
 {
 	const struct endpoint *a = pa, *b = pb;
-	int c = strcmp(a->stack, b->stack);
+	int c = text_cmp(a->stack, b->stack);
 
-	c = c ? c : strcmp(a->service, b->service);
-	c = c ? c : NUMBER_CMP(a->e.slot, b->e.slot);
-	c = c ? c : NUMBER_CMP(a->e.peer, b->e.peer);
-	c = c ? c : ip_cmp(&a->e.addr, &b->e.addr);
-	return c ? c : text_cmp(a->e.zone_label, b->e.zone_label);
+	c = c ? c : text_cmp(a->service, b->service);
+	c = c ? c : NUMBER_CMP(a->slot, b->slot);
+	c = c ? c : NUMBER_CMP(a->peer, b->peer);
+	c = c ? c : ip_cmp(&a->addr, &b->addr);
+	return c ? c : text_cmp(a->zone_label, b->zone_label);
 }
 
 /* The same within one global service, whose tasks are told apart by peer and not by slot. */
 static int global_cmp(const void *pa, const void *pb)
 {
 	const struct endpoint *a = pa, *b = pb;
-	int c = strcasecmp(a->e.peer_name, b->e.peer_name);
+	int c = label_cmp(a->peer_name, b->peer_name);
 
-	c = c ? c : NUMBER_CMP(a->e.peer, b->e.peer);
-	c = c ? c : ip_cmp(&a->e.addr, &b->e.addr);
-	return c ? c : text_cmp(a->e.zone_label, b->e.zone_label);
+	c = c ? c : NUMBER_CMP(a->peer, b->peer);
+	c = c ? c : ip_cmp(&a->addr, &b->addr);
+	return c ? c : text_cmp(a->zone_label, b->zone_label);
 }
 
 static int peer_cmp(const void *pa, const void *pb)
 {
 	const struct peer_addr *a = pa, *b = pb;
-	int c = strcasecmp(a->name, b->name);
+	int c = label_cmp(a->name, b->name);
 
 	return c ? c : ip_cmp(&a->addr, &b->addr);
 }
@@ -227,9 +279,9 @@ static int peer_addr_cmp(const void *pa, const void *pb)
 static int port_cmp(const void *pa, const void *pb)
 {
 	const struct port_of *a = pa, *b = pb;
-	int c = strcasecmp(a->proto, b->proto);
+	int c = label_cmp(a->proto, b->proto);
 
-	c = c ? c : strcasecmp(a->label, b->label);
+	c = c ? c : label_cmp(a->label, b->label);
 	c = c ? c : NUMBER_CMP(a->target, b->target);
 	return c ? c : NUMBER_CMP(a->port, b->port);
 }
@@ -313,23 +365,14 @@ static uint32_t node_of(struct zone_builder *b, const struct dns_name *name)
 	return ZONE_NO_NODE;
 }
 
-static char *underscored(struct zone_builder *b, const char *text)
-{
-	return arena_printf(&b->arena, "_%s", text);
-}
-
-/* A port is found by its name and by its target number. Returns how many entries it made, 0 to 2. */
-static size_t port_entries(
-        struct zone_builder *b, struct port_of *out, const struct zone_port *p, uint32_t target)
+/* Returns how many entries it made, 0 to 2. */
+static size_t port_entries(struct port_of *out, const struct port *p, uint32_t target)
 {
 	size_t n = 0;
-	char number[8];
 
-	snprintf(number, sizeof(number), "%u", p->target);
-	if (*p->name)
-		out[n++] = (struct port_of){underscored(b, p->name), underscored(b, p->proto), target, p->port};
-	if (p->target && strcmp(p->name, number) != 0)
-		out[n++] = (struct port_of){underscored(b, number), underscored(b, p->proto), target, p->port};
+	for (size_t i = 0; i < ARRAY_LEN(p->names); i++)
+		if (p->names[i])
+			out[n++] = (struct port_of){p->names[i], p->proto, target, p->number};
 	return n;
 }
 
@@ -353,24 +396,24 @@ static void add_srv_set(struct zone_builder *b, const struct dns_name *names, si
 }
 
 static void add_srv(struct zone_builder *b, const struct dns_name *names, size_t n_names,
-        const struct endpoint *eps, size_t n, const struct zone_port *declared, size_t n_declared)
+        const struct endpoint *eps, size_t n, const struct port *declared, size_t n_declared)
 {
 	struct port_of *ports;
 	size_t n_ports = 0, end;
 
 	for (size_t i = 0; i < n; i++)
-		n_ports += 2 * eps[i].e.n_ports;
+		n_ports += 2 * eps[i].n_ports;
 	ports = xcalloc(n_ports + 2 * n_declared + 1, sizeof(*ports));
 	n_ports = 0;
 	for (size_t i = 0; i < n_declared; i++)
-		n_ports += port_entries(b, ports + n_ports, &declared[i], ZONE_NO_NODE);
+		n_ports += port_entries(ports + n_ports, &declared[i], ZONE_NO_NODE);
 	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < eps[i].e.n_ports; k++)
-			n_ports += port_entries(b, ports + n_ports, &eps[i].e.ports[k], eps[i].target);
+		for (size_t k = 0; k < eps[i].n_ports; k++)
+			n_ports += port_entries(ports + n_ports, &eps[i].ports[k], eps[i].target);
 	n_ports = sort_unique(ports, n_ports, sizeof(*ports), port_cmp);
 	for (size_t at = 0; at < n_ports; at = end) {
-		for (end = at + 1; end < n_ports && strcasecmp(ports[end].proto, ports[at].proto) == 0 &&
-		                   strcasecmp(ports[end].label, ports[at].label) == 0;)
+		for (end = at + 1; end < n_ports && label_cmp(ports[end].proto, ports[at].proto) == 0 &&
+		                   label_cmp(ports[end].label, ports[at].label) == 0;)
 			end++;
 		add_srv_set(b, names, n_names, ports + at, end - at);
 	}
@@ -382,7 +425,7 @@ static void add_scope(struct zone_builder *b, const struct dns_name *names, size
         const struct endpoint *eps, size_t n, const struct service *s)
 {
 	struct zone_set sets[3];
-	size_t n_sets = address_sets(&b->out, n ? &eps[0].e.addr : NULL, n, sizeof(*eps), sets);
+	size_t n_sets = address_sets(&b->out, n ? &eps[0].addr : NULL, n, sizeof(*eps), sets);
 
 	if (s && *s->revision)
 		sets[n_sets++] = txt_set(&b->out, "revision", s->revision);
@@ -394,7 +437,7 @@ static void add_scope(struct zone_builder *b, const struct dns_name *names, size
 /* Is it free for a peer's task in a global service? */
 static bool usable_peer_label(const char *name)
 {
-	return dns_label_ok(name) && strcasecmp(name, "tasks") != 0 && strcasecmp(name, "nearest") != 0 &&
+	return dns_label_ok(name) && label_cmp(name, "tasks") != 0 && label_cmp(name, "nearest") != 0 &&
 	       name[0] != '_';
 }
 
@@ -405,9 +448,9 @@ static bool usable_peer_label(const char *name)
 static void add_task_names(
         struct zone_builder *b, const struct dns_name *base, struct endpoint *eps, size_t n, bool global)
 {
-	const char *shared = global ? eps[0].e.peer_name : arena_printf(&b->arena, "%u", eps[0].e.slot);
-	bool one_peer = eps[0].e.peer == eps[n - 1].e.peer;
-	bool named = !global || usable_peer_label(eps[0].e.peer_name);
+	const char *shared = global ? eps[0].peer_name : arena_printf(&b->arena, "%u", eps[0].slot);
+	bool one_peer = eps[0].peer == eps[n - 1].peer;
+	bool named = !global || usable_peer_label(eps[0].peer_name);
 	struct dns_name name;
 	size_t end;
 
@@ -415,11 +458,11 @@ static void add_task_names(
 	for (size_t at = 0; at < n; at = end) {
 		struct dns_name target = name;
 
-		for (end = at + 1; end < n && eps[end].e.peer == eps[at].e.peer;)
+		for (end = at + 1; end < n && eps[end].peer == eps[at].peer;)
 			end++;
 		if (!one_peer || !named)
 			target = below(base, arena_printf(&b->arena, "%s-%016llx", global ? "peer" : shared,
-			                             (unsigned long long)eps[at].e.peer));
+			                             (unsigned long long)eps[at].peer));
 		for (size_t i = at; i < end; i++)
 			eps[i].target = node_of(b, &target);
 		if (!one_peer || !named)
@@ -438,11 +481,11 @@ static const struct endpoint *nearest_of(
 
 	*copy = out;
 	for (size_t i = 0; i < *n; i++)
-		if (eps[i].e.peer == b->self)
+		if (eps[i].peer == b->self)
 			out[kept++] = eps[i];
 	if (kept == 0 && b->self_zone_label)
 		for (size_t i = 0; i < *n; i++)
-			if (text_cmp(eps[i].e.zone_label, b->self_zone_label) == 0)
+			if (text_cmp(eps[i].zone_label, b->self_zone_label) == 0)
 				out[kept++] = eps[i];
 	if (kept == 0)
 		return eps;
@@ -470,9 +513,8 @@ static void add_service(struct zone_builder *b, const struct service *s, struct 
 	if (s->global && n)
 		qsort(eps, n, sizeof(*eps), global_cmp);
 	for (size_t at = 0; at < n; at = end) {
-		for (end = at + 1;
-		        end < n && (s->global ? strcasecmp(eps[end].e.peer_name, eps[at].e.peer_name) == 0
-		                              : eps[end].e.slot == eps[at].e.slot);)
+		for (end = at + 1; end < n && (s->global ? label_cmp(eps[end].peer_name, eps[at].peer_name) == 0
+		                                         : eps[end].slot == eps[at].slot);)
 			end++;
 		add_task_names(b, &names[0], eps + at, end - at, s->global);
 	}
@@ -531,7 +573,7 @@ static void add_peers(struct zone_builder *b)
 		struct zone_set sets[2];
 		size_t n_sets;
 
-		for (end = at + 1; end < b->n_peers && strcasecmp(b->peers[end].name, b->peers[at].name) == 0;)
+		for (end = at + 1; end < b->n_peers && label_cmp(b->peers[end].name, b->peers[at].name) == 0;)
 			end++;
 		n_sets = address_sets(&b->out, &b->peers[at].addr, end - at, sizeof(*b->peers), sets);
 		assembly_sets(&b->out, index, sets, n_sets);
@@ -546,11 +588,11 @@ static void add_reverse_of_endpoints(struct zone_builder *b)
 	if (b->n_peers)
 		qsort(b->peers, b->n_peers, sizeof(*b->peers), peer_addr_cmp);
 	for (size_t i = 0; i < b->n_endpoints; i++) {
-		struct peer_addr key = {.addr = b->endpoints[i].e.addr};
+		struct peer_addr key = {.addr = b->endpoints[i].addr};
 
 		if (b->n_peers && bsearch(&key, b->peers, b->n_peers, sizeof(key), peer_addr_cmp))
 			continue;
-		assembly_reverse(&b->out, &b->endpoints[i].e.addr, b->endpoints[i].target);
+		assembly_reverse(&b->out, &b->endpoints[i].addr, b->endpoints[i].target);
 	}
 }
 
