@@ -3,7 +3,8 @@
 
 Prints a timeline in milliseconds. As root a host is lost by blackholing its address with nft, its tasks left
 running, as when a cable is pulled; otherwise by SIGKILL to its agent, shims and tasks at once. Leaves nothing
-behind, whichever way it ends. STARLING_BIN names another binary than build/starling.
+behind, whichever way it ends. STARLING_BIN names another binary than build/starling, DEMO_NET=N another
+network (127.78.N.1-3) when that one is in use.
 """
 import os
 import shutil
@@ -181,7 +182,7 @@ def run():
     # Before anything starts: an interrupt ends the demo through its clean-up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     figures = {}
-    flock = Flock(binary, 3, net=0, prefix="starling-demo-")
+    flock = Flock(binary, 3, net=int(os.environ.get("DEMO_NET", "0")), prefix="starling-demo-")
     try:
         try:
             main(flock, figures)
