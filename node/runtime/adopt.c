@@ -13,6 +13,7 @@
 #include "node/runtime/task.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -68,10 +69,18 @@ static void adopt_folder(struct runtime *rt, id64 id, mono_ms deadline)
 {
 	struct err err = {0};
 	struct task *t = task_open(rt, id, &err);
+	char name[17];
 	bool same_boot;
 
 	if (!t) {
 		log_warn("task", "%s; the task in it is left alone", err.text);
+		return;
+	}
+	/* The record is written before anything is started: without one nothing ever ran here. */
+	if (faccessat(t->dir_fd, "task", F_OK, 0) < 0 && errno == ENOENT) {
+		id64_text(name, id);
+		folder_remove(rt->tasks_fd, name, NULL);
+		task_free(t);
 		return;
 	}
 	if (record_load(t, &same_boot, &err) < 0 || !(t->driver = driver_for(t->pub.spec, &err))) {

@@ -180,11 +180,17 @@ static char *folder(const struct cgroups *c, const char *controller, const char 
 	return arena_printf(arena, "%s/%s/starling/%s", c->root, controller, task);
 }
 
-static int add(struct launch *launch, char *dir, struct err *err)
+static int add(const struct cgroups *c, struct launch *launch, char *dir, struct err *err)
 {
 	for (size_t i = 0; i < launch->n_cgroups; i++)
 		if (strcmp(launch->cgroups[i], dir) == 0)
 			return 0;
+	if (make_folder(dir) < 0 && errno == ENOENT) {
+		/* Another agent of this host left, and took the folder above with it. */
+		struct cgroups again;
+
+		cgroup_detect(&again, c->root, true);
+	}
 	if (make_folder(dir) < 0)
 		return err_errno(err, "make the control group %s", dir);
 	launch->cgroups[launch->n_cgroups++] = dir;
@@ -200,19 +206,19 @@ int cgroup_make(const struct cgroups *c, const char *task, const struct spec_res
 		return -1;
 	if (c->version == 2 || c->pids) {
 		dir = folder(c, "pids", task, arena);
-		if (add(launch, dir, err) < 0 || (limit->pids && limit_pids(dir, limit, err) < 0))
+		if (add(c, launch, dir, err) < 0 || (limit->pids && limit_pids(dir, limit, err) < 0))
 			return -1;
 	}
 	if (limit->memory) {
 		dir = folder(c, "memory", task, arena);
-		if (add(launch, dir, err) < 0 || limit_memory(c, dir, limit, err) < 0)
+		if (add(c, launch, dir, err) < 0 || limit_memory(c, dir, limit, err) < 0)
 			return -1;
 		launch->oom_file = arena_printf(
 		        arena, "%s/%s", dir, c->version == 2 ? "memory.events" : "memory.oom_control");
 	}
 	if (limit->cpu_milli) {
 		dir = folder(c, "cpu", task, arena);
-		if (add(launch, dir, err) < 0 || limit_cpu(c, dir, limit, err) < 0)
+		if (add(c, launch, dir, err) < 0 || limit_cpu(c, dir, limit, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -247,4 +253,18 @@ void cgroup_remove(const struct cgroups *c, const char *task)
 	for (size_t i = 0; c->version && i < ARRAY_LEN(controllers); i++)
 		rmdir(folder(c, controllers[i], task, &arena));
 	arena_free(&arena);
+}
+
+void cgroup_leave(const struct cgroups *c)
+{
+	char path[512];
+
+	if (c->version == 2) {
+		snprintf(path, sizeof(path), "%s/starling", c->root);
+		rmdir(path);
+	}
+	for (size_t i = 0; c->version == 1 && i < ARRAY_LEN(controllers); i++) {
+		snprintf(path, sizeof(path), "%s/%s/starling", c->root, controllers[i]);
+		rmdir(path);
+	}
 }

@@ -37,5 +37,7 @@ int cgroup_make(const struct cgroups *c, const char *task, const struct spec_res
 int cgroup_kill(const struct cgroups *c, const char *task);
 /* Removes the task's empty groups. */
 void cgroup_remove(const struct cgroups *c, const char *task);
+/* Removes the starling folders as well, unless a task or another agent of this host has something in them. */
+void cgroup_leave(const struct cgroups *c);
 
 #endif

@@ -271,6 +271,7 @@ void runtime_close(struct runtime *rt)
 	if (rt->closing)
 		return;
 	runtime_detach(rt);
+	cgroup_leave(&rt->cgroups);
 	rt->closing = true;
 	uv_close((uv_handle_t *)&rt->notify, on_closed);
 }

@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -726,6 +727,55 @@ static void a_limit_of_memory_kills_with_that_reason(void **state)
 	assert_string_equal(task(w, id)->reason, "killed: it used more than its memory limit of 67108864 bytes");
 }
 
+static void the_watchdog_stops_a_task_whose_agent_stays_away(void **state)
+{
+	struct world *w = *state;
+	struct service *s = service(w, "web", "exec sleep 1000");
+	id64 id;
+
+	s->watchdog_ms = 50;
+	s->restart.condition = RESTART_NONE;
+	id = start(w, s);
+	WAIT(w, is(w, id, TASK_RUNNING));
+	agent_dies(w);
+	while (marked(id))
+		usleep(1000);
+	agent_starts(w);
+	WAIT(w, ended(w, id));
+	assert_non_null(strstr(log_of(w, id, 5), "the watchdog stops this task"));
+}
+
+static void a_task_that_never_began_leaves_no_folder(void **state)
+{
+	struct world *w = *state;
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/tasks/00000000000000ee", w->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	agent_dies(w);
+	agent_starts(w);
+	assert_int_equal(runtime_tasks(w->rt, NULL, 0), 0);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void a_damaged_record_is_left_alone_and_hurts_nobody(void **state)
+{
+	struct world *w = *state;
+	id64 id = start(w, service(w, "web", "exec sleep 1000"));
+	char path[300];
+
+	WAIT(w, is(w, id, TASK_RUNNING));
+	snprintf(path, sizeof(path), "%s/tasks/00000000000000ee", w->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	strcat(path, "/task");
+	assert_int_equal(file_replace(AT_FDCWD, path, "\x81\xa7version\x63", 10, NULL), 0);
+	agent_dies(w);
+	agent_starts(w);
+	assert_int_equal(runtime_tasks(w->rt, NULL, 0), 1);
+	assert_int_equal(task(w, id)->state, TASK_RUNNING);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
 static void a_stop_before_the_process_runs_is_kept(void **state)
 {
 	struct world *w = *state;
@@ -798,6 +848,9 @@ int main(int argc, char **argv)
 	        STORY(a_restart_of_the_host_loses_the_task),
 	        STORY(a_follower_hears_what_is_written_and_when_it_is_over),
 	        STORY(a_limit_of_memory_kills_with_that_reason),
+	        STORY(the_watchdog_stops_a_task_whose_agent_stays_away),
+	        STORY(a_task_that_never_began_leaves_no_folder),
+	        STORY(a_damaged_record_is_left_alone_and_hurts_nobody),
 	        STORY(a_stop_before_the_process_runs_is_kept),
 	        STORY(a_new_revision_with_the_same_content_is_only_noted),
 	        STORY(a_long_data_folder_still_works),
