@@ -35,7 +35,8 @@ static uint8_t *read_bounded(int fd, size_t max, struct arena *arena, size_t *le
 
 	if (fstat(fd, &st) == 0 && st.st_size > 0 && (uint64_t)st.st_size < max)
 		cap = (size_t)st.st_size + 1;
-	for (;;) {
+	/* One byte more than allowed tells a file that is too long. */
+	for (cap = MIN(cap, max + 1);; cap = MIN(cap * 2, max + 1)) {
 		uint8_t *buf = arena_alloc(arena, cap + 1);
 		ssize_t n = lseek(fd, 0, SEEK_SET) < 0 ? -1 : read_all(fd, buf, cap);
 
@@ -49,7 +50,6 @@ static uint8_t *read_bounded(int fd, size_t max, struct arena *arena, size_t *le
 			errno = EFBIG;
 			return NULL;
 		}
-		cap = cap * 2 > max ? max + 1 : cap * 2;
 	}
 }
 
