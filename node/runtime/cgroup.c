@@ -17,7 +17,7 @@
 
 static bool exists(const char *root, const char *name)
 {
-	char path[512];
+	char path[1024];
 
 	snprintf(path, sizeof(path), "%s/%s", root, name);
 	return access(path, F_OK) == 0;
