@@ -89,7 +89,7 @@ static void call_free(struct call *call)
 
 static void conn_write(struct control_conn *conn, const struct wr *w)
 {
-	if (conn->closing)
+	if (conn->closing || (wr_ok(w) && !w->len)) /* a list may have no rows */
 		return;
 	if (!wr_ok(w)) {
 		log_error("control",
