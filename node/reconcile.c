@@ -54,6 +54,7 @@ struct reconcile {
 	struct map slots; /* id64 -> struct memory */
 	uint32_t generation;
 	mono_ms ready_since; /* 0: not ready */
+	bool was_ready;
 	enum claim_sight sight;
 	mono_ms sight_at; /* when it was last as bad as that */
 };
@@ -322,27 +323,41 @@ static void purge(struct reconcile *r)
 		free(map_del(&r->slots, &gone[i]));
 }
 
-static void observe_flock(struct run *x)
+/* How much of the flock is in sight now. Before it was ever ready, a peer has not looked yet; but what it already runs
+ * then was found again after a restart, and others may have taken it over meanwhile. */
+static enum claim_sight look_around(const struct run *x)
 {
-	struct reconcile *r = x->r;
 	size_t all = 0, alive = 0;
-	enum claim_sight sight;
 
+	if (!x->r->was_ready)
+		return x->n_own ? SIGHT_FEW : SIGHT_MOST;
 	for (size_t i = 0; i < x->view->n_members; i++) {
 		all += x->view->members[i].state != VIEW_LEFT;
 		alive += x->view->members[i].state == VIEW_ALIVE;
 	}
-	sight = alive * 2 > all ? SIGHT_MOST : alive * 2 == all ? SIGHT_HALF : SIGHT_FEW;
-	if (sight >= r->sight || x->now - r->sight_at >= SIGHT_MEMORY) {
-		r->sight = sight;
-		r->sight_at = x->now;
-	} else {
-		wake_at(x, r->sight_at + SIGHT_MEMORY);
-	}
+	return alive * 2 > all ? SIGHT_MOST : alive * 2 == all ? SIGHT_HALF : SIGHT_FEW;
+}
+
+static void observe_flock(struct run *x)
+{
+	struct reconcile *r = x->r;
+	enum claim_sight sight;
+
 	if (!x->ready)
 		r->ready_since = 0;
 	else if (!r->ready_since)
 		r->ready_since = x->now;
+	r->was_ready |= x->ready;
+	sight = look_around(x);
+	if (sight < r->sight && x->now - r->sight_at < SIGHT_MEMORY) {
+		wake_at(x, r->sight_at + SIGHT_MEMORY);
+		return;
+	}
+	/* Claims that go out after this run still say the old one: another run at once. */
+	if (sight != r->sight)
+		wake_at(x, x->now);
+	r->sight = sight;
+	r->sight_at = x->now;
 }
 
 /* ---- starting ---- */

@@ -252,6 +252,8 @@ static void r10_a_peer_that_was_just_ready_waits_settle(void **state)
 	ready = true;
 	after(1);
 	expect_nothing();
+	after(0); /* the first run was to have claims say what is in sight */
+	expect_nothing();
 	assert_int_equal(wake, now + reconcile_defaults().settle);
 	now = wake;
 	run();
@@ -496,6 +498,25 @@ static void r3_sight_follows_the_flock_and_remembers(void **state)
 	finish();
 }
 
+static void r3_what_a_restarted_peer_finds_running_counts_less(void **state)
+{
+	(void)state;
+	start(3, 0);
+	ready = false;
+	run();
+	assert_int_equal(reconcile_sight(r), SIGHT_MOST); /* nothing runs: a first start */
+	task(0);
+	after(1);
+	assert_int_equal(reconcile_sight(r), SIGHT_FEW);
+	assert_true(wake <= now); /* claims must say so */
+	ready = true;
+	after(1);
+	assert_int_equal(reconcile_sight(r), SIGHT_FEW);
+	after(SECONDS(60));
+	assert_int_equal(reconcile_sight(r), SIGHT_MOST);
+	finish();
+}
+
 /* ---- R4 to R6: updates ---- */
 
 static void new_revision(void)
@@ -735,6 +756,7 @@ int main(void)
 	        cmocka_unit_test(r3_the_loser_of_a_conflict_stops_after_a_while),
 	        cmocka_unit_test(r3_the_winner_of_a_conflict_goes_on),
 	        cmocka_unit_test(r3_sight_follows_the_flock_and_remembers),
+	        cmocka_unit_test(r3_what_a_restarted_peer_finds_running_counts_less),
 	        cmocka_unit_test(r4_an_unchanged_task_is_confirmed_not_restarted),
 	        cmocka_unit_test(r5_changed_slots_are_replaced_one_after_the_other),
 	        cmocka_unit_test(r5_unhealthy_slots_go_first_and_parallelism_counts),

@@ -1,0 +1,367 @@
+/*
+ * Flocks of several peers, each deciding for itself: stories with figures, and a search over random histories.
+ * STARLING_TEST_SEED=N replays one history, STARLING_TEST_SECONDS bounds the search, STARLING_TEST_CHATTY=1 tells
+ * what happens.
+ */
+#include "tests/unit/node/flock.h"
+#include "tests/unit/unit.h"
+
+#include <time.h>
+
+static struct flock f;
+
+#define WEB_REPLICAS 6
+
+static void deploy_web(const char *what)
+{
+	struct stack_version *v = deploy(&f, 0, 0);
+
+	v->spec.n_services = 1;
+	fill_service(v, 0, "web", WEB_REPLICAS, what);
+}
+
+static void run_until_well(mono_ms most, size_t at)
+{
+	mono_ms end = f.now + most;
+
+	do
+		flock_run(&f, STEP);
+	while (flock_fault(&f, at) && f.now < end);
+	if (flock_fault(&f, at))
+		fail_msg("after %lld ms: %s", (long long)most, flock_fault(&f, at));
+}
+
+static size_t tasks_on(size_t i)
+{
+	return f.peers[i].n_tasks;
+}
+
+static void begin(uint64_t seed, size_t n)
+{
+	flock_start(&f, seed, n);
+	flock_run(&f, SECONDS(10));
+}
+
+static void a_deployment_runs_within_a_second_each_slot_once(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		begin(seed, 3);
+		deploy_web("1");
+		run_until_well(1500, 0);
+		assert_int_equal(f.starts, WEB_REPLICAS); /* nobody had to yield */
+		for (size_t i = 0; i < 3; i++)
+			assert_int_equal(tasks_on(i), 2);
+		flock_run(&f, SECONDS(100));
+		assert_int_equal(f.starts, WEB_REPLICAS); /* and nothing moves afterwards */
+		assert_int_equal(f.stops, 0);
+		flock_end(&f);
+	}
+}
+
+static void a_lost_hosts_replicas_run_elsewhere_within_seconds(void **state)
+{
+	mono_ms worst = 0, sum = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		mono_ms lost;
+
+		begin(seed, 3);
+		deploy_web("1");
+		flock_run(&f, SECONDS(20));
+		lost = f.now;
+		crash_host(&f, 2);
+		run_until_well(SECONDS(15), 0);
+		worst = MAX(worst, f.now - lost);
+		sum += f.now - lost;
+		assert_int_equal(f.starts, WEB_REPLICAS + 2);
+		flock_end(&f);
+	}
+	print_message(
+	        "host lost to all replicas serving: mean %lld ms, worst %lld ms of 40 (suspected after 0.5-2 s, "
+	        "dead 4 s later)\n",
+	        (long long)sum / 40, (long long)worst);
+}
+
+static void a_host_that_comes_back_stops_what_moved(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		size_t kept;
+
+		begin(seed, 3);
+		deploy_web("1");
+		flock_run(&f, SECONDS(20));
+		/* The cable is pulled: its tasks go on, and so does it. */
+		f.side[2] = 1;
+		flock_run(&f, seed % 2 ? SECONDS(8) : SECONDS(60));
+		kept = f.stops;
+		f.side[2] = 0;
+		run_until_well(SECONDS(20), 0);
+		flock_run(&f, SECONDS(70));
+		assert_null(flock_fault(&f, 0));
+		/* The two that served all along kept theirs; only the one that was away stopped any. */
+		assert_int_equal(tasks_on(0) + tasks_on(1), WEB_REPLICAS);
+		assert_true(f.stops > kept);
+		flock_end(&f);
+	}
+}
+
+static void a_pause_shorter_than_suspicion_starts_nothing(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		begin(seed, 4);
+		deploy_web("1");
+		flock_run(&f, SECONDS(20));
+		for (int i = 0; i < 10; i++) {
+			f.side[3] = 1;
+			flock_run(&f, 4000);
+			f.side[3] = 0;
+			flock_run(&f, 3000);
+		}
+		assert_int_equal(f.starts, WEB_REPLICAS);
+		assert_int_equal(f.stops, 0);
+		flock_end(&f);
+	}
+}
+
+static void an_agents_restart_moves_nothing(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		begin(seed, 3);
+		deploy_web("1");
+		flock_run(&f, SECONDS(20));
+		agent_stop(&f, 1);
+		flock_run(&f, 1000);
+		agent_start(&f, 1);
+		flock_run(&f, SECONDS(100));
+		assert_null(flock_fault(&f, 0));
+		assert_int_equal(f.starts, WEB_REPLICAS);
+		assert_int_equal(f.stops, 0);
+		flock_end(&f);
+	}
+}
+
+static void an_update_never_takes_two_slots_at_once(void **state)
+{
+	mono_ms sum = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		mono_ms begun, end;
+
+		begin(seed, 3);
+		deploy_web("1");
+		flock_run(&f, SECONDS(20));
+		deploy_web("2");
+		begun = f.now;
+		end = f.now + SECONDS(120);
+		do {
+			flock_run(&f, STEP);
+			assert_true(serving_slots(&f, 0, "web", WEB_REPLICAS) >= WEB_REPLICAS - 1);
+		} while (flock_fault(&f, 0) && f.now < end);
+		assert_null(flock_fault(&f, 0));
+		assert_int_equal(f.starts, 2 * WEB_REPLICAS);
+		assert_int_equal(f.stops, WEB_REPLICAS);
+		sum += f.now - begun;
+		flock_end(&f);
+	}
+	print_message(
+	        "update of %d slots one by one: mean %lld ms of 40 (stop 20-1000 ms, start 50-800 ms each)\n",
+	        WEB_REPLICAS, (long long)sum / 40);
+}
+
+static void scaling_touches_only_what_it_adds_and_removes(void **state)
+{
+	(void)state;
+	begin(7, 3);
+	deploy_web("1");
+	flock_run(&f, SECONDS(20));
+	fill_service(deploy(&f, 0, 1), 0, "web", 9, "1");
+	run_until_well(SECONDS(3), 0);
+	assert_int_equal(f.starts, 9);
+	flock_run(&f, SECONDS(10));
+	fill_service(deploy(&f, 0, 2), 0, "web", 2, "1");
+	run_until_well(SECONDS(3), 0);
+	assert_int_equal(f.starts, 9);
+	assert_int_equal(f.stops, 7);
+	flock_end(&f);
+}
+
+static void a_removed_stack_stops_everywhere(void **state)
+{
+	(void)state;
+	begin(8, 3);
+	deploy_web("1");
+	flock_run(&f, SECONDS(20));
+	deploy(&f, 0, 1)->removed = true;
+	flock_run(&f, SECONDS(3));
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(tasks_on(i), 0);
+	flock_end(&f);
+}
+
+static void who_cannot_start_it_is_passed_over_at_once(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		begin(seed, 3);
+		f.fussy_peer = 1;
+		deploy(&f, 0, 0)->spec.n_services = 1;
+		fill_service(&f.versions[0][1], 0, "fussy", 4, "1");
+		run_until_well(3000, 0);
+		assert_int_equal(tasks_on(1), 0);
+		flock_end(&f);
+	}
+}
+
+static void the_last_survivor_takes_what_it_has_room_for(void **state)
+{
+	(void)state;
+	begin(9, 3);
+	deploy_web("1");
+	f.versions[0][1].services[0].reserve.cpu_milli = 1000;
+	flock_run(&f, SECONDS(20));
+	crash_host(&f, 0);
+	crash_host(&f, 1);
+	flock_run(&f, SECONDS(60));
+	assert_int_equal(tasks_on(2), 4); /* of 4 cores */
+	boot_host(&f, 0);
+	boot_host(&f, 1);
+	run_until_well(SECONDS(30), 2);
+	flock_end(&f);
+}
+
+/* ---- random histories ---- */
+
+static void random_deploy(void)
+{
+	static const char *const names[] = {"api", "fussy", "web"};
+	static const char *const whats[] = {"1", "2", "3"};
+	size_t s = (size_t)drbg_below(&f.rnd, STACKS), at = (size_t)drbg_below(&f.rnd, f.n);
+	struct stack_version *v;
+
+	if (!f.peers[at].agent_up || f.now < f.peers[at].ready_at || f.n_revisions + 1 >= REVISIONS_MAX)
+		return;
+	v = deploy(&f, s, at);
+	if (f.chatty)
+		printf("%8lld deploy %s at p%zu\n", (long long)f.now, flock_stacks[s], at);
+	if (drbg_below(&f.rnd, 5) == 0) {
+		v->removed = true;
+		return;
+	}
+	v->spec.n_services = 1 + (size_t)drbg_below(&f.rnd, SERVICES_MAX);
+	for (size_t k = 0; k < v->spec.n_services; k++) {
+		fill_service(v, k, names[k], (uint32_t)drbg_below(&f.rnd, 5), whats[drbg_below(&f.rnd, 3)]);
+		if (drbg_below(&f.rnd, 4) == 0)
+			v->services[k].reserve.cpu_milli = 800;
+		if (drbg_below(&f.rnd, 5) == 0)
+			v->services[k].max_replicas_per_node = 1;
+		if (drbg_below(&f.rnd, 6) == 0)
+			v->services[k].mode = MODE_GLOBAL;
+		if (drbg_below(&f.rnd, 4) == 0)
+			v->services[k].parallelism = 2;
+	}
+}
+
+static void random_event(void)
+{
+	size_t i = (size_t)drbg_below(&f.rnd, f.n);
+
+	switch (drbg_below(&f.rnd, 8)) {
+	case 0:
+		crash_host(&f, i);
+		break;
+	case 1:
+	case 2:
+		boot_host(&f, i);
+		break;
+	case 3:
+		if (f.peers[i].host_up && f.peers[i].agent_up)
+			agent_stop(&f, i);
+		break;
+	case 4:
+		for (size_t k = 0; k < f.n; k++)
+			f.side[k] = (int)drbg_below(&f.rnd, 2);
+		break;
+	case 5:
+		memset(f.side, 0, sizeof(f.side));
+		break;
+	default:
+		random_deploy();
+	}
+}
+
+static void heal(void)
+{
+	memset(f.side, 0, sizeof(f.side));
+	for (size_t i = 0; i < f.n; i++)
+		boot_host(&f, i);
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* A quiet, connected flock has exactly one owner per placeable slot, whatever happened before. */
+static void after_any_history_each_slot_has_one_owner(void **state)
+{
+	const char *one = getenv("STARLING_TEST_SEED"), *limit = getenv("STARLING_TEST_SECONDS");
+	double end = seconds() + (limit ? atof(limit) : 10.0);
+	uint64_t seed = one ? strtoull(one, NULL, 10) : 1;
+	size_t n = 0;
+
+	(void)state;
+	do {
+		uint64_t events;
+
+		flock_start(&f, seed, 0);
+		begin(seed, 1 + (size_t)drbg_below(&f.rnd, PEERS_MAX));
+		f.fussy_peer = (int)drbg_below(&f.rnd, f.n) * (drbg_below(&f.rnd, 2) ? 1 : -1);
+		random_deploy();
+		for (events = 3 + drbg_below(&f.rnd, 12); events > 0; events--) {
+			random_event();
+			flock_run(&f, between(&f, 0, SECONDS(12)));
+		}
+		heal();
+		flock_run(&f, SECONDS(150));
+		if (flock_fault(&f, 0))
+			fail_msg("seed %llu: %s", (unsigned long long)seed, flock_fault(&f, 0));
+		/* And it stays so. */
+		f.starts = f.stops = 0;
+		flock_run(&f, SECONDS(30));
+		if (f.starts || f.stops)
+			fail_msg("seed %llu: %zu starts and %zu stops in a quiet flock", (unsigned long long)seed,
+			        f.starts, f.stops);
+		flock_end(&f);
+		seed++;
+		n++;
+	} while (!one && seconds() < end);
+	print_message("%zu random histories\n", n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_deployment_runs_within_a_second_each_slot_once),
+	        cmocka_unit_test(a_lost_hosts_replicas_run_elsewhere_within_seconds),
+	        cmocka_unit_test(a_host_that_comes_back_stops_what_moved),
+	        cmocka_unit_test(a_pause_shorter_than_suspicion_starts_nothing),
+	        cmocka_unit_test(an_agents_restart_moves_nothing),
+	        cmocka_unit_test(an_update_never_takes_two_slots_at_once),
+	        cmocka_unit_test(scaling_touches_only_what_it_adds_and_removes),
+	        cmocka_unit_test(a_removed_stack_stops_everywhere),
+	        cmocka_unit_test(who_cannot_start_it_is_passed_over_at_once),
+	        cmocka_unit_test(the_last_survivor_takes_what_it_has_room_for),
+	        cmocka_unit_test(after_any_history_each_slot_has_one_owner),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
