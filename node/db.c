@@ -3,6 +3,7 @@
 #include "node/datadir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -198,6 +199,11 @@ int db_open(struct db *db, const char *dir, const char *name, bool durable, stru
 	*db = (struct db){0};
 	snprintf(db->path, sizeof(db->path), "%.*s/%s", DATA_PATH_MAX, dir, name);
 	sqlite3_soft_heap_limit64(DB_HEAP_BYTES);
+	/* SQLite would make it readable for all, and gives log and index the mode of the file: specs have secrets. */
+	rc = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (rc < 0)
+		return err_errno(err, "%s: open", db->path);
+	close(rc);
 	rc = sqlite3_open_v2(db->path, &db->h, flags, NULL);
 	if (rc != SQLITE_OK) {
 		if (db->h)

@@ -35,9 +35,9 @@ int join_read_ask(struct join_ask *out, const uint8_t *args, size_t len, struct 
 		}
 	}
 	if (rd_end(&r, err) < 0)
-		return err_wrap(err, "join");
+		return err_wrap(err, "the request to join");
 	if (!peer || use != claim)
-		return err_set(err, ERR_USAGE, "join: the request lacks peer, or one of use and claim");
+		return err_set(err, ERR_USAGE, "the request to join lacks peer, or one of use and claim");
 	out->claimed = claim;
 	return 0;
 }
@@ -45,7 +45,7 @@ int join_read_ask(struct join_ask *out, const uint8_t *args, size_t len, struct 
 static int unknown_invite(struct err *err)
 {
 	return err_set(err, ERR_UNAUTHORISED,
-	        "join: this token's invite is not known here, or was revoked; create a new token, or give this one a "
+	        "this token's invite is not known here, or was revoked; create a new token, or give this one a "
 	        "few seconds to reach this peer");
 }
 
@@ -61,12 +61,11 @@ static int offer_use(
 		return unknown_invite(err);
 	if (wall >= inv->expires) {
 		text_time(when, inv->expires);
-		return err_set(err, ERR_UNAUTHORISED, "join: the token expired at %s; create a new one", when);
+		return err_set(err, ERR_UNAUTHORISED, "the token expired at %s; create a new one", when);
 	}
 	if (use < 0)
-		return err_set(err, ERR_UNAUTHORISED,
-		        "join: the token was for %u use%s, and %s; create a new one", inv->uses,
-		        inv->uses == 1 ? "" : "s", inv->uses == 1 ? "it was used" : "all were used");
+		return err_set(err, ERR_UNAUTHORISED, "the token was for %u use%s, and %s; create a new one",
+		        inv->uses, inv->uses == 1 ? "" : "s", inv->uses == 1 ? "it was used" : "all were used");
 	pk_map(answer, 1);
 	pk_kv_u64(answer, "use", (uint64_t)use);
 	return 0;

@@ -130,21 +130,21 @@ int trust_vouch(
 
 	if (!k)
 		return err_set(err, ERR_UNAUTHORISED,
-		        "join: this token's invite is not known here, or was revoked; create a new token");
+		        "this token's invite is not known here, or was revoked; create a new token");
 	if (!admission_claim_signed(a, &t->flock))
-		return err_set(err, ERR_UNAUTHORISED, "join: the claim is not signed by the token's key");
+		return err_set(err, ERR_UNAUTHORISED, "the claim is not signed by the token's key");
 	if (wall >= k->invite.expires) {
 		char when[25];
 
 		text_time(when, k->invite.expires);
-		return err_set(err, ERR_UNAUTHORISED, "join: the token expired at %s; create a new one", when);
+		return err_set(err, ERR_UNAUTHORISED, "the token expired at %s; create a new one", when);
 	}
 	/* The same claim again is a joiner that did not hear the first answer. */
 	if (holder && (!key32_eq(&holder->a.invite, &a->invite) || holder->a.use != a->use))
-		return err_set(err, ERR_UNAUTHORISED, "join: this peer is already in the flock");
+		return err_set(err, ERR_UNAUTHORISED, "this peer is already in the flock");
 	if (a->use >= k->invite.uses || (!holder && invite_use_taken(k, a->use)))
 		return err_set(err, ERR_UNAUTHORISED,
-		        "join: use %u of the token is taken or beyond the %u that it allows; create a new token",
+		        "use %u of the token is taken or beyond the %u that it allows; create a new token",
 		        a->use, k->invite.uses);
 	admission_sign_voucher(a, &t->flock, peer_secret);
 	return admission_check(t, a, NULL, err);

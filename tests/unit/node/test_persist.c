@@ -355,6 +355,24 @@ static void files_of_newer_versions_and_of_others_are_refused(void **state)
 	assert_non_null(strstr(err.text, "another program"));
 }
 
+static void files_are_private(void **state)
+{
+	static const char *const names[] = {
+	        "store.db", "store.db-wal", "store.db-shm", "own.db", "own.db-wal", "lock"};
+	struct scratch *s = *state;
+	mode_t mask = umask(022);
+	struct persist *p = open_sync(s->dir);
+	struct stat st;
+
+	put(p, 1, "genesis");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		assert_int_equal(stat(scratch_path(s, names[i]), &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+	persist_close(p);
+	umask(mask);
+}
+
 static void one_agent_per_folder(void **state)
 {
 	struct scratch *s = *state;
@@ -681,6 +699,7 @@ int main(void)
 	        SCRATCH_TEST(damaged_own_rows_do_not_stop_the_agent),
 	        SCRATCH_TEST(damaged_records_are_an_error_that_names_the_file),
 	        SCRATCH_TEST(files_of_newer_versions_and_of_others_are_refused),
+	        SCRATCH_TEST(files_are_private),
 	        SCRATCH_TEST(one_agent_per_folder),
 	        SCRATCH_TEST(folders_that_cannot_be_written_are_named),
 	        SCRATCH_TEST(the_same_bytes_again_write_nothing),
