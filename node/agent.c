@@ -234,9 +234,11 @@ void agent_pump(struct agent *a)
 	a->gossip_due = MAX(wake, now);
 	if (wake != MONO_NEVER)
 		uv_timer_start(&a->gossip_timer, on_gossip_timer, (uint64_t)MAX(wake - now, 0), 0);
-	/* Readiness is a change that no record announces. */
-	if (!a->said_ready && gossip_ready(a->gossip))
+	/* Readiness and isolation are changes that no record announces. */
+	if (gossip_ready(a->gossip) != a->was_ready || gossip_isolated(a->gossip) != a->was_isolated)
 		agent_kick(a);
+	a->was_ready = gossip_ready(a->gossip);
+	a->was_isolated = gossip_isolated(a->gossip);
 }
 
 /* --- opening --- */

@@ -41,6 +41,7 @@ struct agent {
 	struct facts host; /* what hostfacts_fill() found at start */
 	bool adopted;      /* tasks of the last boot were found again */
 	bool said_ready;
+	bool was_ready, was_isolated; /* as agent_pump() saw them last */
 	void (*ready)(void *ctx);
 	void *ready_ctx;
 	bool stopping;

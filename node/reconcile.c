@@ -323,7 +323,7 @@ static void purge(struct reconcile *r)
 		free(map_del(&r->slots, &gone[i]));
 }
 
-/* How much of the flock is in sight now. Before it was ever ready, a peer has not looked yet; but what it already runs
+/* How much of the flock is in sight now. Whom an isolated peer sees alive it merely has not accused yet. Before it was ever ready, a peer has not looked yet; but what it already runs
  * then was found again after a restart, and others may have taken it over meanwhile. */
 static enum claim_sight look_around(const struct run *x)
 {
@@ -331,6 +331,8 @@ static enum claim_sight look_around(const struct run *x)
 
 	if (!x->r->was_ready)
 		return x->n_own ? SIGHT_FEW : SIGHT_MOST;
+	if (x->isolated)
+		return SIGHT_FEW;
 	for (size_t i = 0; i < x->view->n_members; i++) {
 		all += x->view->members[i].state != VIEW_LEFT;
 		alive += x->view->members[i].state == VIEW_ALIVE;
