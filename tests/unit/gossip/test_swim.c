@@ -1,0 +1,523 @@
+/*
+ * One peer's core against scripted others: what it believes, and what it answers. Whole flocks are in tests/sim.
+ */
+#include "gossip/core.h"
+#include "tests/unit/gossip/flock.h"
+
+#define PEERS_MAX 8
+
+/* The peer under test is number 0; the others exist as keys, and speak through seals of their own. */
+struct world {
+	struct flock flock;
+	struct actor who[PEERS_MAX];
+	struct gossip *g;
+	struct now now;
+	unsigned n;
+};
+
+static struct addr addr_of(unsigned i)
+{
+	return (struct addr){.family = 4, .port = 7827, .ip = {10, 0, 0, (uint8_t)i}};
+}
+
+static id64 id_of(const struct world *w, unsigned i)
+{
+	return key32_id(&w->who[i].key);
+}
+
+static struct world world(unsigned n)
+{
+	struct world w = {.flock = flock_new(), .n = n, .now = {.mono = 1000, .wall = 1700000000000}};
+	struct gossip_config cfg = {.flock = w.flock.id, .boot = 5, .advertise = addr_of(0), .plain = true};
+
+	for (unsigned i = 0; i < n; i++)
+		w.who[i] = actor(PEER_A + i);
+	cfg.key = w.who[0].key;
+	memcpy(cfg.secret, w.who[0].secret, sizeof(cfg.secret));
+	w.g = gossip_new(&cfg);
+	gossip_load(w.g, w.flock.genesis.w.p, w.flock.genesis.w.len, NULL);
+	gossip_load(w.g, w.flock.grant.w.p, w.flock.grant.w.len, NULL);
+	for (unsigned i = 0; i < n; i++) {
+		struct wr r = record_wr();
+		struct admission a;
+
+		trust_vouch_first(&a, &w.flock.id, &w.who[i].key, w.flock.admin.secret);
+		trust_make_admission(&r, &w.flock.id, &a, 1 + i, w.who[i].secret);
+		assert_int_equal(gossip_load(w.g, r.p, r.len, NULL), 0);
+		wr_free(&r);
+		if (i) {
+			struct addr at = addr_of(i);
+
+			gossip_load_addr(w.g, &w.who[i].key, &at);
+		}
+	}
+	gossip_start(w.g, w.now);
+	return w;
+}
+
+static void end(struct world *w)
+{
+	gossip_free(w->g);
+	flock_free(&w->flock);
+}
+
+static struct peer *peer(struct world *w, unsigned i)
+{
+	return member_by_id(w->g, id_of(w, i));
+}
+
+static struct statement statement(
+        struct world *w, enum msg_type type, unsigned subject, uint64_t n, unsigned signer)
+{
+	struct statement st = {.type = type, .subject = id_of(w, subject), .incarnation = UINT64_C(1) << 32 | n};
+
+	if (type == MSG_ALIVE)
+		st.addr = addr_of(subject);
+	if (type == MSG_SUSPECT || type == MSG_DEAD)
+		st.accuser = id_of(w, signer);
+	statement_sign(&st, &w->flock.id, w->who[signer].secret);
+	return st;
+}
+
+static void tell(struct world *w, enum msg_type type, unsigned subject, uint64_t n, unsigned signer)
+{
+	struct statement st = statement(w, type, subject, n, signer);
+
+	member_on_statement(w->g, &st, NULL);
+}
+
+static enum member_state state_of(struct world *w, unsigned i)
+{
+	return peer(w, i)->state;
+}
+
+/* Drains what it wants to say; counts packets to peer i (0: all). */
+static unsigned packets_to(struct world *w, unsigned i)
+{
+	struct gossip_action a;
+	struct addr to = addr_of(i);
+	unsigned n = 0;
+
+	while (gossip_next(w->g, &a))
+		n += a.kind == GOSSIP_PACKET && (!i || addr_eq(&a.addr, &to));
+	return n;
+}
+
+static void all_alive(struct world *w)
+{
+	for (unsigned i = 1; i < w->n; i++) {
+		tell(w, MSG_ALIVE, i, 0, i);
+		member_heard(w->g, peer(w, i));
+	}
+	packets_to(w, 0);
+}
+
+/* Time passes; nobody answers. Whoever is in `speaks` (a bit per peer) is heard. */
+static void pass(struct world *w, int64_t ms, unsigned speaks)
+{
+	mono_ms until = w->now.mono + ms;
+
+	while (w->now.mono < until) {
+		mono_ms wake = gossip_wake(w->g);
+
+		w->now.mono = MIN(MAX(wake, w->now.mono + 1), until);
+		gossip_tick(w->g, w->now);
+		for (unsigned i = 1; i < w->n; i++)
+			if (speaks >> i & 1) {
+				member_heard(w->g, peer(w, i));
+				for (size_t k = 0; k < PROBES_MAX; k++)
+					if (w->g->probes[k].used && w->g->probes[k].target == id_of(w, i))
+						probe_on_ack(w->g, peer(w, i), w->g->probes[k].seq[0]);
+			}
+		packets_to(w, 0);
+	}
+}
+
+static void whoever_was_not_heard_is_not_counted_on(void **state)
+{
+	struct world w = world(3);
+
+	(void)state;
+	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);
+	assert_true(packets_to(&w, 1) > 0);
+	tell(&w, MSG_ALIVE, 1, 0, 1);
+	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	end(&w);
+}
+
+/* (incarnation, severity), over all pairs: what holds after both is the same in either order. */
+static void the_order_of_hearing_does_not_matter(void **state)
+{
+	static const enum msg_type types[] = {MSG_ALIVE, MSG_SUSPECT, MSG_LEFT};
+
+	(void)state;
+	for (unsigned x = 0; x < 6; x++)
+		for (unsigned y = 0; y < 6; y++) {
+			enum member_state got[2];
+
+			for (int swap = 0; swap < 2; swap++) {
+				struct world w = world(5);
+				unsigned first = swap ? y : x, second = swap ? x : y;
+
+				all_alive(&w);
+				/* Both incarnations were signed by their subject and known, as accusations need. */
+				tell(&w, MSG_ALIVE, 1, MAX(x / 3, y / 3), 1);
+				tell(&w, types[first % 3], 1, first / 3, types[first % 3] == MSG_SUSPECT ? 2 : 1);
+				tell(&w, types[second % 3], 1, second / 3,
+				        types[second % 3] == MSG_SUSPECT ? 2 : 1);
+				got[swap] = state_of(&w, 1);
+				end(&w);
+			}
+			assert_int_equal(got[0], got[1]);
+		}
+}
+
+static void a_statement_by_another_hand_is_ignored(void **state)
+{
+	struct world w = world(4);
+	struct statement st;
+
+	(void)state;
+	all_alive(&w);
+	st = statement(&w, MSG_LEFT, 1, 0, 2);
+	member_on_statement(w.g, &st, NULL);
+	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	st = statement(&w, MSG_SUSPECT, 1, 0, 2);
+	st.accuser = id_of(&w, 3);
+	member_on_statement(w.g, &st, NULL);
+	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	end(&w);
+}
+
+/* Nobody can be accused at an incarnation that it never signed: it could not refute that. */
+static void an_accusation_from_the_future_is_ignored(void **state)
+{
+	struct world w = world(4);
+
+	(void)state;
+	all_alive(&w);
+	tell(&w, MSG_SUSPECT, 1, 77, 2);
+	tell(&w, MSG_DEAD, 1, 77, 2);
+	tell(&w, MSG_DEAD, 1, 77, 3);
+	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	end(&w);
+}
+
+static void one_voice_makes_nobody_dead_in_a_flock_of_five(void **state)
+{
+	struct world w = world(5);
+
+	(void)state;
+	all_alive(&w);
+	tell(&w, MSG_DEAD, 1, 0, 2);
+	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
+	tell(&w, MSG_DEAD, 1, 0, 2);
+	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
+	tell(&w, MSG_DEAD, 1, 0, 3);
+	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);
+	end(&w);
+}
+
+static void one_voice_is_enough_in_a_flock_of_three(void **state)
+{
+	struct world w = world(3);
+
+	(void)state;
+	all_alive(&w);
+	tell(&w, MSG_DEAD, 1, 0, 2);
+	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);
+	end(&w);
+}
+
+static void the_time_to_refute_shrinks_with_each_accuser(void **state)
+{
+	struct world w = world(8);
+	mono_ms first, second, third;
+
+	(void)state;
+	all_alive(&w);
+	tell(&w, MSG_SUSPECT, 1, 0, 2);
+	first = peer(&w, 1)->sus.deadline;
+	tell(&w, MSG_SUSPECT, 1, 0, 3);
+	second = peer(&w, 1)->sus.deadline;
+	tell(&w, MSG_SUSPECT, 1, 0, 4);
+	third = peer(&w, 1)->sus.deadline;
+	assert_true(first > second && second > third);
+	/* The same one again changes nothing. */
+	tell(&w, MSG_SUSPECT, 1, 0, 4);
+	assert_int_equal(peer(&w, 1)->sus.deadline, third);
+	end(&w);
+}
+
+static void a_higher_incarnation_ends_a_suspicion(void **state)
+{
+	struct world w = world(5);
+
+	(void)state;
+	all_alive(&w);
+	tell(&w, MSG_SUSPECT, 1, 0, 2);
+	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
+	tell(&w, MSG_ALIVE, 1, 0, 1);
+	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
+	tell(&w, MSG_ALIVE, 1, 1, 1);
+	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	assert_int_equal(peer(&w, 1)->sus.n, 0);
+	end(&w);
+}
+
+static void an_accused_peer_refutes_with_a_higher_incarnation(void **state)
+{
+	struct world w = world(4);
+	uint64_t before = w.g->incarnation;
+	struct statement st;
+
+	(void)state;
+	all_alive(&w);
+	st = (struct statement){
+	        .type = MSG_SUSPECT, .subject = w.g->id, .incarnation = before, .accuser = id_of(&w, 2)};
+	statement_sign(&st, &w.flock.id, w.who[2].secret);
+	member_on_statement(w.g, &st, NULL);
+	assert_int_equal(w.g->incarnation, before + 1);
+	assert_true(packets_to(&w, 0) > 0);
+	/* The same accusation again is about the past. */
+	member_on_statement(w.g, &st, NULL);
+	assert_int_equal(w.g->incarnation, before + 1);
+	end(&w);
+}
+
+static void silence_ends_in_death_and_not_before_its_time(void **state)
+{
+	struct world w = world(3);
+
+	(void)state;
+	all_alive(&w);
+	pass(&w, 2500, 1 << 2);
+	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
+	tell(&w, MSG_SUSPECT, 1, 0, 2);
+	/* alpha * unit from the first suspicion, at least. */
+	pass(&w, peer(&w, 1)->suspected + 2900 - w.now.mono, 1 << 2);
+	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
+	pass(&w, 500, 1 << 2);
+	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);
+	end(&w);
+}
+
+static void a_refused_connection_is_no_evidence(void **state)
+{
+	struct world w = world(5);
+	struct gossip_action a;
+	struct peer *p;
+
+	(void)state;
+	all_alive(&w);
+	p = peer(&w, 1);
+	for (int i = 0; i < 50; i++) {
+		struct stream *s = stream_to(w.g, p);
+
+		assert_non_null(s);
+		while (gossip_next(w.g, &a))
+			;
+		gossip_on_stream_closed(w.g, s->id, true, w.now);
+	}
+	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	assert_int_equal(w.g->health, 0);
+	end(&w);
+}
+
+static void when_everyone_is_silent_nobody_is_accused_for_a_while(void **state)
+{
+	struct world w = world(6);
+	unsigned dead = 0;
+
+	(void)state;
+	all_alive(&w);
+	pass(&w, 10000, 0);
+	assert_true(gossip_isolated(w.g));
+	for (unsigned i = 1; i < w.n; i++)
+		assert_int_not_equal(state_of(&w, i), MEMBER_DEAD);
+	pass(&w, 40000, 0);
+	assert_false(gossip_isolated(w.g));
+	for (unsigned i = 1; i < w.n; i++)
+		dead += state_of(&w, i) == MEMBER_DEAD;
+	assert_int_equal(dead, 5);
+	end(&w);
+}
+
+static void another_who_confirms_the_silence_ends_the_isolation(void **state)
+{
+	struct world w = world(6);
+
+	(void)state;
+	all_alive(&w);
+	pass(&w, 5000, 0);
+	assert_true(gossip_isolated(w.g));
+	tell(&w, MSG_SUSPECT, 1, 0, 2);
+	assert_false(gossip_isolated(w.g));
+	end(&w);
+}
+
+/* The process was stopped for a minute: nobody is buried for that. */
+static void a_stall_moves_the_timers(void **state)
+{
+	struct world w = world(5);
+	unsigned before;
+
+	(void)state;
+	all_alive(&w);
+	tell(&w, MSG_SUSPECT, 1, 0, 2);
+	before = w.g->health;
+	w.now.mono += 60000;
+	gossip_tick(w.g, w.now);
+	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
+	assert_true(peer(&w, 1)->sus.deadline > w.now.mono);
+	assert_int_equal(w.g->health, before + 1);
+	tell(&w, MSG_ALIVE, 1, 1, 1);
+	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	end(&w);
+}
+
+/* What a ping-req names is a peer id; one that nobody knows, or the asker itself, is not pinged. */
+static void a_ping_req_reaches_members_only(void **state)
+{
+	struct world w = world(4);
+
+	(void)state;
+	all_alive(&w);
+	probe_on_ping_req(w.g, peer(&w, 1), 9, 0x1234);
+	probe_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 1));
+	assert_int_equal(packets_to(&w, 0), 0);
+	probe_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 2));
+	assert_int_equal(packets_to(&w, 2), 1);
+	end(&w);
+}
+
+static void a_target_that_stays_silent_is_nacked(void **state)
+{
+	struct world w = world(4);
+	unsigned nacks = 0;
+
+	(void)state;
+	all_alive(&w);
+	probe_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 2));
+	packets_to(&w, 0);
+	for (int i = 0; i < 60; i++) {
+		struct gossip_action a;
+		struct addr asker = addr_of(1);
+
+		w.now.mono += 10;
+		gossip_tick(w.g, w.now);
+		while (gossip_next(w.g, &a)) {
+			struct msg m;
+			struct rd r;
+
+			if (a.kind != GOSSIP_PACKET || !addr_eq(&a.addr, &asker))
+				continue;
+			rd_init(&r, a.bytes + PACKET_HEADER_BYTES,
+			        a.len - PACKET_HEADER_BYTES - PACKET_TAG_BYTES);
+			while (wire_next(&r, &m))
+				nacks += m.type == MSG_NACK && m.seq == 9;
+		}
+	}
+	assert_int_equal(nacks, 1);
+	end(&w);
+}
+
+static void leaving_is_final_until_a_new_boot(void **state)
+{
+	struct world w = world(4);
+	struct statement st;
+
+	(void)state;
+	all_alive(&w);
+	tell(&w, MSG_LEFT, 1, 1, 1);
+	assert_int_equal(state_of(&w, 1), MEMBER_LEFT);
+	tell(&w, MSG_SUSPECT, 1, 1, 2);
+	tell(&w, MSG_ALIVE, 1, 1, 1);
+	assert_int_equal(state_of(&w, 1), MEMBER_LEFT);
+	st = (struct statement){
+	        .type = MSG_ALIVE, .subject = id_of(&w, 1), .incarnation = UINT64_C(2) << 32, .addr = addr_of(1)};
+	statement_sign(&st, &w.flock.id, w.who[1].secret);
+	member_on_statement(w.g, &st, NULL);
+	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	end(&w);
+}
+
+/* Two machines with one key: the first newer run is overtaken, the second is met by fencing one of the two. */
+static void two_machines_with_one_key_fence_one(void **state)
+{
+	struct world w = world(3);
+	struct gossip_action a;
+	bool fenced = false;
+
+	(void)state;
+	all_alive(&w);
+	for (unsigned i = 0; i < 2; i++) {
+		struct statement st = {.type = MSG_ALIVE,
+		        .subject = w.g->id,
+		        .incarnation = (UINT64_C(50) + 10 * i) << 32,
+		        .addr = addr_of(9)};
+
+		memset(st.boot_id, 0xff, sizeof(st.boot_id));
+		statement_sign(&st, &w.flock.id, w.who[0].secret);
+		member_on_statement(w.g, &st, NULL);
+		if (!i)
+			assert_int_equal(w.g->incarnation >> 32, 51);
+	}
+	while (gossip_next(w.g, &a))
+		fenced |= a.kind == GOSSIP_FENCED;
+	assert_true(fenced);
+	end(&w);
+}
+
+static void unknown_senders_get_no_answer(void **state)
+{
+	struct world w = world(3);
+	struct actor stranger = actor(STRANGER);
+	uint8_t start[16] = {1}, token[32] = {2}, packet[PACKET_BYTES_MAX];
+	struct addr from = addr_of(66);
+	struct seal seal;
+	struct seal_peer to;
+	size_t len;
+
+	(void)state;
+	all_alive(&w);
+	seal_init(&seal, &stranger.key, stranger.secret, &w.flock.id, start, token, true);
+	seal_peer_init(&to, &w.g->key);
+	len = seal_packet(&seal, &to, PACKET_GOSSIP, (const uint8_t *)"", 0, packet);
+	for (int i = 0; i < 100; i++)
+		gossip_on_packet(w.g, &from, packet, len, w.now);
+	assert_int_equal(packets_to(&w, 66), 0);
+	assert_int_equal(gossip_counters(w.g)->drop_unknown, 100);
+	seal_peer_free(&to);
+	end(&w);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(whoever_was_not_heard_is_not_counted_on),
+	        cmocka_unit_test(the_order_of_hearing_does_not_matter),
+	        cmocka_unit_test(a_statement_by_another_hand_is_ignored),
+	        cmocka_unit_test(an_accusation_from_the_future_is_ignored),
+	        cmocka_unit_test(one_voice_makes_nobody_dead_in_a_flock_of_five),
+	        cmocka_unit_test(one_voice_is_enough_in_a_flock_of_three),
+	        cmocka_unit_test(the_time_to_refute_shrinks_with_each_accuser),
+	        cmocka_unit_test(a_higher_incarnation_ends_a_suspicion),
+	        cmocka_unit_test(an_accused_peer_refutes_with_a_higher_incarnation),
+	        cmocka_unit_test(silence_ends_in_death_and_not_before_its_time),
+	        cmocka_unit_test(a_refused_connection_is_no_evidence),
+	        cmocka_unit_test(when_everyone_is_silent_nobody_is_accused_for_a_while),
+	        cmocka_unit_test(another_who_confirms_the_silence_ends_the_isolation),
+	        cmocka_unit_test(a_stall_moves_the_timers),
+	        cmocka_unit_test(a_ping_req_reaches_members_only),
+	        cmocka_unit_test(a_target_that_stays_silent_is_nacked),
+	        cmocka_unit_test(leaving_is_final_until_a_new_boot),
+	        cmocka_unit_test(two_machines_with_one_key_fence_one),
+	        cmocka_unit_test(unknown_senders_get_no_answer),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	log_set(NULL, LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
