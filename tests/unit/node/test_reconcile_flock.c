@@ -314,7 +314,7 @@ static double seconds(void)
 static void after_any_history_each_slot_has_one_owner(void **state)
 {
 	const char *one = getenv("STARLING_TEST_SEED"), *limit = getenv("STARLING_TEST_SECONDS");
-	double end = seconds() + (limit ? atof(limit) : 10.0);
+	double end = seconds() + (limit ? atof(limit) : 5.0);
 	uint64_t seed = one ? strtoull(one, NULL, 10) : 1;
 	size_t n = 0;
 

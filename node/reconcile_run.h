@@ -1,0 +1,127 @@
+/* Shared by the files of reconcile: what is remembered, one run, one service's group. Internal to node/reconcile*.c;
+ * the rules are numbered in reconcile.c. */
+#ifndef NODE_RECONCILE_RUN_H
+#define NODE_RECONCILE_RUN_H
+
+#include "base/map.h"
+#include "node/reconcile.h"
+#include "placement/filter.h"
+
+/* What this peer remembers of a slot between runs. */
+struct memory {
+	uint64_t born;        /* of its service: a stack that was removed and deployed again starts afresh */
+	uint32_t generation;  /* last run that knew the slot */
+	bool claimed;         /* some peer has had it */
+	mono_ms orphan_since; /* 0: somebody has it */
+	mono_ms beaten_since; /* R3; 0: not */
+	mono_ms tried;        /* last DO_START; 0 never */
+	int rank;             /* of this peer among its candidates; -1 none */
+	mono_ms rank_since;
+	id64 serving_task; /* 0: none serves */
+	mono_ms serving_since;
+};
+
+struct reconcile {
+	struct reconcile_config cfg;
+	struct map slots; /* id64 -> struct memory */
+	uint32_t generation;
+	mono_ms ready_since; /* 0: not ready */
+	bool was_ready;
+	enum claim_sight sight;
+	mono_ms sight_at; /* when it was last as bad as that */
+};
+
+/* One run. */
+struct run {
+	struct reconcile *r;
+	const struct view *view;
+	const struct placement *p;
+	size_t n_own;
+	const struct own_task **own; /* by slot, then task */
+	bool *matched;               /* per entry of own: its slot is in the placement */
+	struct memory **memory;      /* per slot of the placement */
+	struct load load;            /* of own tasks that are not finished */
+	bool ready, isolated;
+	mono_ms now;
+	struct arena *arena;
+	struct reconcile_action *actions;
+	size_t n_actions, cap_actions;
+	mono_ms wake;
+};
+
+/* Slots of one service, which stand together in the placement. */
+struct group {
+	size_t first, n;
+	const struct service *service;
+	const struct view_stack *stack;
+	id64 content;
+	uint32_t same;  /* own replicas, with those started in this run */
+	bool *may_move; /* per slot, R5; NULL: not worked out yet */
+};
+
+static inline bool finished(const struct own_task *t)
+{
+	return t->state == TASK_DONE || t->state == TASK_FAILED || t->state == TASK_LOST;
+}
+
+static inline bool serves(const struct own_task *t)
+{
+	return t->state == TASK_RUNNING && !t->stopping &&
+	       (t->health == HEALTH_NONE || t->health == HEALTH_HEALTHY);
+}
+
+static inline const struct view_stack *stack_of(const struct run *x, size_t k)
+{
+	return &x->view->stacks[x->p->slots[k].stack];
+}
+
+static inline const struct service *service_of(const struct run *x, size_t k)
+{
+	return &stack_of(x, k)->spec->services[x->p->slots[k].service];
+}
+
+static inline const struct view_claim *owner_of(const struct run *x, size_t k)
+{
+	return x->p->slots[k].owner < 0 ? NULL : &x->view->claims[x->p->slots[k].owner];
+}
+
+/* Another peer's claim that keeps the slot, or NULL. */
+static inline const struct view_claim *other_owner(const struct run *x, size_t k)
+{
+	const struct view_claim *c = owner_of(x, k);
+
+	return c && c->member != x->view->self ? c : NULL;
+}
+
+/* reconcile.c: actions, and when to run again at the latest. */
+void rc_act(struct run *x, struct reconcile_action a);
+void rc_stop(struct run *x, const struct own_task *t, const char *why);
+void rc_forget(struct run *x, const struct own_task *t, const char *why);
+void rc_wake_at(struct run *x, mono_ms at);
+
+/* reconcile_memory.c: own tasks by slot, and what is seen from run to run. */
+void rc_sort_own(struct run *x, const struct own_task *own);
+/* Index of the first own task of a slot, or of the first after it. */
+size_t rc_own_from(const struct run *x, id64 slot);
+/* R2: the own task of slot k to keep; NULL: none. */
+const struct own_task *rc_keeper_of(const struct run *x, size_t k, id64 content);
+/* Everything is looked at before anything is decided: room and turns depend on all slots. */
+void rc_observe_flock(struct run *x);
+void rc_observe_group(struct run *x, const struct group *g);
+/* Forgets slots that this run did not know. */
+void rc_purge(struct reconcile *r);
+
+/* reconcile_start.c: R7 to R10. */
+/* False when there is no room here, or it was tried a moment ago. replaces: the finished task before it, or NULL. */
+bool rc_start(struct run *x, struct group *g, size_t k, const struct own_task *replaces, const char *why);
+/* May this peer go on with a slot that it had? What gates only new work does not count. */
+bool rc_may_go_on(const struct run *x, size_t k);
+void rc_consider_orphan(struct run *x, struct group *g, size_t k);
+
+/* reconcile_update.c: R5. */
+/* Does a newer revision, not yet confirmed, forbid this peer? */
+bool rc_outlawed(const struct run *x, const struct group *g, size_t k, const struct own_task *mine);
+/* May the outdated task of slot k be replaced now? */
+bool rc_my_turn(struct run *x, struct group *g, size_t k);
+
+#endif
