@@ -1,155 +1,10 @@
 #include "dns/answer.h"
 
-#include "dns/proto.h"
-#include "dns/query.h"
+#include "dns/response.h"
 #include "dns/reverse.h"
-#include "dns/snapshot.h"
 
-#define SOA_REFRESH_S 60 /* nobody transfers the zone: the three times are what checkers expect of one */
-#define SOA_RETRY_S   60
-#define SOA_EXPIRE_S  3600
 /* Offsets beyond 14 bits cannot be pointed to (RFC 1035, 4.1.4). */
 #define POINTER_MAX 0x3fff
-#define POINTER     0xc000
-/* Equal, not zero: clients choose by weight, and weight 0 means almost never (RFC 2782). */
-#define SRV_WEIGHT 1
-
-/* The response as it grows. Records are written whole or not at all. */
-struct response {
-	const struct zone *z;
-	const struct dns_query *q;
-	uint8_t *p;
-	size_t len;
-	size_t cap;     /* less the room that OPT will take */
-	size_t apex_at; /* where the question ends with the apex, 0: it does not */
-	uint16_t answers, authorities, additionals;
-	bool truncated;
-};
-
-static void put_u16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put_u32(uint8_t *p, uint32_t v)
-{
-	put_u16(p, (uint16_t)(v >> 16));
-	put_u16(p + 2, (uint16_t)v);
-}
-
-/* Room for len more bytes, or NULL. */
-static uint8_t *room(struct response *r, size_t len)
-{
-	uint8_t *p = r->p + r->len;
-
-	if (len > r->cap - r->len)
-		return NULL;
-	r->len += len;
-	return p;
-}
-
-/* Owner (a pointer to offset owner), type, class, TTL; rdlen bytes of rdata follow at the place returned. */
-static uint8_t *put_record(struct response *r, size_t owner, uint16_t type, size_t rdlen)
-{
-	uint8_t *p = room(r, 12 + rdlen);
-
-	if (!p)
-		return NULL;
-	put_u16(p, (uint16_t)(POINTER | owner));
-	put_u16(p + 2, type);
-	put_u16(p + 4, DNS_CLASS_IN);
-	put_u32(p + 6, DNS_TTL_S);
-	put_u16(p + 10, (uint16_t)rdlen);
-	return p + 12;
-}
-
-/* A name of the zone as rdata or owner, with the apex in full or as a pointer into the question. */
-static size_t name_len(const struct response *r, const struct zone_node *n, bool compress)
-{
-	return n->name_len + (compress && r->apex_at ? 2 : (size_t)r->z->apex.len);
-}
-
-static uint8_t *put_apex(const struct response *r, uint8_t *p, bool compress)
-{
-	if (compress && r->apex_at) {
-		put_u16(p, (uint16_t)(POINTER | r->apex_at));
-		return p + 2;
-	}
-	memcpy(p, r->z->apex.wire, r->z->apex.len);
-	return p + r->z->apex.len;
-}
-
-static uint8_t *put_name(const struct response *r, uint8_t *p, const struct zone_node *n, bool compress)
-{
-	memcpy(p, r->z->names + n->name_at, n->name_len);
-	return put_apex(r, p + n->name_len, compress);
-}
-
-static const struct zone_node *node_at(const struct zone *z, uint32_t index)
-{
-	return &z->nodes[index];
-}
-
-/* The same record for the apex and, in negative answers, for the authority section (RFC 2308, 3). */
-static bool put_soa(struct response *r, size_t owner)
-{
-	static const uint8_t hostmaster[] = "\12hostmaster"; /* the root byte is the apex' business */
-	const struct zone_node *ns = node_at(r->z, r->z->ns);
-	size_t apex_len = r->apex_at ? 2 : (size_t)r->z->apex.len;
-	uint8_t *p = put_record(
-	        r, owner, DNS_TYPE_SOA, name_len(r, ns, true) + sizeof(hostmaster) - 1 + apex_len + 20);
-
-	if (!p)
-		return false;
-	p = put_name(r, p, ns, true);
-	memcpy(p, hostmaster, sizeof(hostmaster) - 1);
-	p = put_apex(r, p + sizeof(hostmaster) - 1, true);
-	put_u32(p, r->z->serial);
-	put_u32(p + 4, SOA_REFRESH_S);
-	put_u32(p + 8, SOA_RETRY_S);
-	put_u32(p + 12, SOA_EXPIRE_S);
-	put_u32(p + 16, DNS_TTL_S); /* how long "no" may be believed (RFC 2308, 4) */
-	return true;
-}
-
-static bool put_item(struct response *r, size_t owner, const struct zone_set *set, uint32_t i)
-{
-	const uint8_t *data = r->z->data + set->at;
-	const struct zone_node *ns = node_at(r->z, r->z->ns);
-	const struct zone_srv *srv;
-	uint8_t *p;
-
-	switch (set->type) {
-	case DNS_TYPE_A:
-		p = put_record(r, owner, set->type, 4);
-		return p && memcpy(p, data + i * 4, 4);
-	case DNS_TYPE_AAAA:
-		p = put_record(r, owner, set->type, 16);
-		return p && memcpy(p, data + i * 16, 16);
-	case DNS_TYPE_TXT:
-		p = put_record(r, owner, set->type, 1 + (size_t)data[0]);
-		return p && memcpy(p, data, 1 + (size_t)data[0]);
-	case DNS_TYPE_NS:
-		p = put_record(r, owner, set->type, name_len(r, ns, true));
-		return p && put_name(r, p, ns, true);
-	case DNS_TYPE_SOA:
-		return put_soa(r, owner);
-	case DNS_TYPE_SRV:
-		srv = (const struct zone_srv *)data + i;
-		/* RFC 2782 keeps the target uncompressed. */
-		p = put_record(r, owner, set->type, 6 + name_len(r, node_at(r->z, srv->target), false));
-		if (!p)
-			return false;
-		put_u16(p, 0);
-		put_u16(p + 2, SRV_WEIGHT);
-		put_u16(p + 4, srv->port);
-		put_name(r, p + 6, node_at(r->z, srv->target), false);
-		return true;
-	default:
-		return false;
-	}
-}
 
 /* All items from the start-th on, round and round: each query begins elsewhere, and what has no room is another
  * part each time. Returns how many there was room for. */
@@ -160,7 +15,7 @@ static uint16_t put_set(struct response *r, size_t owner, const struct zone_set 
 	for (uint32_t i = 0; i < set->n && n < UINT16_MAX; i++, n++) {
 		uint32_t at = start + i;
 
-		if (!put_item(r, owner, set, at < set->n ? at : at - set->n))
+		if (!response_item(r, owner, set, at < set->n ? at : at - set->n))
 			break;
 	}
 	return n;
@@ -197,7 +52,7 @@ static void add_srv_targets(struct response *r, size_t at, const struct zone_set
 
 		/* Items are sorted by target: a double is the one before, or the first, when we began amid it. */
 		if (target != before && (i == 0 || target != first))
-			add_addresses(r, node_at(r->z, target), at + 12 + 6);
+			add_addresses(r, &r->z->nodes[target], at + 12 + 6);
 		before = target;
 		at += 12 + (size_t)(r->p[at + 10] << 8 | r->p[at + 11]);
 	}
@@ -213,7 +68,7 @@ static void answer_set(struct response *r, const struct zone_set *set, uint64_t 
 	if (set->type == DNS_TYPE_SRV)
 		add_srv_targets(r, at, set, start);
 	else if (set->type == DNS_TYPE_NS && r->answers)
-		add_addresses(r, node_at(r->z, r->z->ns), at + 12);
+		add_addresses(r, &r->z->nodes[r->z->ns], at + 12);
 }
 
 /* RFC 8482, 4.1: ANY gets one of the sets, the smallest, so that it is no use for amplification. */
@@ -230,7 +85,7 @@ static const struct zone_set *smallest_set(const struct zone *z, const struct zo
 /* The name exists, or not, but what was asked for does not: SOA says for how long to believe it. */
 static void deny(struct response *r, size_t soa_owner)
 {
-	if (put_soa(r, soa_owner))
+	if (response_soa(r, soa_owner))
 		r->authorities = 1;
 	else
 		r->truncated = true;
@@ -253,13 +108,9 @@ static enum dns_rcode answer_reverse(struct response *r)
 		return DNS_NOERROR;
 	}
 	for (size_t i = 0; i < n && r->answers < UINT16_MAX; i++) {
-		const struct zone_node *node = node_at(r->z, names[i].node);
-		uint8_t *p = put_record(r, DNS_HEADER_LEN, DNS_TYPE_PTR, name_len(r, node, false));
-
-		r->truncated = !p;
-		if (!p)
+		r->truncated = !response_ptr(r, DNS_HEADER_LEN, &r->z->nodes[names[i].node]);
+		if (r->truncated)
 			break;
-		put_name(r, p, node, false);
 		r->answers++;
 	}
 	return DNS_NOERROR;
@@ -338,21 +189,6 @@ static void count(struct dns_counters *c, enum dns_rcode rcode, const struct res
 	c->truncated += r->truncated;
 }
 
-static void put_opt(struct response *r, enum dns_rcode rcode)
-{
-	uint8_t *p = r->p + r->len;
-
-	p[0] = 0;
-	put_u16(p + 1, DNS_TYPE_OPT);
-	put_u16(p + 3, DNS_UDP_MAX);
-	p[5] = (uint8_t)(rcode >> 4);
-	p[6] = 0; /* the version that we speak */
-	put_u16(p + 7, r->q->dnssec_ok ? 0x8000 : 0);
-	put_u16(p + 9, 0);
-	r->len += DNS_OPT_LEN;
-	r->additionals++;
-}
-
 static size_t size_limit(const struct dns_query *q, bool tcp, size_t cap)
 {
 	size_t limit = DNS_UDP_PLAIN_MAX;
@@ -369,40 +205,20 @@ size_t dns_answer(const struct zone *z, const uint8_t *query, size_t len, bool t
 {
 	struct dns_query q;
 	struct response r = {.z = z, .q = &q, .p = out};
-	size_t fixed;
-	uint16_t flags;
 	enum dns_rcode rcode;
 	int fault = dns_query_read(&q, query, len);
 
 	counters->queries++;
-	fixed = DNS_HEADER_LEN + (q.has_question ? q.question_len : 0) + (q.has_edns ? DNS_OPT_LEN : 0);
-	if (fault < 0 || cap < fixed) {
+	if (fault < 0 || cap < response_fixed_len(&q)) {
 		counters->dropped++;
 		return 0;
 	}
-	r.cap = size_limit(&q, tcp, cap) - (q.has_edns ? DNS_OPT_LEN : 0);
-	r.len = DNS_HEADER_LEN;
-	if (q.has_question) /* byte by byte, case and all: resolvers that mix the case compare it */
-		memcpy(room(&r, q.question_len), query + DNS_HEADER_LEN, q.question_len);
+	response_begin(&r, query, size_limit(&q, tcp, cap));
 	rcode = (enum dns_rcode)fault;
 	if (rcode == DNS_NOERROR)
 		rcode = check_question(&q);
 	if (rcode == DNS_NOERROR)
 		rcode = z ? answer_name(&r, shuffle) : DNS_SERVFAIL;
 	count(counters, rcode, &r);
-
-	flags = DNS_FLAG_QR | (q.flags & (DNS_OPCODE_MASK | DNS_FLAG_RD)) | (rcode & 15);
-	if (r.answers || r.authorities || r.truncated)
-		flags |= DNS_FLAG_AA;
-	if (r.truncated)
-		flags |= DNS_FLAG_TC;
-	if (q.has_edns)
-		put_opt(&r, rcode);
-	put_u16(out, q.id);
-	put_u16(out + 2, flags);
-	put_u16(out + 4, q.has_question);
-	put_u16(out + 6, r.answers);
-	put_u16(out + 8, r.authorities);
-	put_u16(out + 10, r.additionals);
-	return r.len;
+	return response_finish(&r, rcode);
 }

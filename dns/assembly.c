@@ -95,13 +95,6 @@ uint32_t assembly_name(struct assembly *a, const struct dns_name *name)
 	return node;
 }
 
-uint32_t assembly_find(const struct assembly *a, const struct dns_name *name)
-{
-	size_t len = (size_t)name->len - 1;
-
-	return *slot_of(a, name->wire, len, zone_name_hash(name->wire, len)) - 1; /* 0 - 1 is ZONE_NO_NODE */
-}
-
 uint32_t assembly_data(struct assembly *a, const void *items, size_t n, size_t size)
 {
 	size_t len = n * size;

@@ -28,8 +28,6 @@ void assembly_free(struct assembly *a);
 /* The node of a name below the apex (name ends with the root, without the apex), made with everything above it if
  * need be. ZONE_NO_NODE, and counted as omitted, when it is too long together with the apex. */
 uint32_t assembly_name(struct assembly *a, const struct dns_name *name);
-/* The node of an existing name, or ZONE_NO_NODE. */
-uint32_t assembly_find(const struct assembly *a, const struct dns_name *name);
 
 /* Appends items (size bytes each) and returns the offset, for one or several sets. */
 uint32_t assembly_data(struct assembly *a, const void *items, size_t n, size_t size);
