@@ -53,5 +53,26 @@ static const struct column cols[] = {
 
 int cmd_history(struct cli *cli)
 {
-	return list_verb(cli, "history", cli->args[0], cols, ARRAY_LEN(cols), "revision");
+	struct err err = {0};
+	struct client *c = client_open(cli, &err);
+	json_t *rows = NULL;
+	struct wr args;
+
+	if (!c)
+		return cli_fail(cli, &err);
+	list_args(&args, cli->args[0], false);
+	rows = client_list(c, "history", &args, false, &err);
+	wr_free(&args);
+	client_close(c);
+	/* A stack that was ever there has a revision for ever. */
+	if (rows && !json_array_size(rows)) {
+		err_set(&err, ERR_FAILED, "no stack %s was ever here; see starling ls", cli->args[0]);
+		json_decref(rows);
+		rows = NULL;
+	}
+	if (!rows)
+		return cli_fail(cli, &err);
+	out_rows(cli, rows, cols, ARRAY_LEN(cols), "revision");
+	json_decref(rows);
+	return 0;
 }

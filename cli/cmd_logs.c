@@ -44,6 +44,7 @@ struct logs {
 	struct line *lines;
 	struct wr text;
 	unsigned unreachable;
+	unsigned unauthorised;
 };
 
 static void print_line(struct logs *l, const struct source *s, wall_ms at, const char *text, size_t len)
@@ -84,6 +85,8 @@ static int by_time(const void *pa, const void *pb)
 
 static void print_held(struct logs *l)
 {
+	if (!l->n_lines)
+		return;
 	qsort(l->lines, l->n_lines, sizeof(*l->lines), by_time);
 	for (size_t i = 0; i < l->n_lines; i++) {
 		const struct line *x = &l->lines[i];
@@ -99,8 +102,12 @@ static void lost(struct logs *l, const char *label, const json_t *row, const str
 {
 	const char *peer = json_string_value(json_object_get(row, "peer_name"));
 
+	/* Every peer says the same of a key: once is enough. */
+	if (err->code == ERR_UNAUTHORISED && l->unauthorised++)
+		return;
+	if (err->code != ERR_UNAUTHORISED)
+		l->unreachable++;
 	cli_warn(l->cli, "%s%s%s: %s", label, peer ? " on peer " : "", peer ? peer : "", err->text);
-	l->unreachable++;
 }
 
 static bool wanted(const json_t *row, const struct address *a)
@@ -247,7 +254,7 @@ int cmd_logs(struct cli *cli)
 		show_past(l, cli_flag(cli, "follow"));
 		if (cli_flag(cli, "follow"))
 			follow_all(l);
-		code = l->unreachable ? ERR_PARTIAL : 0;
+		code = l->unauthorised ? ERR_UNAUTHORISED : l->unreachable ? ERR_PARTIAL : 0;
 	}
 	for (size_t i = 0; i < l->n; i++)
 		client_close(l->sources[i].c);

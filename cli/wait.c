@@ -13,6 +13,9 @@
 #define STALL_MS SECONDS(5)
 /* How often progress is looked at when nothing is told; bounds how late Ctrl-C is noticed. */
 #define STEP_MS 200
+/* A task without a check counts as healthy once it runs; one that fails at once (no such module, no such file) would
+ * slip through if nobody looked again so many milliseconds later. */
+#define SECOND_LOOK_MS 100
 /* Exit code after SIGINT, as shells have it. */
 #define EXIT_INTERRUPTED 130
 /* Slots explained, and log lines of each, when a deployment fails. */
@@ -45,8 +48,15 @@ struct wait {
 	struct arena arena; /* of one look at the rows */
 	struct slots slots;
 	mono_ms started, until, progressed;
+	mono_ms done_at; /* since when everything is settled; 0: it is not */
 	uint64_t fingerprint;
-	unsigned lines_drawn; /* on a terminal: how many to go up before drawing again */
+	uint32_t settled; /* most slots that were settled at once: more is progress, to and fro is not */
+	bool told;        /* what holds it up was shown once */
+	bool drawn;       /* at least once */
+	bool in_place;    /* on a terminal: the lines above are ours to draw over */
+	struct drawn {
+		uint32_t desired, running, settled;
+	} * shown; /* of each service, as last drawn */
 };
 
 static int wait_begin(struct wait *w, struct cli *cli, const char *stack, struct err *err)
@@ -74,26 +84,34 @@ static void wait_end(struct wait *w)
 	client_close(w->c);
 	json_decref(w->rows);
 	arena_free(&w->arena);
+	free(w->shown);
 }
 
 /* --- progress --- */
 
+/* On a terminal all lines again, in place; else a line for each service that changed. */
 static void draw(struct wait *w)
 {
 	FILE *out = w->cli->errors;
+	bool tty = w->cli->errors_tty;
 
 	if (w->cli->quiet)
 		return;
-	if (w->cli->errors_tty && w->lines_drawn)
-		fprintf(out, "\033[%uA", w->lines_drawn);
+	if (tty && w->in_place)
+		fprintf(out, "\033[%zuA", w->slots.n);
 	for (size_t i = 0; i < w->slots.n; i++) {
 		const struct slots_service *s = &w->slots.services[i];
+		struct drawn now = {s->desired, s->running, s->settled};
 
-		fprintf(out, "%s%s/%s: %u/%u running, %u/%u healthy, %.1f s\n",
-		        w->cli->errors_tty ? "\033[2K" : "", w->stack, s->service->name, s->running, s->desired,
-		        s->settled, s->desired, (double)(clock_mono() - w->started) / 1000);
+		if (!tty && w->drawn && memcmp(&now, &w->shown[i], sizeof(now)) == 0)
+			continue;
+		w->shown[i] = now;
+		fprintf(out, "%s%s/%s: %u/%u running, %u/%u healthy, %.1f s\n", tty ? "\033[2K" : "", w->stack,
+		        s->service->name, s->running, s->desired, s->settled, s->desired,
+		        (double)(clock_mono() - w->started) / 1000);
 	}
-	w->lines_drawn = (unsigned)w->slots.n;
+	w->drawn = true;
+	w->in_place = tty;
 	fflush(out);
 }
 
@@ -236,8 +254,15 @@ static int stalled(struct wait *w)
 			return ERR_UNPLACEABLE;
 		}
 	}
-	if (!w->slots.unplaced && !w->slots.failed)
+	if (!w->slots.unplaced && !w->slots.failed) {
+		/* Perhaps it waits for another service: say so once, and go on. */
+		if (w->slots.seen && !w->told && !w->cli->quiet) {
+			fprintf(w->cli->errors, "still trying:\n");
+			explain(w);
+		}
+		w->told = true;
 		return 0;
+	}
 	if (w->slots.failed)
 		fprintf(w->cli->errors, "starling %s: %u task%s of stack %s gave up:\n", w->cli->verb->name,
 		        w->slots.failed, w->slots.failed == 1 ? "" : "s", w->stack);
@@ -263,11 +288,45 @@ static int say_interrupted(struct wait *w)
 	return EXIT_INTERRUPTED;
 }
 
+/* Takes a new list into account. */
+static void look(struct wait *w, mono_ms now)
+{
+	uint32_t settled = 0;
+
+	arena_free(&w->arena);
+	slots_count(&w->slots, w->spec, w->revision, w->rows, &w->arena);
+	for (size_t i = 0; i < w->slots.n; i++)
+		settled += w->slots.services[i].settled;
+	if (settled > w->settled) {
+		w->settled = settled;
+		w->progressed = now;
+	}
+	if (w->slots.fingerprint != w->fingerprint || !w->drawn) {
+		w->fingerprint = w->slots.fingerprint;
+		draw(w);
+	}
+	if (!w->slots.done)
+		w->done_at = 0;
+	else if (!w->done_at)
+		w->done_at = now;
+}
+
+/* Milliseconds for which everything must stay settled. */
+static int64_t second_look(const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_services; i++)
+		if (spec->services[i].check.kind == CHECK_NONE)
+			return SECOND_LOOK_MS;
+	return 0;
+}
+
 static int wait_loop(struct wait *w)
 {
+	int64_t look_again = second_look(w->spec);
+
 	for (;;) {
 		struct err err = {0};
-		int got = list_next(w->c, &w->rows, STEP_MS, &err);
+		int got = list_next(w->c, &w->rows, w->done_at ? look_again : STEP_MS, &err);
 		mono_ms now = clock_mono();
 		int code;
 
@@ -277,20 +336,13 @@ static int wait_loop(struct wait *w)
 			err_wrap(&err, "no longer waiting; the flock goes on");
 			return cli_fail(w->cli, &err);
 		}
-		if (got > 0) {
-			arena_free(&w->arena);
-			slots_count(&w->slots, w->spec, w->revision, w->rows, &w->arena);
-			if (w->slots.fingerprint != w->fingerprint || !w->lines_drawn) {
-				w->fingerprint = w->slots.fingerprint;
-				w->progressed = now;
-				draw(w);
-			}
-			if (w->slots.done)
-				return 0;
-		}
+		if (got > 0)
+			look(w, now);
+		if (w->done_at && now - w->done_at >= look_again)
+			return 0;
 		if (now >= w->until)
 			return give_up(w);
-		if (now - w->progressed >= STALL_MS) {
+		if (now - w->progressed >= STALL_MS && !w->done_at) {
 			w->progressed = now;
 			code = stalled(w);
 			if (code)
@@ -310,11 +362,12 @@ int wait_deployed(struct cli *cli, const char *stack, const struct spec *spec, c
 		return cli_fail(cli, &err);
 	}
 	w.spec = spec;
+	w.shown = xcalloc(spec->n_services, sizeof(*w.shown));
 	id64_text(w.revision, key32_id(revision));
 	code = wait_loop(&w);
 	if (code == 0)
 		cli_say(cli, "stack %s runs revision %s after %.2f s", stack, w.revision,
-		        (double)(clock_mono() - w.started) / 1000);
+		        (double)(w.done_at - w.started) / 1000);
 	wait_end(&w);
 	return code;
 }
@@ -360,6 +413,8 @@ int wait_removed(struct cli *cli, const char *stack)
 		return cli_fail(cli, &err);
 	}
 	code = removed_loop(&w);
+	if (code == 0)
+		cli_say(cli, "stack %s is gone after %.2f s", stack, (double)(clock_mono() - w.started) / 1000);
 	wait_end(&w);
 	return code;
 }

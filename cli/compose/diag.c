@@ -54,8 +54,15 @@ static void print_safe(FILE *out, const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)s[i];
+		size_t n = c < 0xc2 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 
-		fputc(c == '\t' ? ' ' : c < 0x20 || c == 0x7f ? '?' : c, out);
+		if (c == '\t')
+			fputc(' ', out);
+		else if (c < 0x20 || c == 0x7f || n > len - i || !text_is_utf8(s + i, n) ||
+		         (c == 0xc2 && (unsigned char)s[i + 1] < 0xa0))
+			fputc('?', out);
+		else
+			i += fwrite(s + i, 1, n, out) - 1;
 	}
 }
 

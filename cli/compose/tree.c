@@ -253,14 +253,6 @@ static const char *read_key(struct reader *r, yaml_event_t *ev, struct mark *at,
 	return arena_strndup(r->arena, text, ev->data.scalar.length);
 }
 
-static const struct pair *find(const struct node *map, const char *key)
-{
-	for (size_t i = 0; i < map->n; i++)
-		if (strcmp(map->pairs[i].key, key) == 0)
-			return &map->pairs[i];
-	return NULL;
-}
-
 /* Keys of one map: the search for duplicates is linear, and Compose files have tens. */
 #define MAP_KEYS_MAX 1024
 
@@ -291,7 +283,7 @@ static struct node *read_map(struct reader *r, const yaml_event_t *start, unsign
 			return n;
 		path = path_push_key(r, p.key);
 		p.value = read_node(r, &ev, depth);
-		twin = merge ? NULL : find(n, p.key);
+		twin = merge ? NULL : node_pair(n, p.key);
 		if (p.value && (twin || (merge && merged)))
 			diag_error(r->diags, p.mark, r->path, "stands here twice; the first is in line %u",
 			        twin ? twin->mark.line : merged_at.line);
@@ -402,27 +394,4 @@ struct node *tree_parse(
 	root = read_document(r);
 	yaml_parser_delete(&r->parser);
 	return root;
-}
-
-struct node *node_get(const struct node *map, const char *key)
-{
-	const struct pair *p = map->kind == NODE_MAP ? find(map, key) : NULL;
-
-	return p ? p->value : NULL;
-}
-
-bool node_is_null(const struct node *n)
-{
-	return n->kind == NODE_SCALAR && n->plain &&
-	       (!*n->text || strcmp(n->text, "~") == 0 || strcmp(n->text, "null") == 0 ||
-	               strcmp(n->text, "Null") == 0 || strcmp(n->text, "NULL") == 0);
-}
-
-const char *node_kind_text(const struct node *n)
-{
-	if (n->kind == NODE_LIST)
-		return "a list";
-	if (n->kind == NODE_MAP)
-		return "a map";
-	return node_is_null(n) ? "nothing" : "text";
 }

@@ -45,7 +45,8 @@ typedef const char *tree_text(void *ctx, const char *text, struct mark at, const
 struct node *tree_parse(
         const struct source *src, struct arena *arena, struct diags *diags, tree_text *change, void *ctx);
 
-/* The value of a key, or NULL. */
+/* Key and value, or the value alone; NULL when map is none or has no such key. */
+const struct pair *node_pair(const struct node *map, const char *key);
 struct node *node_get(const struct node *map, const char *key);
 /* Written as nothing, ~ or null. */
 bool node_is_null(const struct node *n);
