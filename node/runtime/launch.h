@@ -8,7 +8,7 @@
  *	exit     the shim writes it when all is over, before it ends
  *	lock     held (flock) from before the shim starts until it ends, however it ends
  *	shim.sock  where a later agent connects
- *	log/     see logfile.h
+ *	log/       see logfile.h
  *
  * Messages on the socket, in both directions: u16 length of the rest, u8 kind, fields; integers big-endian.
  */
@@ -92,9 +92,8 @@ int exit_get(struct exit_record *out, const uint8_t *bytes, size_t len, struct e
 
 enum shim_message {
 	/* agent to shim */
-	SHIM_STOP = 1, /* u8 signal, u32 grace in ms: signal the process, SIGKILL to all of it after the grace */
-	SHIM_SIGNAL = 2, /* u8 signal, to the process */
-	SHIM_CHECK = 3,  /* u32 seq, u32 timeout in ms: run the launch's check command */
+	SHIM_STOP = 1,  /* u8 signal, u32 grace in ms: signal the process, SIGKILL to all of it after the grace */
+	SHIM_CHECK = 2, /* u32 seq, u32 timeout in ms: run the launch's check command */
 	/* shim to agent */
 	SHIM_STARTED = 16, /* run record: the process runs; said to each agent that connects */
 	SHIM_EXIT = 17,    /* exit record; the shim ends after it */

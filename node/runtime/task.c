@@ -14,12 +14,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static mono_ms mono_now(const struct task *t)
+mono_ms task_mono(const struct task *t)
 {
 	return (mono_ms)uv_now(t->rt->loop);
 }
 
-static wall_ms wall_now(void)
+wall_ms task_wall(void)
 {
 	struct timeval tv;
 
@@ -41,7 +41,7 @@ void task_reason(struct task *t, const char *fmt, ...)
 		t->pub.reason[len - 1] = '\0';
 }
 
-static const struct spec_restart_policy *policy(const struct task *t)
+const struct spec_restart_policy *task_policy(const struct task *t)
 {
 	return &t->pub.spec->restart;
 }
@@ -131,169 +131,6 @@ void task_free(struct task *t)
 	uv_close((uv_handle_t *)&t->timer, on_timer_closed);
 }
 
-/* ---- ports ---- */
-
-/* A dynamic port of the last run is kept while it is free; else another is found. */
-static int choose_dynamic(struct task *t, size_t index, struct err *err)
-{
-	const struct spec_port *want = &t->pub.spec->ports[index];
-	struct ports *all = &t->rt->ports;
-	size_t at = t->pub.n_ports;
-
-	for (size_t i = 0; i < at; i++)
-		if (t->pub.ports[i].index == index)
-			at = i;
-	if (at < t->pub.n_ports) {
-		if (port_free_everywhere(t->pub.ports[at].port, want->proto))
-			return 0;
-		ports_release(all, t->pub.ports[at].port);
-	}
-	uint16_t port = ports_find(all, want->proto, t->pub.task + index * 7919 + t->run_number);
-
-	if (!port) {
-		if (at < t->pub.n_ports)
-			t->pub.ports[at] = t->pub.ports[--t->pub.n_ports];
-		return err_set(err, ERR_FAILED, "%s: no free host port in %u-%u for port %s", t->pub.service,
-		        all->first, all->last, want->name);
-	}
-	t->pub.ports[at].index = (uint8_t)index;
-	t->pub.ports[at].port = port;
-	if (at == t->pub.n_ports)
-		t->pub.n_ports++;
-	return 0;
-}
-
-static int choose_host(struct task *t, size_t index, struct err *err)
-{
-	const struct spec_port *want = &t->pub.spec->ports[index];
-	const struct addr *at = &t->rt->cfg.address;
-	char ip[ADDR_TEXT_MAX];
-	bool listed = false;
-
-	if (port_try(at, want->published, want->proto) < 0) {
-		addr_ip_text(ip, at);
-		return err_errno(err, "%s: host port %u/%s on %s", t->pub.service, want->published,
-		        want->proto == PROTO_UDP ? "udp" : "tcp", ip);
-	}
-	for (size_t i = 0; i < t->pub.n_ports; i++)
-		listed |= t->pub.ports[i].index == index;
-	if (!listed) {
-		t->pub.ports[t->pub.n_ports].index = (uint8_t)index;
-		t->pub.ports[t->pub.n_ports++].port = want->published;
-	}
-	return 0;
-}
-
-static int choose_ports(struct task *t, struct err *err)
-{
-	const struct service *s = t->pub.spec;
-
-	for (size_t i = 0; i < s->n_ports && i < SERVICE_PORTS_MAX; i++) {
-		if (s->ports[i].mode == PORT_HOST && choose_host(t, i, err) < 0)
-			return -1;
-		if (s->ports[i].mode == PORT_DYNAMIC && choose_dynamic(t, i, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static void release_ports(struct task *t)
-{
-	for (size_t i = 0; i < t->pub.n_ports; i++)
-		ports_release(&t->rt->ports, t->pub.ports[i].port);
-}
-
-/* ---- health ---- */
-
-static void set_health(struct task *t, enum task_health health)
-{
-	bool serves = t->life.state == TASK_RUNNING && (health == HEALTH_HEALTHY || health == HEALTH_NONE);
-
-	t->pub.health = health;
-	if (serves && !t->pub.healthy_at) {
-		t->pub.healthy_at = MAX(mono_now(t), 1);
-		t->pub.healthy_since = wall_now();
-	} else if (!serves) {
-		t->pub.healthy_at = 0;
-		t->pub.healthy_since = 0;
-	}
-}
-
-static void on_health(void *ctx, enum task_health health, const char *why)
-{
-	struct task *t = ctx;
-
-	t->pub.health = health;
-	if (health == HEALTH_UNHEALTHY) {
-		t->pub.failures += t->pub.failures < UINT8_MAX;
-		task_reason(t, "%s", why);
-		task_event(t, supervise_sick(policy(t)));
-	} else {
-		if (t->life.state == TASK_UNHEALTHY)
-			task_event(t, EV_HEALTHY);
-		t->pub.reason[0] = '\0';
-	}
-	set_health(t, health);
-	record_save(t);
-	runtime_note(t);
-}
-
-static void on_command(void *ctx, uint32_t seq, int64_t timeout_ms)
-{
-	struct task *t = ctx;
-
-	if (t->run)
-		t->driver->check(t->run, seq, timeout_ms);
-}
-
-/* The port that a check names, by name or target number; a number that is no port of the service is taken as it is. */
-static uint16_t check_port(const struct task *t)
-{
-	const char *name = t->pub.spec->check.port;
-	uint64_t number = 0;
-
-	if (!name)
-		return t->pub.n_ports ? t->pub.ports[0].port : 0;
-	if (!text_u64(name, 1, UINT16_MAX, &number))
-		number = 0;
-	for (size_t i = 0; i < t->pub.n_ports; i++) {
-		const struct spec_port *p = &t->pub.spec->ports[t->pub.ports[i].index];
-
-		if (strcmp(p->name, name) == 0 || p->target == number)
-			return t->pub.ports[i].port;
-	}
-	return (uint16_t)number;
-}
-
-void task_watch(struct task *t)
-{
-	static const struct health_events events = {.changed = on_health, .command = on_command};
-	struct addr to = t->rt->cfg.address;
-
-	if (t->pub.spec->check.kind == CHECK_NONE) {
-		set_health(t, HEALTH_NONE);
-		return;
-	}
-	if (t->pub.health == HEALTH_NONE)
-		t->pub.health = HEALTH_STARTING;
-	set_health(t, t->pub.health);
-	if (addr_is_any(&to)) {
-		memset(to.ip, 0, sizeof(to.ip));
-		if (to.family == 4)
-			memcpy(to.ip, (uint8_t[]){127, 0, 0, 1}, 4);
-		else
-			to.ip[15] = 1;
-	}
-	to.port = check_port(t);
-	t->health = health_start(t->rt->loop, &t->pub.spec->check, &to, t->pub.health, &events, t);
-}
-
-static void unwatch(struct task *t)
-{
-	health_stop(t->health);
-	t->health = NULL;
-}
-
 /* ---- actions of the table ---- */
 
 static void prepare(struct task *t)
@@ -303,7 +140,7 @@ static void prepare(struct task *t)
 	enum driver_answer answer;
 
 	t->run_number++;
-	if (choose_ports(t, &err) < 0) {
+	if (task_choose_ports(t, &err) < 0) {
 		task_reason(t, "%s", err.text);
 		task_event(t, EV_BLOCKED);
 		return;
@@ -350,7 +187,7 @@ static void end(struct task *t)
 {
 	char id[17];
 
-	release_ports(t);
+	task_release_ports(t);
 	id64_text(id, t->pub.task);
 	cgroup_remove(&t->rt->cgroups, id);
 }
@@ -370,7 +207,7 @@ static void perform(struct task *t, enum supervise_action action)
 		task_watch(t);
 		break;
 	case ACT_STOP:
-		unwatch(t);
+		task_unwatch(t);
 		task_stop_process(t);
 		break;
 	case ACT_WAIT:
@@ -385,17 +222,17 @@ static void perform(struct task *t, enum supervise_action action)
 /* Health as it stands in a state without checks: unknown again, but shown to the end of a task that stops. */
 static void rest_health(struct task *t)
 {
-	unwatch(t);
+	task_unwatch(t);
 	if (t->life.state == TASK_STOPPING)
-		set_health(t, t->pub.health);
+		task_set_health(t, t->pub.health);
 	else
-		set_health(t, t->pub.spec->check.kind == CHECK_NONE ? HEALTH_NONE : HEALTH_STARTING);
+		task_set_health(t, t->pub.spec->check.kind == CHECK_NONE ? HEALTH_NONE : HEALTH_STARTING);
 }
 
 void task_event(struct task *t, enum supervise_event ev)
 {
 	enum task_state was = t->life.state;
-	enum supervise_action action = supervise_on(&t->life, ev, policy(t), mono_now(t), &t->rt->rng);
+	enum supervise_action action = supervise_on(&t->life, ev, task_policy(t), task_mono(t), &t->rt->rng);
 	enum task_state is = t->life.state;
 
 	if (is == was && action == ACT_NONE)
@@ -488,7 +325,7 @@ static void on_exited(struct task *t, const struct exit_record *e, const char *w
 		if (failed)
 			t->pub.failures += t->pub.failures < UINT8_MAX;
 	}
-	task_event(t, supervise_exit(&t->life, policy(t), failed, mono_now(t)));
+	task_event(t, supervise_exit(&t->life, task_policy(t), failed, task_mono(t)));
 }
 
 void task_driver_event(void *ctx, const struct driver_event *ev)

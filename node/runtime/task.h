@@ -57,11 +57,20 @@ void task_free(struct task *t);
 void task_event(struct task *t, enum supervise_event ev);
 /* What the driver tells; also called with how a run ended that an adopted task had. */
 void task_driver_event(void *ctx, const struct driver_event *ev);
-/* Begins health checks, going on from pub.health. */
+/* task_health.c: begins health checks, going on from pub.health; ends them; notes health and since when it serves. */
 void task_watch(struct task *t);
+void task_unwatch(struct task *t);
+void task_set_health(struct task *t, enum task_health health);
+/* task_ports.c: chooses the ports of the next start into pub.ports; -1 when one is not to be had now. */
+int task_choose_ports(struct task *t, struct err *err);
+void task_release_ports(struct task *t);
 /* Tells the driver to stop the process, with the service's signal and grace. */
 void task_stop_process(struct task *t);
 struct driver_task task_for_driver(struct task *t);
+const struct spec_restart_policy *task_policy(const struct task *t);
+/* The loop's clock, and the host's. */
+mono_ms task_mono(const struct task *t);
+wall_ms task_wall(void);
 void task_reason(struct task *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* The agent hears of t on the next turn of the loop. */

@@ -1,0 +1,73 @@
+/* Inside the shim: what its files share. There is one shim per process. */
+#ifndef NODE_RUNTIME_SHIM_H
+#define NODE_RUNTIME_SHIM_H
+
+#include "node/runtime/launch.h"
+#include "node/runtime/logfile.h"
+
+/* Descriptors that the agent hands over. */
+#define AGENT_FD 3
+#define LOCK_FD  4
+/* Agents connected at once: one, and one that is being replaced by it, and room for a person's tool. */
+#define SHIM_CLIENTS_MAX 4
+
+struct shim_client {
+	int fd; /* -1: free */
+	size_t len;
+	uint8_t in[SHIM_MESSAGE_MAX];
+};
+
+struct shim_check {
+	int pid; /* 0: none runs */
+	uint32_t seq;
+	int out_fd;
+	mono_ms deadline;
+	bool timed_out;
+	size_t len;
+	char text[CHECK_TEXT_MAX];
+};
+
+struct shim {
+	struct launch launch;
+	struct run_record run;
+	struct exit_record exit;
+	bool ended; /* the task's first process was reaped */
+	int out_fd, err_fd, signal_fd, listen_fd;
+	struct shim_client clients[SHIM_CLIENTS_MAX];
+	struct shim_check check;
+	mono_ms kill_at; /* MONO_NEVER: nobody asked it to stop */
+	mono_ms alone_since;
+	struct log_writer log;
+	struct log_stream out, err;
+};
+
+extern struct shim shim;
+
+mono_ms shim_mono(void);
+wall_ms shim_wall(void);
+
+/* shim_talk.c: agents. */
+void shim_accept(void);
+void shim_read(struct shim_client *c);
+void shim_say_started(struct shim_client *c);
+void shim_say_exit(void);
+/* How the check that ran last went. */
+void shim_say_checked(enum check_outcome outcome, uint8_t code);
+
+/* shim_check.c: the health command. */
+void shim_check_begin(uint32_t seq, uint32_t timeout_ms);
+void shim_check_read(void);
+void shim_check_ended(int status);
+
+/* shim_end.c: stopping, and what is left to do once the task has ended. */
+void shim_stop(int sig, uint32_t grace_ms);
+/* SIGKILL to the task's process group, which must not have been reaped, and to its control group. */
+void shim_kill_all(void);
+/* Takes note of children that ended. */
+void shim_reap(void);
+/* Reads what the task has said by now; false at the end of the stream. */
+bool shim_drain(int fd, struct log_stream *s, bool until_empty);
+/* Kills what is left, finishes the log, writes the exit record, tells the agents. */
+void shim_finish(void);
+
+#endif
