@@ -83,6 +83,24 @@ static void of_concurrent_edits_the_newest_wins_and_the_other_is_kept(void **sta
 	store_free(g.st);
 }
 
+static void of_edits_with_one_stamp_the_highest_id_wins(void **state)
+{
+	struct graph g = graph_new();
+	struct stack_heads h;
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		char body[2] = {(char)('a' + i)};
+
+		revise(&g, 5, body, NULL, NULL);
+	}
+	h = heads(&g);
+	assert_int_equal(h.n, 6);
+	for (size_t i = 1; i < h.n; i++)
+		assert_true(key32_cmp(&h.head[i - 1]->rec.id, &h.head[i]->rec.id) > 0);
+	store_free(g.st);
+}
+
 static void a_removal_beats_a_concurrent_edit_and_a_later_deploy_brings_back(void **state)
 {
 	struct graph g = graph_new();
@@ -283,6 +301,7 @@ int main(void)
 	        cmocka_unit_test(a_successor_replaces_its_parent),
 	        cmocka_unit_test(a_clock_that_ran_ahead_cannot_hold_a_stack),
 	        cmocka_unit_test(of_concurrent_edits_the_newest_wins_and_the_other_is_kept),
+	        cmocka_unit_test(of_edits_with_one_stamp_the_highest_id_wins),
 	        cmocka_unit_test(a_removal_beats_a_concurrent_edit_and_a_later_deploy_brings_back),
 	        cmocka_unit_test(a_void_successor_hides_nothing),
 	        cmocka_unit_test(only_what_is_on_disk_counts),

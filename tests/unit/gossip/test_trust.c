@@ -1,5 +1,7 @@
 #include "tests/unit/gossip/flock.h"
 
+#include "gossip/trust/bodies.h"
+
 /* A flock whose first peer is admitted, and what stands in its store. */
 struct scene {
 	struct flock f;
@@ -197,30 +199,43 @@ static void nobody_is_admitted_by_less_than_the_whole_chain(void **state)
 	scene_free(&s);
 }
 
-/* Two hosts race for one use of a token on both sides of a split: the lowest record counts, seen from anywhere. */
-static void of_two_holders_of_one_use_the_lowest_counts(void **state)
+/* Hosts race for one use of a token on all sides of a split: the lowest record counts, seen from anywhere, and
+ * whoever vouched for it. */
+static void of_several_holders_of_one_use_the_lowest_counts(void **state)
 {
 	struct scene s = scene_new();
-	struct actor token = actor(INVITE), vouching = actor(PEER_A);
-	struct packed p[2];
-	int lowest;
+	struct actor token = actor(INVITE), shared = actor(INVITE + 1), first = actor(PEER_A);
+	struct key32 lowest_id, lowest_peer;
 
 	(void)state;
-	keep(&s, invite(&s, &s.f.admin, &token, 1));
-	for (int i = 0; i < 2; i++) {
-		struct actor joining = actor(PEER_A + 1 + (unsigned)i);
+	keep(&s, invite(&s, &s.f.admin, &token, 4));
+	keep(&s, invite(&s, &s.f.admin, &shared, 1));
+	for (unsigned i = 0; i < 4; i++) { /* four vouching peers */
+		struct actor joining = actor(PEER_A + 1 + i);
 		struct admission a;
 
-		trust_claim_invite(&a, &s.f.id, &joining.key, token.secret, 0);
-		assert_int_equal(trust_vouch(s.t, &a, vouching.secret, 0, NULL), 0);
-		p[i] = admission(&s, &a, &joining);
+		trust_claim_invite(&a, &s.f.id, &joining.key, token.secret, i);
+		assert_int_equal(trust_vouch(s.t, &a, first.secret, 0, NULL), 0);
+		keep(&s, admission(&s, &a, &joining));
 	}
-	lowest = key32_cmp(&p[0].id, &p[1].id) < 0 ? 0 : 1;
-	keep(&s, p[!lowest]);
-	assert_true(trust_peer(s.t, key_of(PEER_A + 1 + !lowest)));
-	keep(&s, p[lowest]);
-	assert_true(trust_peer(s.t, key_of(PEER_A + 1 + (unsigned)lowest)));
-	assert_false(trust_peer(s.t, key_of(PEER_A + 1 + !lowest)));
+	memset(&lowest_id, 0xff, sizeof(lowest_id));
+	for (unsigned i = 0; i < 40; i++) {
+		struct actor joining = actor(PEER_A + 20 + i), vouching = actor(PEER_A + 1 + i % 4);
+		struct admission a;
+		struct packed p;
+
+		trust_claim_invite(&a, &s.f.id, &joining.key, shared.secret, 0);
+		/* On its side of the split each voucher saw the use free. */
+		admission_sign_voucher(&a, &s.f.id, vouching.secret);
+		p = admission(&s, &a, &joining);
+		if (key32_cmp(&p.id, &lowest_id) < 0) {
+			lowest_id = p.id;
+			lowest_peer = joining.key;
+		}
+		keep(&s, p);
+		assert_int_equal(trust_peers(s.t, NULL, 0), 6);
+		assert_true(trust_peer(s.t, &lowest_peer));
+	}
 	scene_free(&s);
 }
 
@@ -243,6 +258,28 @@ static void a_grant_gives_no_more_than_its_giver_has(void **state)
 	assert_true(may(&s, 21, "team-a-web", NULL));
 	assert_false(may(&s, 21, "team-b", NULL));
 	scene_free(&s);
+}
+
+/* "a?" is one more character; nobody who has it may hand out "a*". */
+static void a_glob_is_within_another_only_if_all_its_names_are(void **state)
+{
+	static const struct {
+		const char *outer, *inner;
+		bool within;
+	} cases[] = {{"a*", "a*", true}, {"a*", "ab*", true}, {"a*", "a?", true}, {"a*", "b", false},
+	        {"a*", "*", false}, {"a?", "a?", true}, {"a?", "ab", true}, {"a?", "a*", false},
+	        {"*", "x?*", true}, {"*-web", "a-web", true}, {"*-web", "*-db", false}};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		struct scene s = scene_new();
+		struct actor lead = actor(20);
+
+		keep(&s, grant_to(&s, 20, ROLE_ADMIN, 0, cases[i].outer, &s.f.admin));
+		keep(&s, grant_to(&s, 21, ROLE_DEPLOY, 0, cases[i].inner, &lead));
+		assert_int_equal(trust_operator(s.t, key_of(21)) != NULL, cases[i].within);
+		scene_free(&s);
+	}
 }
 
 static void a_refused_author_learns_why(void **state)
@@ -443,8 +480,9 @@ int main(void)
 	        cmocka_unit_test(a_host_joins_with_an_invite_and_a_voucher),
 	        cmocka_unit_test(a_token_is_refused_with_its_reason),
 	        cmocka_unit_test(nobody_is_admitted_by_less_than_the_whole_chain),
-	        cmocka_unit_test(of_two_holders_of_one_use_the_lowest_counts),
+	        cmocka_unit_test(of_several_holders_of_one_use_the_lowest_counts),
 	        cmocka_unit_test(a_grant_gives_no_more_than_its_giver_has),
+	        cmocka_unit_test(a_glob_is_within_another_only_if_all_its_names_are),
 	        cmocka_unit_test(a_refused_author_learns_why),
 	        cmocka_unit_test(powers_come_from_the_grants_that_cover_the_stack),
 	        cmocka_unit_test(an_evicted_peer_is_out_and_stays_out),
