@@ -1,6 +1,8 @@
 #include "node/net/dns_worker.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Batches of one socket before the others have their turn. */
 #define DNS_BATCHES_PER_TURN 8
@@ -73,7 +75,9 @@ static void send_replies(struct dns_server *s, int fd, unsigned n)
 	unsigned sent = 0;
 
 	while (sent < n) {
-		int k = sendmmsg(fd, s->batch->replies + sent, n - sent, 0);
+		/* The system call itself: musl's function of that name makes a call for each message, because its
+		 * msghdr has padding that the kernel takes for the upper half of a length. Here it is zero. */
+		long k = syscall(SYS_sendmmsg, fd, s->batch->replies + sent, n - sent, 0);
 
 		if (k > 0) {
 			sent += (unsigned)k;
