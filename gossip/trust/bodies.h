@@ -27,7 +27,7 @@ struct revocation {
 
 struct eviction {
 	struct key32 peer;
-	struct key_list good; /* peers it vouched for that stay */
+	struct key_list good; /* peers whose admissions rest on it that stay */
 };
 
 void body_put_genesis(struct wr *w, const struct genesis *g);

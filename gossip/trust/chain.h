@@ -20,7 +20,8 @@ struct revoked {
 
 struct evicted {
 	struct key32 peer;
-	struct map good; /* peers it vouched for that stay */
+	struct map good;    /* peers whose admissions rest on it that stay */
+	struct map invites; /* those that it joined with, or tried to */
 };
 
 struct known_invite {

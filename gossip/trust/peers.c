@@ -17,8 +17,10 @@ void peers_clear(struct trust *t)
 		free(value);
 	map_free(&t->invites);
 	map_free(&t->peers);
-	for (size_t i = 0; i < t->n_evicted; i++)
+	for (size_t i = 0; i < t->n_evicted; i++) {
 		map_free(&t->evicted[i].good);
+		map_free(&t->evicted[i].invites);
+	}
 	free(t->evicted);
 	free(t->candidates);
 	t->evicted = NULL;
@@ -59,6 +61,7 @@ static bool gather_eviction(const struct stored *s, void *ctx)
 	e = &t->evicted[t->n_evicted++];
 	*e = (struct evicted){.peer = body.peer};
 	map_init(&e->good, sizeof(struct key32), NULL);
+	map_init(&e->invites, sizeof(struct key32), NULL);
 	while (body_next_key(&body.good, &peer))
 		set_add(&e->good, &peer);
 	return true;
@@ -72,13 +75,32 @@ static bool is_evicted(const struct trust *t, const struct key32 *peer)
 	return false;
 }
 
-/* Does every eviction of the voucher, if any, let this peer stay? */
+/* Does this admission rest on that peer: countersigned by it, or made with an invite that it held? */
+static bool rests_on(const struct admission *a, const struct key32 *peer, const struct map *invites_held)
+{
+	return key32_eq(&a->voucher, peer) || map_get(invites_held, &a->invite);
+}
+
+/* Does every eviction, if any, of a peer that this admission rests on let it stay? */
 static bool may_stay(const struct trust *t, const struct admission *a)
 {
 	for (size_t i = 0; i < t->n_evicted; i++)
-		if (key32_eq(&t->evicted[i].peer, &a->voucher) && !map_get(&t->evicted[i].good, &a->peer))
+		if (rests_on(a, &t->evicted[i].peer, &t->evicted[i].invites) &&
+		        !map_get(&t->evicted[i].good, &a->peer))
 			return false;
 	return true;
+}
+
+/* An evicted peer knows the secret of the invite that it joined with. */
+static void gather_invites_held(struct trust *t)
+{
+	for (size_t i = 0; i < t->n_evicted; i++)
+		for (size_t j = 0; j < t->n_candidates; j++) {
+			const struct admission *a = &t->candidates[j].a;
+
+			if (key32_eq(&a->peer, &t->evicted[i].peer) && !key32_is_zero(&a->invite))
+				set_add(&t->evicted[i].invites, &a->invite);
+		}
 }
 
 static bool signatures_right(const struct trust *t, const struct admission *a)
@@ -224,11 +246,41 @@ void peers_evaluate(struct trust *t, const struct store *st)
 	store_each(st, REC_ADMISSION, gather_admission, t);
 	if (t->n_candidates)
 		qsort(t->candidates, t->n_candidates, sizeof(*t->candidates), by_voucher);
+	gather_invites_held(t);
 	admit_all(t);
 	for (size_t i = 0; i < t->n_evicted; i++)
 		map_del(&t->peers, &t->evicted[i].peer);
 	map_each (&t->peers, c)
 		set_add(&t->counts, &((struct candidate *)c)->record);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return key32_cmp(a, b);
+}
+
+size_t trust_resting_on(const struct trust *t, const struct key32 *peer, struct key32 *out, size_t max)
+{
+	const struct candidate *held = map_get(&t->peers, peer);
+	struct map invites;
+	size_t n = 0;
+
+	map_init(&invites, sizeof(struct key32), NULL);
+	if (held && !key32_is_zero(&held->a.invite))
+		set_add(&invites, &held->a.invite);
+	map_each (&t->peers, value) {
+		const struct candidate *c = value;
+
+		if (c == held || key32_is_zero(&c->a.invite) || !rests_on(&c->a, peer, &invites))
+			continue;
+		if (n < max)
+			out[n] = c->a.peer;
+		n++;
+	}
+	map_free(&invites);
+	if (MIN(n, max))
+		qsort(out, MIN(n, max), sizeof(*out), by_key);
+	return n;
 }
 
 int admission_check(const struct trust *t, const struct admission *a, const struct key32 *record, struct err *err)
@@ -252,6 +304,9 @@ int admission_check(const struct trust *t, const struct admission *a, const stru
 	if (a->use >= k->invite.uses)
 		return err_set(
 		        err, ERR_UNAUTHORISED, "admission: use %u of an invite for %u", a->use, k->invite.uses);
+	if (!may_stay(t, a))
+		return err_set(err, ERR_UNAUTHORISED,
+		        "admission: it rests on a peer that was evicted, which knows its token; create a new one");
 	if (!map_get(&t->peers, &a->voucher))
 		return err_set(err, ERR_UNAUTHORISED, "admission: who vouched for it is not admitted");
 	return 0;

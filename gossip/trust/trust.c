@@ -87,31 +87,6 @@ size_t trust_peers(const struct trust *t, struct key32 *out, size_t max)
 	return all;
 }
 
-size_t trust_vouched_by(const struct trust *t, const struct key32 *peer, struct key32 *out, size_t max)
-{
-	size_t n = 0;
-
-	map_each (&t->peers, value) {
-		const struct candidate *c = value;
-
-		if (key32_is_zero(&c->a.invite) || !key32_eq(&c->a.voucher, peer))
-			continue;
-		if (n < max)
-			out[n] = c->a.peer;
-		n++;
-	}
-	if (n)
-		qsort(out, MIN(n, max), sizeof(*out), by_key);
-	return n;
-}
-
-const struct invite *trust_invite(const struct trust *t, const struct key32 *invite)
-{
-	const struct known_invite *k = map_get(&t->invites, invite);
-
-	return k ? &k->invite : NULL;
-}
-
 int64_t trust_free_use(const struct trust *t, const struct key32 *invite)
 {
 	const struct known_invite *k = map_get(&t->invites, invite);

@@ -80,12 +80,13 @@ void trust_make_invite(struct wr *w, const struct key32 *flock, const struct inv
 void trust_make_revocation(struct wr *w, const struct key32 *flock, const struct key32 *key,
         const struct key32 *heads, size_t n_heads, uint64_t stamp, const struct key32 *prev, size_t n_prev,
         const uint8_t operator_secret[64]);
-/* good: the peers it vouched for that stay (see trust_vouched_by). */
+/* good: those of trust_resting_on() that stay; the others go with it. */
 void trust_make_eviction(struct wr *w, const struct key32 *flock, const struct key32 *peer,
         const struct key32 *good, size_t n_good, uint64_t stamp, const struct key32 *prev, size_t n_prev,
         const uint8_t operator_secret[64]);
-/* Admitted peers that this peer countersigned; returns how many there are in all. */
-size_t trust_vouched_by(const struct trust *t, const struct key32 *peer, struct key32 *out, size_t max);
+/* Admitted peers that this peer countersigned, or that joined with the invite that it holds, by key, at most max
+ * of them into out; returns how many there are in all. */
+size_t trust_resting_on(const struct trust *t, const struct key32 *peer, struct key32 *out, size_t max);
 
 /*
  * Admission in two steps. The joiner signs (flock, invite, use, own key) with the invite's key: the claim. An

@@ -115,7 +115,7 @@ static void a_host_joins_with_an_invite_and_a_voucher(void **state)
 	struct scene s = scene_new();
 	struct actor token = actor(INVITE), vouching = actor(PEER_A), joining = actor(PEER_A + 1);
 	struct admission a;
-	struct key32 peers[4], vouched[4];
+	struct key32 peers[4], resting[4];
 
 	(void)state;
 	keep(&s, invite(&s, &s.f.admin, &token, 1));
@@ -129,8 +129,9 @@ static void a_host_joins_with_an_invite_and_a_voucher(void **state)
 	assert_int_equal(trust_operators(s.t, NULL, 0), 2);
 	assert_true(key32_cmp(&peers[0], &peers[1]) < 0);
 	assert_int_equal(trust_free_use(s.t, &token.key), -1);
-	assert_int_equal(trust_vouched_by(s.t, &vouching.key, vouched, 4), 1);
-	assert_true(key32_eq(&vouched[0], &joining.key));
+	assert_int_equal(trust_resting_on(s.t, &vouching.key, resting, 4), 1);
+	assert_true(key32_eq(&resting[0], &joining.key));
+	assert_int_equal(trust_resting_on(s.t, &joining.key, resting, 4), 0);
 	/* The joiner did not hear the answer and asks again: the same answer. */
 	trust_claim_invite(&a, &s.f.id, &joining.key, token.secret, 0);
 	assert_int_equal(trust_vouch(s.t, &a, vouching.secret, 1999, NULL), 0);
@@ -344,6 +345,41 @@ static void an_evicted_peer_is_out_and_stays_out(void **state)
 	scene_free(&s);
 }
 
+/* An evicted peer still knows its token: nobody else comes in by it, and who came before is named good or goes. */
+static void the_token_of_an_evicted_peer_is_void(void **state)
+{
+	struct scene s = scene_new();
+	struct actor token = actor(INVITE), a = actor(PEER_A);
+	struct key32 resting[4];
+	struct wr w = record_wr();
+	struct err err = {0};
+
+	(void)state;
+	keep(&s, invite(&s, &s.f.admin, &token, 8));
+	for (uint32_t use = 0; use < 4; use++) {
+		struct actor joining = actor(PEER_A + 1 + use);
+		struct admission adm;
+
+		trust_claim_invite(&adm, &s.f.id, &joining.key, token.secret, use);
+		assert_int_equal(trust_vouch(s.t, &adm, a.secret, 0, NULL), 0);
+		if (use == 3) { /* joins after the eviction */
+			assert_int_equal(trust_resting_on(s.t, key_of(PEER_A + 1), resting, 4), 2);
+			trust_make_eviction(&w, &s.f.id, key_of(PEER_A + 1), key_of(PEER_A + 2), 1, ++s.stamp,
+			        NULL, 0, s.f.admin.secret);
+			keep(&s, packed_of(w));
+			assert_int_equal(trust_vouch(s.t, &adm, a.secret, 0, &err), -1);
+			assert_non_null(strstr(err.text, "evicted"));
+		}
+		keep(&s, admission(&s, &adm, &joining));
+	}
+	assert_true(trust_peer(s.t, &a.key));
+	assert_false(trust_peer(s.t, key_of(PEER_A + 1)));
+	assert_true(trust_peer(s.t, key_of(PEER_A + 2)));
+	assert_false(trust_peer(s.t, key_of(PEER_A + 3)));
+	assert_false(trust_peer(s.t, key_of(PEER_A + 4)));
+	scene_free(&s);
+}
+
 static void only_an_admin_evicts(void **state)
 {
 	struct scene s = scene_new();
@@ -486,6 +522,7 @@ int main(void)
 	        cmocka_unit_test(a_refused_author_learns_why),
 	        cmocka_unit_test(powers_come_from_the_grants_that_cover_the_stack),
 	        cmocka_unit_test(an_evicted_peer_is_out_and_stays_out),
+	        cmocka_unit_test(the_token_of_an_evicted_peer_is_void),
 	        cmocka_unit_test(only_an_admin_evicts),
 	        cmocka_unit_test(a_revoked_key_keeps_its_listed_history_only),
 	        cmocka_unit_test(a_key_cannot_revoke_what_is_above_or_beside_it),
