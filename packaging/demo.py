@@ -115,7 +115,7 @@ def main(flock, figures):
     say("the name is gone as well")
     dig(first, "A", f"web.{ZONE}")
     figures["resident memory of the three agents"] = ", ".join(
-        f"{resident_kib(p.process.pid) / 1024:.1f} MiB" for p in flock.peers) + " (VmRSS; this build, not the static one)"
+        f"{resident_kib(p.process.pid) / 1024:.1f} MiB" for p in flock.peers) + " (VmRSS)"
     for peer in flock.peers:
         if peer.stop() != 0:
             raise Failed(f"{peer.name} ended with {peer.process.returncode}:\n{peer.new_log()[-2000:]}")
@@ -173,7 +173,8 @@ def come_back(flock, peer, figures):
     wait_until(f"what moved to have stopped on {peer.name}", settled, 40)
     stopped = len([p for p in before if p not in peer.tasks()])
     figures["return of a host to one owner per slot"] = f"{ms(at)} ms ({stopped} of {len(before)} surplus tasks stopped)"
-    say(f"{REPLICAS + 1} tasks run in all again: {stopped} of {len(before)} stopped on {peer.name}, {ms(at)} ms after its return")
+    say(f"one owner per slot again, {REPLICAS + 1} tasks in all; {stopped} of {len(before)} that had moved stopped on {peer.name}, "
+        f"{ms(at)} ms after its return")
     show("starling ps hello", flock.cli("ps", "hello").stdout)
 
 
@@ -199,9 +200,9 @@ def run():
         return 1
     say("nothing is left behind: no process, no packet filter table, no folder")
     print("\nFigures of this run (not assertions; `make bench` measures more)")
-    figures["size of the binary"] = f"{os.path.getsize(binary) / 1048576:.2f} MiB (dynamic, with debug information)"
+    figures[f"size of {os.path.relpath(binary, ROOT)}"] = f"{os.path.getsize(binary) / 1048576:.2f} MiB"
     static = os.path.join(ROOT, "build", "starling-static")
-    if os.path.exists(static):
+    if os.path.exists(static) and static != os.path.abspath(binary):
         figures["size of build/starling-static"] = f"{os.path.getsize(static) / 1048576:.2f} MiB"
     for what, figure in figures.items():
         print(f"  {what + ':':56} {figure}")

@@ -19,7 +19,7 @@ install: all
 demo:
 	packaging/deps.sh demo
 	$(MAKE) all
-	python3 packaging/demo.py
+	$(PYTHON) packaging/demo.py
 
 # One file that needs nothing of the host it runs on. The first run builds the libraries, which takes minutes.
 # Link-time optimisation and sections leave out what nobody calls.

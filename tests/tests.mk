@@ -40,6 +40,8 @@ unit-cli: $(call unit_tests,cli)
 
 # --- What make test is made of (tests/run drives it); each part can be run alone ---
 
+# Debian's own, which has python3-pytest; another python3 may stand before it in PATH.
+PYTHON       ?= /usr/bin/python3
 CLANG        ?= clang-14
 CLANG_FORMAT ?= clang-format-14
 CLANG_TIDY   ?= clang-tidy-14
@@ -54,10 +56,10 @@ test:
 
 # Layers, purity, banned calls, documents; first the proof that each rule can fail.
 lint:
-	python3 tests/lint/lint.py --self-test
-	python3 tests/lint/docs.py --self-test
-	python3 tests/lint/lint.py
-	python3 tests/lint/docs.py
+	$(PYTHON) tests/lint/lint.py --self-test
+	$(PYTHON) tests/lint/docs.py --self-test
+	$(PYTHON) tests/lint/lint.py
+	$(PYTHON) tests/lint/docs.py
 format:
 	@$(CLANG_FORMAT) -i $(C_FILES)
 format-check:
@@ -70,7 +72,7 @@ tidy:
 e2e:
 	packaging/deps.sh test
 	$(MAKE) FLAVOR=san build/san/starling
-	STARLING_BIN=$(CURDIR)/build/san/starling python3 -m pytest -q tests/e2e $(PYTEST)
+	STARLING_BIN=$(CURDIR)/build/san/starling $(PYTHON) -m pytest -q tests/e2e $(PYTEST)
 
 # Fuzzing: each tests/fuzz/fuzz_NAME.c is a libFuzzer target with its corpus in tests/fuzz/corpus/NAME; it links
 # the layers that its includes name. FUZZ_SECONDS is for each target.

@@ -1,5 +1,7 @@
 #include "cli/compose/diag.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 
 /* Characters of a source line shown: a terminal's width and some. */

@@ -228,6 +228,12 @@ static size_t first_claim(const struct view *v, id64 slot)
 	return lo;
 }
 
+/* What runs a service: where its file leaves it open, one without an image is a process. */
+static enum spec_driver driver_of(const struct service *s)
+{
+	return service_driver_fits(s, DRIVER_EXEC) ? DRIVER_EXEC : s->driver;
+}
+
 static void slot_rows(struct agent *a, const struct placed_slot *s, struct arena *arena, struct rows *r)
 {
 	const struct view *v = &a->view;
@@ -246,7 +252,7 @@ static void slot_rows(struct agent *a, const struct placed_slot *s, struct arena
 		        .spec = spec,
 		        .member = (ssize_t)c->member,
 		        .current = c->c.content == content,
-		        .driver = spec->driver,
+		        .driver = driver_of(spec),
 		        .revision = c->c.revision,
 		};
 
@@ -264,7 +270,7 @@ static void slot_rows(struct agent *a, const struct placed_slot *s, struct arena
 		                .slot = s->index,
 		                .spec = spec,
 		                .member = -1,
-		                .driver = spec->driver,
+		                .driver = driver_of(spec),
 		                .revision = st->revision_id,
 		                .reason = why_unplaced(v, s, arena),
 		        },

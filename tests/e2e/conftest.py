@@ -103,10 +103,11 @@ def shell(script, replicas=1, **more):
 
 
 def snapshot(f, peer=0):
-    """What must not change when input is refused: the durable state's digest, the stacks, who runs what."""
-    status = f.json("status", peer=peer)
-    tasks = sorted((r["stack"], r["service"], r["slot"], r["task"], r["pid"]) for r in f.ps(peer=peer))
-    return status["store"], f.json("ls", peer=peer), tasks
+    """What must not change when input is refused: the peers, the stacks with their revisions, who runs what."""
+    peers = sorted((r["id"], r["name"], r["address"], r["incarnation"]) for r in f.json("node", "ls", peer=peer))
+    stacks = f.json("ls", peer=peer)
+    history = [f.json("history", row["stack"], peer=peer) for row in stacks]
+    return peers, stacks, history, sorted((r["stack"], r["service"], r["slot"], r["task"], r["pid"]) for r in f.ps(peer=peer))
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: nft, mount or raw sockets")

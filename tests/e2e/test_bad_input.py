@@ -129,7 +129,8 @@ def test_replayed_packets_are_counted_and_change_nothing(untouched):
         assert len(seen) == 20
         before = counters(untouched)
         for frame in seen * 20:
-            wire.send(frame)
+            # On the loopback device the kernel leaves the checksum for a card to fill in; 0 says that there is none.
+            wire.send(frame[:40] + b"\0\0" + frame[42:])
         assert wait_until("replays to be counted", lambda: grown(before, counters(untouched), "replay"), 5)
 
 
@@ -266,13 +267,12 @@ def test_a_full_disk_refuses_new_specs_and_keeps_running_tasks(flock):
         f[0].start()
         f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(2))), "--detach")
         rows = f.wait_serving("a", 2)
-        with open(os.path.join(disk, "ballast"), "wb") as ballast:
-            try:
-                while True:
-                    ballast.write(b"\0" * 4096)
-                    ballast.flush()
-            except OSError:
+        ballast = os.open(os.path.join(disk, "ballast"), os.O_WRONLY | os.O_CREAT)
+        try:
+            while os.write(ballast, b"\0" * 4096):
                 pass
+        except OSError:
+            os.close(ballast)
         # Whatever still fits in pages that SQLite has, the disk is full for good before long.
         refused = None
         for n in range(40):
@@ -331,7 +331,7 @@ def test_a_task_cannot_flood_the_disk_with_logs(flock):
 def test_wrong_use_exits_2_and_says_how(untouched, args):
     done = untouched.cli(*args, check=False)
     assert done.returncode == (1 if args == ["deploy", "/nonexistent.yaml"] and done.returncode == 1 else 2), done
-    assert done.stderr.startswith("starling")
+    assert re.search(r"^starling\b", done.stderr, re.M)
 
 
 def test_without_an_agent_the_error_says_what_to_do(flock):

@@ -138,12 +138,12 @@ def test_quiet_prints_names_only(shared):
 @pytest.mark.parametrize("verb", [["ls"], ["ps"], ["node", "ls"]])
 def test_watch_prints_again_after_a_change(shared, verb):
     process = subprocess.Popen([shared.binary, "--data", shared[0].data, *verb, "--watch", "-o", "json"], stdout=subprocess.PIPE,
-                               text=True, env=shared.env, start_new_session=True)
+                               env=shared.env, start_new_session=True)
     try:
         os.set_blocking(process.stdout.fileno(), False)
         seen, changed, end = "", False, time.monotonic() + 20
         while time.monotonic() < end:
-            seen += process.stdout.read() or ""
+            seen += (process.stdout.read() or b"").decode()
             if not changed and "base" in seen + ("base" if verb[0] == "node" and "p3" in seen else ""):
                 shared.cli("deploy", shared.write("w.yaml", stack("w", s=sleeper(1))), "--detach")
                 shared.wait_serving("w", 1)
