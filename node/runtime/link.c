@@ -28,7 +28,7 @@ struct driver_run {
 	void *ctx;
 	const struct cgroups *cgroups;
 	id64 task;
-	int dir_fd; /* own duplicate */
+	int dir_fd; /* the owner's; not used once released */
 	uint32_t run;
 	size_t len;
 	uint8_t in[SHIM_MESSAGE_MAX];
@@ -40,7 +40,6 @@ static void on_closed(uv_handle_t *h)
 
 	if (--r->handles)
 		return;
-	close(r->dir_fd);
 	free(r);
 }
 
@@ -236,7 +235,7 @@ static struct driver_run *run_new(const struct driver_task *t, driver_event_fn *
 	r->cgroups = t->cgroups;
 	r->task = t->task->task;
 	r->run = t->run;
-	r->dir_fd = fcntl(t->dir_fd, F_DUPFD_CLOEXEC, 3);
+	r->dir_fd = t->dir_fd;
 	return r;
 }
 

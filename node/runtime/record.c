@@ -71,7 +71,7 @@ static void encode(struct wr *w, const struct task *t)
 	pk_kv_nil(w, "end"); /* so that a cut file never looks whole */
 }
 
-void record_save(struct task *t)
+int record_save(struct task *t)
 {
 	struct err err = {0};
 	struct wr w;
@@ -88,6 +88,7 @@ void record_save(struct task *t)
 		        "go on from an older state",
 		        t->pub.stack, t->pub.service, t->pub.index, t->dir, err.text);
 	wr_free(&w);
+	return err.code ? -1 : 0;
 }
 
 static void get_spec(struct rd *r, struct task *t)

@@ -162,8 +162,10 @@ static void launch(struct task *t)
 	struct err err = {0};
 
 	/* Before the shim exists: whoever restarts now must look for it. */
-	record_save(t);
-	t->run = t->driver->launch(t->rt->loop, &d, task_driver_event, t, &err);
+	if (record_save(t) < 0)
+		err_set(&err, ERR_FAILED, "its record cannot be written to %s", t->dir);
+	else
+		t->run = t->driver->launch(t->rt->loop, &d, task_driver_event, t, &err);
 	if (t->run)
 		return;
 	task_reason(t, "%s: %s", t->pub.service, err.text);

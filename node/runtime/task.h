@@ -78,9 +78,9 @@ void runtime_note(struct task *t);
 struct task *runtime_find(const struct runtime *rt, id64 id);
 int runtime_add(struct runtime *rt, struct task *t, struct err *err);
 
-/* record.c: the file `task`, all that another agent needs to go on. Failing to write is logged, not fatal: the task
- * goes on, and only a restarted agent would know less. */
-void record_save(struct task *t);
+/* record.c: the file `task`, all that another agent needs to go on. -1: it could not be written, which was logged; a
+ * task that runs goes on, but nothing is started without a record. */
+int record_save(struct task *t);
 /* Into a task that is just opened. *same_boot: written since the host started. */
 int record_load(struct task *t, bool *same_boot, struct err *err);
 

@@ -758,6 +758,33 @@ static void a_task_that_never_began_leaves_no_folder(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+static void without_a_record_nothing_is_started(void **state)
+{
+	struct world *w = *state;
+	struct service *s = service(w, "web", "exec sleep 1000");
+	char dir[200], in_the_way[300], name[17];
+	uint8_t random[8];
+	id64 id = 0;
+
+	/* As on a full disk: the record of the task that comes next cannot be written. */
+	task_id(w, random);
+	w->next_id--;
+	for (int i = 0; i < 8; i++)
+		id = id << 8 | random[i];
+	id64_text(name, id);
+	snprintf(dir, sizeof(dir), "%s/tasks/%s", w->dir, name);
+	snprintf(in_the_way, sizeof(in_the_way), "%s/task.new", dir);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(mkdir(in_the_way, 0700), 0);
+	s->restart.delay_ms = 20;
+	assert_int_equal(start(w, s), id);
+	assert_int_equal(task(w, id)->state, TASK_BACKOFF);
+	assert_non_null(strstr(task(w, id)->reason, "web: its record cannot be written to "));
+	assert_int_equal(marked(id), 0);
+	assert_int_equal(rmdir(in_the_way), 0);
+	WAIT(w, is(w, id, TASK_RUNNING));
+}
+
 static void a_damaged_record_is_left_alone_and_hurts_nobody(void **state)
 {
 	struct world *w = *state;
@@ -850,6 +877,7 @@ int main(int argc, char **argv)
 	        STORY(a_limit_of_memory_kills_with_that_reason),
 	        STORY(the_watchdog_stops_a_task_whose_agent_stays_away),
 	        STORY(a_task_that_never_began_leaves_no_folder),
+	        STORY(without_a_record_nothing_is_started),
 	        STORY(a_damaged_record_is_left_alone_and_hurts_nobody),
 	        STORY(a_stop_before_the_process_runs_is_kept),
 	        STORY(a_new_revision_with_the_same_content_is_only_noted),
