@@ -87,6 +87,13 @@ size_t trust_peers(const struct trust *t, struct key32 *out, size_t max)
 	return all;
 }
 
+const struct invite *trust_invite(const struct trust *t, const struct key32 *invite)
+{
+	const struct known_invite *k = map_get(&t->invites, invite);
+
+	return k ? &k->invite : NULL;
+}
+
 int64_t trust_free_use(const struct trust *t, const struct key32 *invite)
 {
 	const struct known_invite *k = map_get(&t->invites, invite);
