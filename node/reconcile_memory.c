@@ -116,7 +116,7 @@ static void observe_slot(struct run *x, size_t k, const struct own_task *mine)
 
 	if (mine && !other_owner(x, k)) {
 		note_serving(m, serves(mine), mine->task, mine->healthy_at ? mine->healthy_at : x->now);
-		m->orphan_since = finished(mine) && mine->state == TASK_LOST ? x->now : 0;
+		m->orphan_since = 0;
 		m->claimed = true;
 	} else if (owner) {
 		note_serving(m, claim_serves(&owner->c), owner->c.task, x->now);
