@@ -203,10 +203,11 @@ static void print_section(FILE *out, const char *title, const json_t *list)
 
 	if (json_array_size(list))
 		fprintf(out, ";; %s\n", title);
-	json_array_foreach(list, i, rr) fprintf(out, "%-40s %3lld  IN  %-5s %s\n",
-	        json_string_value(json_object_get(rr, "name")),
-	        (long long)json_integer_value(json_object_get(rr, "ttl")),
-	        json_string_value(json_object_get(rr, "type")), json_string_value(json_object_get(rr, "data")));
+	json_array_foreach (list, i, rr)
+		fprintf(out, "%-40s %3lld  IN  %-5s %s\n", json_string_value(json_object_get(rr, "name")),
+		        (long long)json_integer_value(json_object_get(rr, "ttl")),
+		        json_string_value(json_object_get(rr, "type")),
+		        json_string_value(json_object_get(rr, "data")));
 }
 
 static void print_answer(const struct cli *cli, const json_t *a)
@@ -219,8 +220,8 @@ static void print_answer(const struct cli *cli, const json_t *a)
 		return;
 	}
 	if (cli->quiet) {
-		json_array_foreach(json_object_get(a, "answers"), i, rr)
-		        fprintf(cli->out, "%s\n", json_string_value(json_object_get(rr, "data")));
+		json_array_foreach (json_object_get(a, "answers"), i, rr)
+			fprintf(cli->out, "%s\n", json_string_value(json_object_get(rr, "data")));
 		return;
 	}
 	fprintf(cli->out, ";; %s %s at %s: %s, %lld ms\n", json_string_value(json_object_get(a, "name")),

@@ -22,10 +22,10 @@ static void print_slot(const struct cli *cli, const struct address *a, const jso
 		fprintf(cli->out, "runs nowhere yet; next in turn: %s\n", candidates);
 	else
 		fprintf(cli->out, "fits on no peer\n");
-	json_array_foreach(json_object_get(item, "peers"), i, p)
-	        fprintf(cli->out, "  %-20s %2lld  %s\n", json_string_value(json_object_get(p, "name")),
-	                (long long)json_integer_value(json_object_get(p, "number")),
-	                json_string_value(json_object_get(p, "reason")));
+	json_array_foreach (json_object_get(item, "peers"), i, p)
+		fprintf(cli->out, "  %-20s %2lld  %s\n", json_string_value(json_object_get(p, "name")),
+		        (long long)json_integer_value(json_object_get(p, "number")),
+		        json_string_value(json_object_get(p, "reason")));
 }
 
 int cmd_explain(struct cli *cli)
@@ -56,7 +56,8 @@ int cmd_explain(struct cli *cli)
 	if (cli->format == FORMAT_JSON) {
 		out_json(cli->out, items);
 	} else {
-		json_array_foreach(items, i, item) print_slot(cli, &a, item);
+		json_array_foreach (items, i, item)
+			print_slot(cli, &a, item);
 	}
 	json_decref(items);
 	return 0;

@@ -25,8 +25,7 @@ static void parents_cell(char *out, size_t cap, const json_t *row)
 	const json_t *p;
 
 	snprintf(out, cap, "-");
-	json_array_foreach(json_object_get(row, "parents"), i, p)
-	{
+	json_array_foreach (json_object_get(row, "parents"), i, p) {
 		if (json_is_string(p) && len < cap)
 			len += (size_t)snprintf(
 			        out + len, cap - len, "%s%.16s", len ? "," : "", json_string_value(p));

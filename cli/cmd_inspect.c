@@ -15,8 +15,7 @@ static json_t *matching(const json_t *rows, const char *field, const char *want)
 	size_t i;
 	json_t *row;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		const char *value = json_string_value(json_object_get(row, field));
 
 		if (!want || (value && strcmp(value, want) == 0))
@@ -89,8 +88,7 @@ static json_t *inspect_node(struct client *c, const char *name, struct err *err)
 
 	if (!rows)
 		return NULL;
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		const char *id = json_string_value(json_object_get(row, "id"));
 		const char *shown = json_string_value(json_object_get(row, "name"));
 		size_t bare = shown ? strcspn(shown, "~") : 0;

@@ -219,8 +219,7 @@ static int open_all(struct logs *l, const struct address *a, struct err *err)
 		rows = client_list(c, "ps", &args, false, err);
 		wr_free(&args);
 	}
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		if (!wanted(row, a))
 			continue;
 		tasks++;

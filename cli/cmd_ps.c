@@ -17,8 +17,7 @@ static void endpoints_cell(char *out, size_t cap, const json_t *row)
 	const json_t *e;
 
 	snprintf(out, cap, "-");
-	json_array_foreach(json_object_get(row, "endpoints"), i, e)
-	{
+	json_array_foreach (json_object_get(row, "endpoints"), i, e) {
 		const char *address = json_string_value(json_object_get(e, "address"));
 		bool v6 = address && strchr(address, ':');
 

@@ -61,7 +61,8 @@ static int gather_addresses(struct client *c, struct token *token, struct err *e
 
 	if (!rows)
 		return -1;
-	json_array_foreach(rows, i, row) take_member(&a, row);
+	json_array_foreach (rows, i, row)
+		take_member(&a, row);
 	json_decref(rows);
 	if (!token->n_addrs)
 		return err_set(err, ERR_FAILED, "no peer's address is known yet; try again in a second");

@@ -63,8 +63,7 @@ static void join(char *out, size_t cap, const json_t *list)
 	const json_t *v;
 
 	out[0] = '\0';
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach (list, i, v) {
 		if (json_is_string(v) && len < cap)
 			len += (size_t)snprintf(
 			        out + len, cap - len, "%s%s", len ? "," : "", json_string_value(v));
@@ -78,8 +77,7 @@ static void join_map(char *out, size_t cap, const json_t *map)
 	json_t *v;
 
 	out[0] = '\0';
-	json_object_foreach((json_t *)map, key, v)
-	{
+	json_object_foreach ((json_t *)map, key, v) {
 		if (json_is_string(v) && len < cap)
 			len += (size_t)snprintf(
 			        out + len, cap - len, "%s%s=%s", len ? "," : "", key, json_string_value(v));
@@ -179,8 +177,7 @@ static void print_table(const struct cli *cli, const json_t *rows, const struct 
 
 	for (size_t k = 0; k < n; k++)
 		widths[k] = width(cols[k].title);
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		for (size_t k = 0; k < n; k++) {
 			char text[CELL_MAX];
 
@@ -189,7 +186,8 @@ static void print_table(const struct cli *cli, const json_t *rows, const struct 
 		}
 	}
 	print_line(cli, cols, n, widths, NULL);
-	json_array_foreach(rows, i, row) print_line(cli, cols, n, widths, row);
+	json_array_foreach (rows, i, row)
+		print_line(cli, cols, n, widths, row);
 }
 
 void out_rows(const struct cli *cli, const json_t *rows, const struct column *cols, size_t n, const char *id)
@@ -205,8 +203,7 @@ void out_rows(const struct cli *cli, const json_t *rows, const struct column *co
 		print_table(cli, rows, cols, MIN(n, (size_t)COLS_MAX));
 		return;
 	}
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		char text[CELL_MAX];
 
 		out_cell(text, sizeof(text), row, id);
@@ -220,8 +217,7 @@ static void print_members(FILE *out, const json_t *object, const char *prefix)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)object, key, v)
-	{
+	json_object_foreach ((json_t *)object, key, v) {
 		char name[128];
 		char text[512];
 

@@ -57,8 +57,7 @@ static void count_service(
 	const json_t *row;
 
 	s->desired = global ? 0 : s->service->replicas;
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		json_int_t index = json_integer_value(json_object_get(row, "slot"));
 		bool ours = of_revision(row, revision);
 		uint8_t bits;

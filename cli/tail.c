@@ -31,8 +31,7 @@ static const char *address_of(const struct peers *p, const char *id)
 	size_t i;
 	const json_t *row;
 
-	json_array_foreach(p->rows, i, row)
-	{
+	json_array_foreach (p->rows, i, row) {
 		const char *other = json_string_value(json_object_get(row, "id"));
 
 		if (other && strcmp(other, id) == 0)

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "cli/list.h"
 #include "cli/slots.h"
-#include "cli/tail.h"
+#include "cli/why.h"
 
 #include <signal.h>
 
@@ -18,9 +18,6 @@
 #define SECOND_LOOK_MS 100
 /* Exit code after SIGINT, as shells have it. */
 #define EXIT_INTERRUPTED 130
-/* Slots explained, and log lines of each, when a deployment fails. */
-#define EXPLAIN_MAX   3
-#define EXPLAIN_LINES 5
 
 static volatile sig_atomic_t interrupted;
 
@@ -115,102 +112,13 @@ static void draw(struct wait *w)
 	fflush(out);
 }
 
-/* --- why it failed --- */
+/* --- the verdict --- */
 
-static void print_log(struct wait *w, const struct peers *peers, const json_t *row)
-{
-	const char *task = json_string_value(json_object_get(row, "task"));
-	const char *peer = json_string_value(json_object_get(row, "peer"));
-	struct err err = {0};
-	struct client *c = task && peer ? peers_open(peers, w->cli, w->c, peer, &err) : NULL;
-	mono_ms until = clock_mono() + SECONDS(3);
-
-	if (c && tail_request(c, task, EXPLAIN_LINES, 0, false, &err) == 0) {
-		struct tail_line line;
-		struct reply r;
-
-		while (client_next(c, MAX(until - clock_mono(), (int64_t)0), &r, &err) > 0 &&
-		        r.kind == REPLY_ITEM) {
-			if (!tail_read(r.value, r.value_len, &line))
-				continue;
-			fputs("    | ", w->cli->errors);
-			out_safe(w->cli->errors, line.text, line.len, w->cli->errors_tty);
-			fputc('\n', w->cli->errors);
-		}
-	}
-	client_close(c);
-}
-
-static void print_reasons(struct wait *w, struct client *c, const json_t *row, bool *fits)
-{
-	const char *service = json_string_value(json_object_get(row, "service"));
-	json_int_t slot = json_integer_value(json_object_get(row, "slot"));
-	struct err err = {0};
-	struct wr args;
-	json_t *items;
-	size_t i;
-	size_t k;
-	const json_t *item;
-	const json_t *p;
-
-	wr_init(&args, 1024);
-	pk_map(&args, 3);
-	pk_kv_str(&args, "stack", w->stack);
-	pk_kv_str(&args, "service", service);
-	pk_kv_u64(&args, "slot", (uint64_t)slot);
-	items = client_list(c, "explain", &args, false, &err);
-	wr_free(&args);
-	json_array_foreach(items, i, item)
-	{
-		if (json_array_size(json_object_get(item, "candidates")))
-			*fits = true;
-		json_array_foreach(json_object_get(item, "peers"), k, p)
-		        fprintf(w->cli->errors, "    %s: %s\n", json_string_value(json_object_get(p, "name")),
-		                json_string_value(json_object_get(p, "reason")));
-	}
-	json_decref(items);
-}
-
-/* Says what holds it up. Gives whether some slot fits on no peer at all. */
 static bool explain(struct wait *w)
 {
-	struct err err = {0};
-	struct client *c = client_open(w->cli, &err);
-	struct peers *peers = c ? peers_get(c, &err) : NULL;
-	bool unplaceable = false;
-	unsigned shown = 0;
-	size_t i;
-	const json_t *row;
-
-	json_array_foreach(w->rows, i, row)
-	{
-		const char *reason = json_string_value(json_object_get(row, "reason"));
-		bool fits = false;
-
-		if (!slots_row_lags(row, w->revision) || shown++ >= EXPLAIN_MAX)
-			continue;
-		fprintf(w->cli->errors, "  %s/%s/%lld: %s%s%s\n", w->stack,
-		        json_string_value(json_object_get(row, "service")),
-		        (long long)json_integer_value(json_object_get(row, "slot")),
-		        json_string_value(json_object_get(row, "state")), reason && *reason ? ": " : "",
-		        reason ? reason : "");
-		if (!c || !peers)
-			continue;
-		if (json_is_string(json_object_get(row, "task"))) {
-			print_log(w, peers, row);
-		} else {
-			print_reasons(w, c, row, &fits);
-			unplaceable = unplaceable || !fits;
-		}
-	}
-	if (shown > EXPLAIN_MAX)
-		fprintf(w->cli->errors, "  and %u more; see starling ps %s\n", shown - EXPLAIN_MAX, w->stack);
-	peers_free(peers);
-	client_close(c);
-	return unplaceable;
+	w->in_place = false; /* the next progress stands below what follows */
+	return why_lagging(w->cli, w->stack, w->revision, w->rows);
 }
-
-/* --- the verdict --- */
 
 /* A newer revision makes waiting for this one pointless. */
 static bool superseded(struct wait *w, char other[17])
@@ -222,8 +130,7 @@ static bool superseded(struct wait *w, char other[17])
 	size_t i;
 	const json_t *row;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach (rows, i, row) {
 		const char *name = json_string_value(json_object_get(row, "stack"));
 
 		if (name && strcmp(name, w->stack) == 0)

@@ -1,0 +1,108 @@
+#include "cli/why.h"
+
+#include "cli/output.h"
+#include "cli/slots.h"
+#include "cli/tail.h"
+
+/* Slots explained, and log lines of each, when a deployment fails. */
+#define EXPLAIN_MAX   3
+#define EXPLAIN_LINES 5
+
+struct why {
+	struct cli *cli;
+	struct client *c;
+	const char *stack;
+};
+
+static void print_log(const struct why *w, const struct peers *peers, const json_t *row)
+{
+	const char *task = json_string_value(json_object_get(row, "task"));
+	const char *peer = json_string_value(json_object_get(row, "peer"));
+	struct err err = {0};
+	struct client *c = task && peer ? peers_open(peers, w->cli, w->c, peer, &err) : NULL;
+	mono_ms until = clock_mono() + SECONDS(3);
+
+	if (c && tail_request(c, task, EXPLAIN_LINES, 0, false, &err) == 0) {
+		struct tail_line line;
+		struct reply r;
+
+		while (client_next(c, MAX(until - clock_mono(), (int64_t)0), &r, &err) > 0 &&
+		        r.kind == REPLY_ITEM) {
+			if (!tail_read(r.value, r.value_len, &line))
+				continue;
+			fputs("    | ", w->cli->errors);
+			out_safe(w->cli->errors, line.text, line.len, w->cli->errors_tty);
+			fputc('\n', w->cli->errors);
+		}
+	}
+	client_close(c);
+}
+
+/* Gives whether some peer can take the slot; also when nobody can tell. */
+static bool print_reasons(const struct why *w, const json_t *row)
+{
+	const char *service = json_string_value(json_object_get(row, "service"));
+	json_int_t slot = json_integer_value(json_object_get(row, "slot"));
+	struct err err = {0};
+	struct wr args;
+	json_t *items;
+	bool fits;
+	size_t i;
+	size_t k;
+	const json_t *item;
+	const json_t *p;
+
+	wr_init(&args, 1024);
+	pk_map(&args, 3);
+	pk_kv_str(&args, "stack", w->stack);
+	pk_kv_str(&args, "service", service);
+	pk_kv_u64(&args, "slot", (uint64_t)slot);
+	items = client_list(w->c, "explain", &args, false, &err);
+	wr_free(&args);
+	fits = !items;
+	json_array_foreach (items, i, item) {
+		if (json_array_size(json_object_get(item, "candidates")))
+			fits = true;
+		json_array_foreach (json_object_get(item, "peers"), k, p)
+			fprintf(w->cli->errors, "    %s: %s\n", json_string_value(json_object_get(p, "name")),
+			        json_string_value(json_object_get(p, "reason")));
+	}
+	json_decref(items);
+	return fits;
+}
+
+bool why_lagging(struct cli *cli, const char *stack, const char *revision, const json_t *rows)
+{
+	struct err err = {0};
+	struct client *c = client_open(cli, &err);
+	struct peers *peers = c ? peers_get(c, &err) : NULL;
+	struct why w = {cli, c, stack};
+	bool unplaceable = false;
+	unsigned shown = 0;
+	size_t i;
+	const json_t *row;
+
+	json_array_foreach (rows, i, row) {
+		const char *reason = json_string_value(json_object_get(row, "reason"));
+
+		if (!slots_row_lags(row, revision) || shown++ >= EXPLAIN_MAX)
+			continue;
+		fprintf(cli->errors, "  %s/%s/%lld: %s%s%s\n", stack,
+		        json_string_value(json_object_get(row, "service")),
+		        (long long)json_integer_value(json_object_get(row, "slot")),
+		        json_string_value(json_object_get(row, "state")), reason && *reason ? ": " : "",
+		        reason ? reason : "");
+		if (!c || !peers)
+			continue;
+		if (json_is_string(json_object_get(row, "task"))) {
+			print_log(&w, peers, row);
+		} else {
+			unplaceable |= !print_reasons(&w, row);
+		}
+	}
+	if (shown > EXPLAIN_MAX)
+		fprintf(cli->errors, "  and %u more; see starling ps %s\n", shown - EXPLAIN_MAX, stack);
+	peers_free(peers);
+	client_close(c);
+	return unplaceable;
+}
