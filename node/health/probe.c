@@ -6,6 +6,10 @@
 #define REQUEST_BYTES_MAX 4352
 /* "HTTP/1.1 200" */
 #define STATUS_BYTES 12
+/* Once the status is known, the rest of the answer is read so that the server does not see its connection reset in the
+ * middle of it; a server that sends more than this, or does not close after it, is not waited for. */
+#define REST_BYTES_MAX (64 * 1024)
+#define REST_MS        250
 
 struct probe {
 	uv_tcp_t tcp;
@@ -16,8 +20,10 @@ struct probe {
 	int fault;               /* connecting failed at once, with this libuv error */
 	health_probe_done *done; /* NULL once it was called, or cancelled */
 	void *ctx;
+	int status; /* of the answer; 0 not known yet */
 	size_t len;
-	char in[64];
+	size_t rest; /* bytes read behind the status */
+	char in[2048];
 	char request[];
 };
 
@@ -73,11 +79,22 @@ static void finish_uv(struct probe *p, const char *what, int rc)
 	finish(p, false, why);
 }
 
+static void finish_status(struct probe *p)
+{
+	bool passed = p->status >= 200 && p->status < 400;
+	char why[64];
+
+	snprintf(why, sizeof(why), "HTTP status %d", p->status);
+	finish(p, passed, passed ? "" : why);
+}
+
 static void on_timeout(uv_timer_t *t)
 {
 	struct probe *p = t->data;
 
-	if (p->fault)
+	if (p->status)
+		finish_status(p);
+	else if (p->fault)
 		finish_uv(p, "connect", p->fault);
 	else
 		finish(p, false, p->request[0] ? "no answer in time" : "no connection in time");
@@ -91,25 +108,36 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 	*buf = uv_buf_init(p->in + p->len, (unsigned)(sizeof(p->in) - p->len));
 }
 
+static void on_answer(struct probe *p)
+{
+	int status = http_status(p->in, p->len);
+
+	if (status < 0)
+		finish(p, false, "the answer is not HTTP");
+	if (status <= 0)
+		return;
+	p->status = status;
+	p->len = 0;
+	uv_timer_start(&p->timer, on_timeout, REST_MS, 0);
+}
+
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
 	struct probe *p = s->data;
-	char why[64];
-	int status;
 
 	(void)buf;
-	if (n < 0) {
+	if (n < 0 && p->status) {
+		finish_status(p);
+	} else if (n < 0) {
 		finish(p, false,
 		        n == UV_EOF ? "the connection was closed without an answer" : uv_strerror((int)n));
-		return;
-	}
-	p->len += (size_t)n;
-	status = http_status(p->in, p->len);
-	if (status < 0) {
-		finish(p, false, "the answer is not HTTP");
-	} else if (status) {
-		snprintf(why, sizeof(why), "HTTP status %d", status);
-		finish(p, status >= 200 && status < 400, status >= 200 && status < 400 ? "" : why);
+	} else if (p->status) {
+		p->rest += (size_t)n;
+		if (p->rest > REST_BYTES_MAX)
+			finish_status(p);
+	} else {
+		p->len += (size_t)n;
+		on_answer(p);
 	}
 }
 

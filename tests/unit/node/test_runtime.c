@@ -572,7 +572,7 @@ static void a_check_that_hangs_is_killed_and_counts_as_failed(void **state)
 	"exec python3 -c 'import http.server,os,sys\n"                                                           \
 	"class H(http.server.BaseHTTPRequestHandler):\n"                                                         \
 	" def do_GET(s):\n"                                                                                      \
-	"  s.send_response(200 if s.path==\"/up\" else 503); s.end_headers()\n"                                  \
+	"  s.send_response(200 if s.path==\"/up\" else 503); s.end_headers(); s.wfile.write(b\"x\"*30000)\n"     \
 	"http.server.HTTPServer((\"127.0.0.1\",int(os.environ[\"PORT\"])),H).serve_forever()'"
 
 static void an_http_check_asks_the_tasks_own_port(void **state)
@@ -600,6 +600,9 @@ static void an_http_check_asks_the_tasks_own_port(void **state)
 	WAIT(w, task(w, good)->health == HEALTH_HEALTHY);
 	WAIT(w, is(w, bad, TASK_UNHEALTHY));
 	assert_non_null(strstr(task(w, bad)->reason, "http check failed 1 times: HTTP status 503"));
+	/* Being asked must not look like a fault in the server's log. */
+	assert_null(strstr(log_of(w, good, 1000), "reset"));
+	assert_null(strstr(log_of(w, good, 1000), "Broken pipe"));
 }
 
 static void a_tcp_check_needs_a_listener(void **state)
