@@ -58,7 +58,7 @@ bool key32_increment(struct key32 *k)
 	return false;
 }
 
-void put_span(struct wr *w, enum sync_item_kind kind, const struct span *s)
+void sync_put_span(struct wr *w, enum sync_item_kind kind, const struct span *s)
 {
 	wr_u8(w, (uint8_t)kind);
 	wr_u8(w, s->volatile_kinds);
@@ -66,9 +66,9 @@ void put_span(struct wr *w, enum sync_item_kind kind, const struct span *s)
 	wr_bytes(w, s->prefix.b, (s->depth + 1U) / 2);
 }
 
-void put_prints(struct wr *w, const struct store *st, const struct span *s)
+void sync_put_prints(struct wr *w, const struct store *st, const struct span *s)
 {
-	put_span(w, SYNC_PRINTS, s);
+	sync_put_span(w, SYNC_PRINTS, s);
 	for (unsigned i = 0; i < SYNC_FANOUT; i++) {
 		struct range_print p;
 		struct span child;
@@ -80,13 +80,14 @@ void put_prints(struct wr *w, const struct store *st, const struct span *s)
 	}
 }
 
-void put_list(struct wr *w, enum sync_item_kind kind, const struct span *s, const struct key32 *from)
+void sync_put_list(struct wr *w, enum sync_item_kind kind, const struct span *s, const struct key32 *from)
 {
-	put_span(w, kind, s);
+	sync_put_span(w, kind, s);
 	wr_key32(w, from);
 }
 
-void put_ids(struct wr *w, const struct store *st, const struct span *s, const struct key32 *from, size_t page)
+void sync_put_ids(
+        struct wr *w, const struct store *st, const struct span *s, const struct key32 *from, size_t page)
 {
 	struct key32 ids[SYNC_PAGE_MAX], end;
 	size_t all;
@@ -94,20 +95,20 @@ void put_ids(struct wr *w, const struct store *st, const struct span *s, const s
 	page = MIN(page, SYNC_PAGE_MAX);
 	span_end(&end, s);
 	all = store_range_ids(st, s->volatile_kinds, from, &end, ids, page);
-	put_span(w, SYNC_IDS, s);
+	sync_put_span(w, SYNC_IDS, s);
 	wr_key32(w, from);
 	wr_u8(w, all > page);
 	wr_u16(w, (uint16_t)MIN(all, page));
 	wr_bytes(w, ids, MIN(all, page) * sizeof(ids[0]));
 }
 
-void put_get(struct wr *w, const struct key32 *id, uint32_t offset)
+void sync_put_get(struct wr *w, const struct key32 *id, uint32_t offset)
 {
-	put_id(w, SYNC_GET, id);
+	sync_put_id(w, SYNC_GET, id);
 	wr_u32(w, offset);
 }
 
-uint32_t put_record(struct wr *w, const struct stored *s, uint32_t offset, size_t limit)
+uint32_t sync_put_record(struct wr *w, const struct stored *s, uint32_t offset, size_t limit)
 {
 	size_t room = w->len < limit ? limit - w->len : 0;
 	size_t rest = s->len - offset, n;
@@ -115,7 +116,7 @@ uint32_t put_record(struct wr *w, const struct stored *s, uint32_t offset, size_
 	if (room < SYNC_RECORD_OVERHEAD + MIN(rest, CHUNK_BYTES_MIN))
 		return offset;
 	n = MIN(rest, room - SYNC_RECORD_OVERHEAD);
-	put_id(w, SYNC_RECORD, &s->rec.id);
+	sync_put_id(w, SYNC_RECORD, &s->rec.id);
 	wr_u32(w, (uint32_t)s->len);
 	wr_u32(w, offset);
 	wr_u32(w, (uint32_t)n);
@@ -123,7 +124,7 @@ uint32_t put_record(struct wr *w, const struct stored *s, uint32_t offset, size_
 	return offset + (uint32_t)n;
 }
 
-void put_id(struct wr *w, enum sync_item_kind kind, const struct key32 *id)
+void sync_put_id(struct wr *w, enum sync_item_kind kind, const struct key32 *id)
 {
 	wr_u8(w, (uint8_t)kind);
 	wr_key32(w, id);
@@ -177,7 +178,7 @@ static void get_record(struct rd *r, struct sync_item *out)
 	out->bytes = rd_bytes(r, out->n);
 }
 
-void get_item(struct rd *r, struct sync_item *out)
+void sync_get_item(struct rd *r, struct sync_item *out)
 {
 	*out = (struct sync_item){.kind = rd_u8(r)};
 	switch (out->kind) {

@@ -73,21 +73,22 @@ struct range_print span_print(const struct store *st, const struct span *s);
 /* Adds one; false (and all 0xff) at the top. */
 bool key32_increment(struct key32 *k);
 
-void put_prints(struct wr *w, const struct store *st, const struct span *s);
+void sync_put_prints(struct wr *w, const struct store *st, const struct span *s);
 /* kind: SYNC_LIST or SYNC_LIST_AGAIN. */
-void put_list(struct wr *w, enum sync_item_kind kind, const struct span *s, const struct key32 *from);
+void sync_put_list(struct wr *w, enum sync_item_kind kind, const struct span *s, const struct key32 *from);
 /* The head of an item that begins with a span; all of SYNC_PRINTS_AGAIN. */
-void put_span(struct wr *w, enum sync_item_kind kind, const struct span *s);
+void sync_put_span(struct wr *w, enum sync_item_kind kind, const struct span *s);
 /* Own ids from `from` on, at most page of them (at most SYNC_PAGE_MAX). */
 #define SYNC_PAGE_MAX 512
-void put_ids(struct wr *w, const struct store *st, const struct span *s, const struct key32 *from, size_t page);
-void put_get(struct wr *w, const struct key32 *id, uint32_t offset);
+void sync_put_ids(
+        struct wr *w, const struct store *st, const struct span *s, const struct key32 *from, size_t page);
+void sync_put_get(struct wr *w, const struct key32 *id, uint32_t offset);
 /* Bytes of a stored record from offset on, as many as fit below limit; returns the offset reached, or offset
  * itself when there is no room worth using. */
-uint32_t put_record(struct wr *w, const struct stored *s, uint32_t offset, size_t limit);
-void put_id(struct wr *w, enum sync_item_kind kind, const struct key32 *id);
+uint32_t sync_put_record(struct wr *w, const struct stored *s, uint32_t offset, size_t limit);
+void sync_put_id(struct wr *w, enum sync_item_kind kind, const struct key32 *id);
 
 /* Reads and checks one item; the reader fails on anything malformed. */
-void get_item(struct rd *r, struct sync_item *out);
+void sync_get_item(struct rd *r, struct sync_item *out);
 
 #endif

@@ -63,9 +63,9 @@ struct trust {
 };
 
 /* Grows an array of *cap elements so that index n fits; returns the array. */
-void *grown(void *array, size_t n, size_t *cap, size_t size);
+void *trust_grown(void *array, size_t n, size_t *cap, size_t size);
 /* A set of 32-byte keys is a map to any pointer. */
-void set_add(struct map *set, const struct key32 *k);
+void trust_set_add(struct map *set, const struct key32 *k);
 
 void operators_evaluate(struct trust *t, const struct store *st);
 void operators_clear(struct trust *t);
@@ -76,7 +76,7 @@ const struct op *op_next(const struct trust *t, const struct op *op);
  * record as one that stays. record NULL: any future record. */
 bool op_holds(const struct trust *t, const struct op *op, const struct key32 *record);
 /* May this author make, as admin or root, the record of that id? */
-bool is_admin(const struct trust *t, const struct key32 *author, const struct key32 *record);
+bool trust_is_admin(const struct trust *t, const struct key32 *author, const struct key32 *record);
 bool op_covers(const struct op *op, const char *stack);
 /* Does a granter's op allow that grant? Says why not in err. */
 int op_permits(const struct op *op, const struct grant *g, struct err *err);
@@ -84,7 +84,7 @@ int op_permits(const struct op *op, const struct grant *g, struct err *err);
 void peers_evaluate(struct trust *t, const struct store *st);
 void peers_clear(struct trust *t);
 /* Is this admission's chain complete now, apart from competition for its use number? */
-int admission_check(
+int trust_admission_check(
         const struct trust *t, const struct admission *a, const struct key32 *record, struct err *err);
 
 #endif

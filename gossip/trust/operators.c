@@ -72,7 +72,7 @@ bool op_holds(const struct trust *t, const struct op *op, const struct key32 *re
 	return true;
 }
 
-bool is_admin(const struct trust *t, const struct key32 *author, const struct key32 *record)
+bool trust_is_admin(const struct trust *t, const struct key32 *author, const struct key32 *record)
 {
 	for (const struct op *op = op_first(t, author); op; op = op_next(t, op))
 		if (op->grant.role >= ROLE_ADMIN && op_holds(t, op, record))
@@ -135,7 +135,7 @@ static void op_add(struct trust *t, const struct grant *g, const struct key32 *r
 {
 	size_t at = t->n_ops, first = (size_t)(uintptr_t)map_get(&t->op_of, &g->operator_key);
 
-	t->ops = grown(t->ops, at, &t->ops_cap, sizeof(*t->ops));
+	t->ops = trust_grown(t->ops, at, &t->ops_cap, sizeof(*t->ops));
 	t->ops[at] = (struct op){.grant = *g, .record = *record, .parent = parent};
 	t->n_ops++;
 	if (first) {
@@ -153,7 +153,7 @@ static bool gather_grant(const struct stored *s, void *ctx)
 
 	if (body_get_grant(&l.grant, &s->rec, NULL) < 0)
 		return true;
-	g->loose = grown(g->loose, g->n, &g->cap, sizeof(l));
+	g->loose = trust_grown(g->loose, g->n, &g->cap, sizeof(l));
 	g->loose[g->n++] = l;
 	return true;
 }
@@ -166,7 +166,7 @@ static void allow_ancestors(struct revoked *v, struct key_list heads, const stru
 	size_t n = 0, cap = 0;
 
 	while (body_next_key(&heads, &id)) {
-		todo = grown(todo, n, &cap, sizeof(*todo));
+		todo = trust_grown(todo, n, &cap, sizeof(*todo));
 		todo[n++] = id;
 	}
 	while (n) {
@@ -176,9 +176,9 @@ static void allow_ancestors(struct revoked *v, struct key_list heads, const stru
 			continue;
 		if (!key32_eq(&s->rec.author, &v->key) && s->rec.kind != REC_ADMISSION)
 			continue;
-		set_add(&v->allowed, &s->rec.id);
+		trust_set_add(&v->allowed, &s->rec.id);
 		for (size_t i = 0; s->rec.kind != REC_ADMISSION && i < s->rec.n_prev; i++) {
-			todo = grown(todo, n, &cap, sizeof(*todo));
+			todo = trust_grown(todo, n, &cap, sizeof(*todo));
 			todo[n++] = s->rec.prev[i];
 		}
 	}
@@ -194,7 +194,7 @@ static bool gather_revocation(const struct stored *s, void *ctx)
 
 	if (body_get_revocation(&body, &s->rec, NULL) < 0)
 		return true;
-	t->revoked = grown(t->revoked, t->n_revoked, &t->revoked_cap, sizeof(*v));
+	t->revoked = trust_grown(t->revoked, t->n_revoked, &t->revoked_cap, sizeof(*v));
 	v = &t->revoked[t->n_revoked++];
 	*v = (struct revoked){.author = s->rec.author, .key = body.key};
 	map_init(&v->allowed, sizeof(struct key32), NULL);
@@ -231,7 +231,7 @@ void operators_evaluate(struct trust *t, const struct store *st)
 	if (!t->rooted)
 		return;
 	text_copy(t->name, sizeof(t->name), body.name);
-	set_add(&t->counts, &t->flock);
+	trust_set_add(&t->counts, &t->flock);
 	root.operator_key = body.root;
 	op_add(t, &root, &t->flock, 0);
 	store_each(st, REC_REVOCATION, gather_revocation, &g);
@@ -252,5 +252,5 @@ void operators_evaluate(struct trust *t, const struct store *st)
 	free(g.loose);
 	for (size_t i = 1; i < t->n_ops; i++)
 		if (op_holds(t, &t->ops[i], NULL))
-			set_add(&t->counts, &t->ops[i].record);
+			trust_set_add(&t->counts, &t->ops[i].record);
 }

@@ -34,9 +34,9 @@ static bool gather_invite(const struct stored *s, void *ctx)
 	struct known_invite *known;
 	struct invite inv;
 
-	if (body_get_invite(&inv, &s->rec, NULL) < 0 || !is_admin(t, &s->rec.author, &s->rec.id))
+	if (body_get_invite(&inv, &s->rec, NULL) < 0 || !trust_is_admin(t, &s->rec.author, &s->rec.id))
 		return true;
-	set_add(&t->counts, &s->rec.id);
+	trust_set_add(&t->counts, &s->rec.id);
 	known = map_get(&t->invites, &inv.id);
 	if (known && key32_cmp(&known->record, &s->rec.id) < 0)
 		return true; /* one key invited twice: the lowest record says the terms */
@@ -54,16 +54,16 @@ static bool gather_eviction(const struct stored *s, void *ctx)
 	struct evicted *e;
 	struct key32 peer;
 
-	if (body_get_eviction(&body, &s->rec, NULL) < 0 || !is_admin(t, &s->rec.author, &s->rec.id))
+	if (body_get_eviction(&body, &s->rec, NULL) < 0 || !trust_is_admin(t, &s->rec.author, &s->rec.id))
 		return true;
-	set_add(&t->counts, &s->rec.id);
-	t->evicted = grown(t->evicted, t->n_evicted, &t->evicted_cap, sizeof(*e));
+	trust_set_add(&t->counts, &s->rec.id);
+	t->evicted = trust_grown(t->evicted, t->n_evicted, &t->evicted_cap, sizeof(*e));
 	e = &t->evicted[t->n_evicted++];
 	*e = (struct evicted){.peer = body.peer};
 	map_init(&e->good, sizeof(struct key32), NULL);
 	map_init(&e->invites, sizeof(struct key32), NULL);
 	while (body_next_key(&body.good, &peer))
-		set_add(&e->good, &peer);
+		trust_set_add(&e->good, &peer);
 	return true;
 }
 
@@ -99,7 +99,7 @@ static void gather_invites_held(struct trust *t)
 			const struct admission *a = &t->candidates[j].a;
 
 			if (key32_eq(&a->peer, &t->evicted[i].peer) && !key32_is_zero(&a->invite))
-				set_add(&t->evicted[i].invites, &a->invite);
+				trust_set_add(&t->evicted[i].invites, &a->invite);
 		}
 }
 
@@ -120,9 +120,9 @@ static bool gather_admission(const struct stored *s, void *ctx)
 	if (!map_get(&t->verified, &c.record)) {
 		if (!signatures_right(t, &c.a))
 			return true;
-		set_add(&t->verified, &c.record);
+		trust_set_add(&t->verified, &c.record);
 	}
-	t->candidates = grown(t->candidates, t->n_candidates, &t->candidates_cap, sizeof(c));
+	t->candidates = trust_grown(t->candidates, t->n_candidates, &t->candidates_cap, sizeof(c));
 	t->candidates[t->n_candidates++] = c;
 	return true;
 }
@@ -150,7 +150,7 @@ static bool eligible(const struct trust *t, const struct candidate *c)
 	if (map_get(&t->peers, &c->a.peer))
 		return false;
 	if (key32_is_zero(&c->a.invite))
-		return is_admin(t, &c->a.voucher, &c->record);
+		return trust_is_admin(t, &c->a.voucher, &c->record);
 	k = map_get(&t->invites, &c->a.invite);
 	return k && c->a.use < k->invite.uses && !invite_use_taken(k, c->a.use) && may_stay(t, &c->a);
 }
@@ -209,7 +209,7 @@ static void admit_all(struct trust *t)
 	for (size_t i = 0; i < t->n_candidates; i++) {
 		if (!key32_is_zero(&t->candidates[i].a.invite))
 			continue;
-		level = grown(level, n, &cap, sizeof(*level));
+		level = trust_grown(level, n, &cap, sizeof(*level));
 		level[n++] = &t->candidates[i];
 	}
 	while ((n = admit_level(t, level, n))) {
@@ -221,11 +221,11 @@ static void admit_all(struct trust *t)
 			for (size_t j = 0; j < run; j++) {
 				if (key32_is_zero(&first[j].a.invite))
 					continue;
-				below = grown(below, n_below, &below_cap, sizeof(*below));
+				below = trust_grown(below, n_below, &below_cap, sizeof(*below));
 				below[n_below++] = &first[j];
 			}
 		}
-		level = grown(level, n_below, &cap, sizeof(*level));
+		level = trust_grown(level, n_below, &cap, sizeof(*level));
 		if (n_below)
 			memcpy(level, below, n_below * sizeof(*level));
 		n = n_below;
@@ -251,7 +251,7 @@ void peers_evaluate(struct trust *t, const struct store *st)
 	for (size_t i = 0; i < t->n_evicted; i++)
 		map_del(&t->peers, &t->evicted[i].peer);
 	map_each (&t->peers, c)
-		set_add(&t->counts, &((struct candidate *)c)->record);
+		trust_set_add(&t->counts, &((struct candidate *)c)->record);
 }
 
 static int by_key(const void *a, const void *b)
@@ -267,7 +267,7 @@ size_t trust_resting_on(const struct trust *t, const struct key32 *peer, struct 
 
 	map_init(&invites, sizeof(struct key32), NULL);
 	if (held && !key32_is_zero(&held->a.invite))
-		set_add(&invites, &held->a.invite);
+		trust_set_add(&invites, &held->a.invite);
 	map_each (&t->peers, value) {
 		const struct candidate *c = value;
 
@@ -283,7 +283,8 @@ size_t trust_resting_on(const struct trust *t, const struct key32 *peer, struct 
 	return n;
 }
 
-int admission_check(const struct trust *t, const struct admission *a, const struct key32 *record, struct err *err)
+int trust_admission_check(
+        const struct trust *t, const struct admission *a, const struct key32 *record, struct err *err)
 {
 	const struct known_invite *k;
 
@@ -293,7 +294,7 @@ int admission_check(const struct trust *t, const struct admission *a, const stru
 		return err_set(err, ERR_UNAUTHORISED,
 		        "admission: this peer was evicted; give the host a new key (remove its data folder)");
 	if (key32_is_zero(&a->invite)) {
-		if (is_admin(t, &a->voucher, record))
+		if (trust_is_admin(t, &a->voucher, record))
 			return 0;
 		return err_set(err, ERR_UNAUTHORISED, "admission: who signed it is no admin of this flock");
 	}

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-void *grown(void *array, size_t n, size_t *cap, size_t size)
+void *trust_grown(void *array, size_t n, size_t *cap, size_t size)
 {
 	if (n < *cap)
 		return array;
@@ -14,7 +14,7 @@ void *grown(void *array, size_t n, size_t *cap, size_t size)
 	return xrealloc(array, *cap * size);
 }
 
-void set_add(struct map *set, const struct key32 *k)
+void trust_set_add(struct map *set, const struct key32 *k)
 {
 	static uint8_t present;
 
@@ -129,7 +129,7 @@ int trust_vouch(
 		        "use %u of the token is taken or beyond the %u that it allows; create a new token",
 		        a->use, k->invite.uses);
 	admission_sign_voucher(a, &t->flock, peer_secret);
-	return admission_check(t, a, NULL, err);
+	return trust_admission_check(t, a, NULL, err);
 }
 
 /* Operators. */
@@ -256,7 +256,7 @@ static int must_be_admin(const struct trust *t, const struct record *r, const ch
 {
 	const struct grant *g = trust_operator(t, &r->author);
 
-	if (is_admin(t, &r->author, &r->id))
+	if (trust_is_admin(t, &r->author, &r->id))
 		return 0;
 	return err_set(err, ERR_UNAUTHORISED, "%s: key %s has the role %s, this needs admin", what,
 	        g ? g->name : "(revoked)", role_name(g ? g->role : ROLE_NONE));
@@ -282,7 +282,7 @@ static int may_admit(const struct trust *t, const struct record *r, struct err *
 
 	if (body_get_admission(&a, r, err) < 0)
 		return -1;
-	return admission_check(t, &a, &r->id, err);
+	return trust_admission_check(t, &a, &r->id, err);
 }
 
 static int must_be_peer(const struct trust *t, const struct record *r, struct err *err)

@@ -401,7 +401,7 @@ static void a_frame_that_asks_too_much_is_refused(void **state)
 	wr_init(&w, SYNC_FRAME_MAX);
 	wr_u8(&w, SYNC_VERSION);
 	for (int i = 0; i < 50; i++)
-		put_prints(&w, d.a, &root);
+		sync_put_prints(&w, d.a, &root);
 	assert_int_equal(feed(b, w.p, w.len, &err), -1);
 	assert_non_null(strstr(err.text, "questions"));
 	wr_free(&w);
