@@ -2,6 +2,8 @@
 
 #include "base/text.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 
 /* Characters of a source line shown: a terminal's width and some. */
@@ -51,7 +53,7 @@ void diag_warn(struct diags *d, struct mark at, const char *path, const char *fm
 	va_end(ap);
 }
 
-/* Text from a file may hold bytes that move a terminal's cursor: those become '?'. */
+/* Text from a file may hold bytes that move a terminal's cursor, or are no text at all: those become '?'. */
 static void print_safe(FILE *out, const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -84,12 +86,17 @@ static void print_caret(FILE *out, const struct mark *at)
 		return;
 	while (p + len < end && p[len] != '\n' && p[len] != '\r')
 		len++;
+	if (len > CARET_LINE_MAX) {
+		len = CARET_LINE_MAX;
+		while (len && ((unsigned char)p[len] & 0xc0) == 0x80) /* not within a character */
+			len--;
+	}
 	/* Past the part that is shown a caret would point at nothing. */
 	if (at->column > CARET_LINE_MAX)
 		return;
 	snprintf(number, sizeof(number), "%5u", at->line);
 	fprintf(out, "%s | ", number);
-	print_safe(out, p, MIN(len, CARET_LINE_MAX));
+	print_safe(out, p, len);
 	fprintf(out, "\n%*s | %*s^\n", (int)strlen(number), "", (int)(at->column - 1), "");
 }
 
