@@ -43,11 +43,10 @@ id64 key32_id(const struct key32 *k)
 
 uint64_t siphash(const uint8_t key[16], const void *bytes, size_t len)
 {
-	uint8_t out[8];
-	uint64_t v = 0;
+	uint8_t b[8];
 
-	crypto_shorthash(out, bytes, len, key);
-	for (int i = 8; i-- > 0;)
-		v = v << 8 | out[i];
-	return v;
+	crypto_shorthash(b, bytes, len, key);
+	/* Written out, so that compilers make one load of it: tables and placement call this most. */
+	return (uint64_t)b[7] << 56 | (uint64_t)b[6] << 48 | (uint64_t)b[5] << 40 | (uint64_t)b[4] << 32 |
+	       (uint64_t)b[3] << 24 | (uint64_t)b[2] << 16 | (uint64_t)b[1] << 8 | b[0];
 }

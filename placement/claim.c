@@ -151,28 +151,29 @@ static struct hash_piece text_piece(const char *s)
 	return (struct hash_piece){s, strlen(s)};
 }
 
-static void service_hash(struct key32 *out, const char *stack, const char *service)
+void service_hash(struct key32 *out, const char *stack, const char *service)
 {
 	hash_pieces(out, "starling service 1", (struct hash_piece[]){text_piece(stack), text_piece(service)}, 2);
 }
 
-id64 service_id(const char *stack, const char *service)
+id64 slot_id_in(const struct key32 *flock, const struct key32 *service, uint32_t index)
 {
+	uint8_t be[4] = {(uint8_t)(index >> 24), (uint8_t)(index >> 16), (uint8_t)(index >> 8), (uint8_t)index};
 	struct key32 hash;
 
-	service_hash(&hash, stack, service);
+	hash_pieces(&hash, "starling slot 1",
+	        (struct hash_piece[]){
+	                {flock->b, sizeof(flock->b)}, {service->b, sizeof(service->b)}, {be, sizeof(be)}},
+	        3);
 	return key32_id(&hash);
 }
 
 id64 slot_id(const struct key32 *flock, const char *stack, const char *service, uint32_t index)
 {
-	uint8_t be[4] = {(uint8_t)(index >> 24), (uint8_t)(index >> 16), (uint8_t)(index >> 8), (uint8_t)index};
-	struct key32 svc, hash;
+	struct key32 svc;
 
 	service_hash(&svc, stack, service);
-	hash_pieces(&hash, "starling slot 1",
-	        (struct hash_piece[]){{flock->b, sizeof(flock->b)}, {svc.b, sizeof(svc.b)}, {be, sizeof(be)}}, 3);
-	return key32_id(&hash);
+	return slot_id_in(flock, &svc, index);
 }
 
 id64 slot_id_global(const struct key32 *flock, const char *stack, const char *service, const struct key32 *peer)

@@ -62,8 +62,10 @@ void claim_get(struct rd *r, struct claim *c);
 int claims_decode(const uint8_t *bytes, size_t len, struct claim *out, size_t max, size_t *n, struct err *err);
 
 /* Slot of a replicated service: BLAKE2b-64(flock, service id, index); of a global one the peer takes the index's
- * place. service id = BLAKE2b(stack, service). */
-id64 service_id(const char *stack, const char *service);
+ * place. service id = BLAKE2b-256(stack, service). */
+void service_hash(struct key32 *out, const char *stack, const char *service);
+/* Of a service whose hash is at hand, for those who list many. */
+id64 slot_id_in(const struct key32 *flock, const struct key32 *service, uint32_t index);
 id64 slot_id(const struct key32 *flock, const char *stack, const char *service, uint32_t index);
 id64 slot_id_global(const struct key32 *flock, const char *stack, const char *service, const struct key32 *peer);
 

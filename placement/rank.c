@@ -280,10 +280,17 @@ uint32_t neg_log2(uint64_t h)
 	       (uint32_t)((uint64_t)(high - low) * fraction >> 16);
 }
 
+/* Written out, so that compilers make one swap and one store of it: this runs for every slot and peer. */
 static void put_u64(uint8_t out[8], uint64_t v)
 {
-	for (int i = 8; i-- > 0; v >>= 8)
-		out[i] = (uint8_t)v;
+	out[0] = (uint8_t)(v >> 56);
+	out[1] = (uint8_t)(v >> 48);
+	out[2] = (uint8_t)(v >> 40);
+	out[3] = (uint8_t)(v >> 32);
+	out[4] = (uint8_t)(v >> 24);
+	out[5] = (uint8_t)(v >> 16);
+	out[6] = (uint8_t)(v >> 8);
+	out[7] = (uint8_t)v;
 }
 
 uint64_t rank_peer_key(const struct key32 *flock, const struct key32 *peer)

@@ -64,11 +64,7 @@ static int by_order(const void *pa, const void *pb)
 		return a->service->priority > b->service->priority ? -1 : 1;
 	if (a->service->born != b->service->born)
 		return a->service->born < b->service->born ? -1 : 1;
-	if (a->id != b->id)
-		return a->id < b->id ? -1 : 1;
-	/* Ids are hashes; should two ever be equal, the names decide. */
-	return a->stack_index != b->stack_index ? (a->stack_index < b->stack_index ? -1 : 1)
-	                                        : (a->service_index < b->service_index ? -1 : 1);
+	return key32_cmp(&a->hash, &b->hash);
 }
 
 static void list_items(struct board *b)
@@ -83,13 +79,16 @@ static void list_items(struct board *b)
 	for (size_t i = 0; i < view->n_stacks; i++) {
 		const struct view_stack *st = &view->stacks[i];
 
-		for (size_t k = 0; st->spec && !st->removed && k < st->spec->n_services; k++)
-			b->items[b->n_items++] = (struct item){.stack = st,
+		for (size_t k = 0; st->spec && !st->removed && k < st->spec->n_services; k++) {
+			struct item *it = &b->items[b->n_items++];
+
+			*it = (struct item){.stack = st,
 			        .service = &st->spec->services[k],
 			        .stack_index = (uint32_t)i,
 			        .service_index = (uint32_t)k,
-			        .id = service_id(st->spec->name, st->spec->services[k].name),
 			        .content = service_content(&st->spec->services[k])};
+			service_hash(&it->hash, st->spec->name, it->service->name);
+		}
 	}
 	if (b->n_items)
 		qsort(b->items, b->n_items, sizeof(*b->items), by_order);
@@ -146,8 +145,7 @@ static void list_slots(struct board *b, struct arena *arena, struct placement *o
 		for (size_t k = 0; k < want; k++) {
 			id64 slot = global ? slot_id_global(&view->flock, it->stack->spec->name,
 			                             it->service->name, &view->members[k].key)
-			                   : slot_id(&view->flock, it->stack->spec->name, it->service->name,
-			                             (uint32_t)k);
+			                   : slot_id_in(&view->flock, &it->hash, (uint32_t)k);
 			struct range claims = claims_of(view, slot);
 
 			if (global && !global_wanted(b, it, k, claims))

@@ -18,7 +18,7 @@ struct item {
 	const struct view_stack *stack;
 	const struct service *service;
 	uint32_t stack_index, service_index;
-	id64 id;
+	struct key32 hash; /* service_hash() */
 	id64 content;
 	size_t first; /* its slots in the placement */
 	size_t n_slots;
