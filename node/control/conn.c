@@ -384,6 +384,15 @@ void control_accepted(struct control *c, uint64_t ticket, unsigned copies, unsig
 			call->accepted(call, copies, wanted);
 			return;
 		}
+		if (!copies) {
+			struct err err;
+
+			err_set(&err, ERR_FAILED,
+			        "submit: this peer could not write it to its disk, so it is not accepted; is the disk full? "
+			        "See the agent's log");
+			call_fail(call, &err);
+			return;
+		}
 		wr_init(&w, 256);
 		pk_map(&w, 3);
 		pk_kv_bin(&w, "id", call->state, 32);

@@ -127,11 +127,12 @@ def test_replayed_packets_are_counted_and_change_nothing(untouched):
             if len(ip) > 28 and ip[9] == 17 and ip[16:20] == want and struct.unpack(">H", ip[22:24])[0] == 7827:
                 seen.append(frame)
         assert len(seen) == 20
-        before = counters(untouched)
+    before = counters(untouched)
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as wire:
         for frame in seen * 20:
             # On the loopback device the kernel leaves the checksum for a card to fill in; 0 says that there is none.
-            wire.send(frame[:40] + b"\0\0" + frame[42:])
-        assert wait_until("replays to be counted", lambda: grown(before, counters(untouched), "replay"), 5)
+            wire.sendto(frame[14:40] + b"\0\0" + frame[42:], (untouched[0].address, 0))
+    assert wait_until("replays to be counted", lambda: grown(before, counters(untouched), "replay"), 5)
 
 
 MAP32 = b"\xdf\xff\xff\xff\xff"
