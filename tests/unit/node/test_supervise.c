@@ -14,6 +14,7 @@ static struct drbg rng(void)
 
 /* The whole table again, as one would draw it on paper: rows are states, columns events in the order of the enum.
  * "." nothing happens; else the next state's letter and the action's. */
+/* clang-format off */
 static const char *const grid[SUPERVISE_STATES] = {
         /*                  start  prep   block  refuse start. healthy unhea. keep   again  done   failed timer  stop   gone */
         [TASK_PENDING]   = "Pp     .      .      .      .      .      .      .      .      .      .      .      De     Le",
@@ -27,6 +28,7 @@ static const char *const grid[SUPERVISE_STATES] = {
         [TASK_FAILED]    = ".      .      .      .      .      .      .      .      .      .      .      .      .      .",
         [TASK_LOST]      = ".      .      .      .      .      .      .      .      .      .      .      .      .      .",
 };
+/* clang-format on */
 
 static enum task_state state_of(char c)
 {
@@ -100,7 +102,8 @@ static void numbers_out_of_range_change_nothing(void **state)
 	assert_int_equal(s.state, TASK_PENDING);
 }
 
-static void crash(struct supervise *s, const struct spec_restart_policy *p, mono_ms *now, int64_t ran, struct drbg *d)
+static void crash(
+        struct supervise *s, const struct spec_restart_policy *p, mono_ms *now, int64_t ran, struct drbg *d)
 {
 	supervise_on(s, EV_PREPARED, p, *now, d);
 	supervise_on(s, EV_STARTED, p, *now, d);
@@ -121,7 +124,8 @@ static void the_first_restart_is_at_once_then_delays_double_up_to_a_minute(void 
 	for (int i = 0; i < 40; i++) {
 		crash(&s, &any, &now, 10, &d);
 		assert_int_equal(s.state, TASK_BACKOFF);
-		assert_in_range(s.retry_in_ms, expect - expect * BACKOFF_JITTER / 100, expect + expect * BACKOFF_JITTER / 100);
+		assert_in_range(s.retry_in_ms, expect - expect * BACKOFF_JITTER / 100,
+		        expect + expect * BACKOFF_JITTER / 100);
 		assert_int_equal(s.retry_at, now + s.retry_in_ms);
 		expect = expect ? MIN(expect * 2, BACKOFF_MAX_MS) : any.delay_ms;
 		supervise_on(&s, EV_TIMER, &any, now, &d);
@@ -170,9 +174,12 @@ static void conditions_decide_what_an_exit_means(void **state)
 		bool failed;
 		enum supervise_event want;
 	} table[] = {
-	        {RESTART_ANY, false, EV_EXIT_AGAIN},         {RESTART_ANY, true, EV_EXIT_AGAIN},
-	        {RESTART_ON_FAILURE, false, EV_EXIT_DONE},   {RESTART_ON_FAILURE, true, EV_EXIT_AGAIN},
-	        {RESTART_NONE, false, EV_EXIT_DONE},         {RESTART_NONE, true, EV_EXIT_FAILED},
+	        {RESTART_ANY, false, EV_EXIT_AGAIN},
+	        {RESTART_ANY, true, EV_EXIT_AGAIN},
+	        {RESTART_ON_FAILURE, false, EV_EXIT_DONE},
+	        {RESTART_ON_FAILURE, true, EV_EXIT_AGAIN},
+	        {RESTART_NONE, false, EV_EXIT_DONE},
+	        {RESTART_NONE, true, EV_EXIT_FAILED},
 	};
 	struct supervise s = {.state = TASK_RUNNING};
 
