@@ -1,8 +1,5 @@
 #include "cli/spec_file.h"
 
-#include "base/limits.h"
-#include "cli/client.h"
-
 int spec_file_load(struct cli *cli, struct arena *arena, struct spec *spec)
 {
 	const char *file = cli_list(cli, "file", 0);
@@ -23,19 +20,4 @@ int spec_file_load(struct cli *cli, struct arena *arena, struct spec *spec)
 	fprintf(cli->errors, "starling %s: %zu error%s in %s\n", cli->verb->name, diags.errors,
 	        diags.errors == 1 ? "" : "s", file);
 	return ERR_USAGE;
-}
-
-json_t *spec_json(const struct spec *spec)
-{
-	json_t *versioned;
-	json_t *value;
-	struct wr w;
-
-	wr_init(&w, BODY_BYTES_MAX);
-	spec_encode(&w, spec); /* [version, map] */
-	versioned = value_json(w.p, w.len);
-	value = json_incref(json_array_get(versioned, 1));
-	json_decref(versioned);
-	wr_free(&w);
-	return value;
 }
