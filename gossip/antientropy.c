@@ -68,6 +68,15 @@ static void states_batch(struct gossip *g, const struct wr *w, void *ctx)
 	stream_frame(g, ctx, FRAME_MSGS, w->p, w->len);
 }
 
+/* Who is there, before what there is: once to each that has just appeared. */
+static void send_states(struct gossip *g, struct stream *s)
+{
+	if (s->peer->states_sent)
+		return;
+	s->peer->states_sent = true;
+	member_states(g, FRAME_BYTES_MAX / 2, states_batch, s);
+}
+
 void entropy_want(struct gossip *g, struct peer *p)
 {
 	struct stream *s = stream_to(g, p);
@@ -75,11 +84,10 @@ void entropy_want(struct gossip *g, struct peer *p)
 	p->sync_after = g->now.mono + SYNC_SPACE_MS;
 	if (!s || s->ask)
 		return;
-	/* Who is there, before what there is: records of members unknown to the other would be refused. */
-	if (!p->syncs)
-		member_states(g, FRAME_BYTES_MAX / 2, states_batch, s);
+	send_states(g, s);
 	s->gossip = g;
 	s->ask = sync_new(g->store, true, deliver, s);
+	g->bodies_missing = false;
 	s->sync_heard = g->now.mono;
 	pump(g, s, s->ask, FRAME_SYNC_ASK);
 }
@@ -94,6 +102,7 @@ int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t
 			return 0; /* of one that we have given up */
 		s->gossip = g;
 		*which = sync_new(g->store, false, deliver, s);
+		send_states(g, s);
 	}
 	s->sync_heard = g->now.mono;
 	if (sync_on_frame(*which, bytes, len, &err) < 0) {
@@ -175,6 +184,8 @@ static bool due(const struct gossip *g, const struct peer *p)
 		return false;
 	if (!g->ready && !p->syncs && g->syncs_done < READY_SYNCS)
 		return true;
+	if (g->bodies_missing)
+		return true;
 	return p->differs_since &&
 	       g->now.mono - p->differs_since >= DIFFERS_MS + (g->id > p->id ? SECONDS(1) : 0);
 }
@@ -191,7 +202,7 @@ void entropy_tick(struct gossip *g)
 		differs |= g->peers[i]->differs_since != 0;
 	}
 	check_ready(g);
-	g->entropy_at = differs || !g->ready ? g->now.mono + LOOK_MS : MONO_NEVER;
+	g->entropy_at = differs || !g->ready || g->bodies_missing ? g->now.mono + LOOK_MS : MONO_NEVER;
 }
 
 mono_ms entropy_wake(const struct gossip *g)

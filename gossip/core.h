@@ -113,6 +113,7 @@ struct peer {
 	mono_ms sync_after;
 	int64_t sync_backoff;
 	unsigned syncs;
+	bool states_sent; /* it was told of all members since it began */
 	unsigned bad_frames;
 };
 
@@ -153,6 +154,7 @@ struct stream {
 /* A record on its way to our disk: who waits for it. */
 struct pending {
 	struct key32 id;
+	unsigned writes; /* asked of the disk, not yet answered */
 	size_t n_waiters;
 	uint64_t waiters[8]; /* streams that want to hear STORED */
 };
@@ -238,6 +240,7 @@ struct gossip {
 	bool ready;
 	unsigned syncs_done, first_syncs, resyncs;
 	bool refused_volatile; /* a record of an unknown author was turned away */
+	bool bodies_missing;   /* a header came without the body that it needs */
 	mono_ms entropy_at;
 
 	struct list out;
@@ -296,7 +299,7 @@ void probe_tick(struct gossip *g);
 mono_ms probe_wake(const struct gossip *g);
 void probe_shift(struct gossip *g, int64_t by);
 void probe_target(struct gossip *g, struct peer *p); /* out of turn */
-void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq);
+void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq, bool udp);
 void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq);
 void probe_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target);
 void probe_on_stream(struct gossip *g, struct peer *p); /* its stream spoke: alive, if only over TCP */

@@ -215,6 +215,13 @@ static void seal_and_send(struct gossip *g, struct peer *p, const struct addr *t
 
 	if (!len || !to->family)
 		return;
+	/* Where UDP does not get through, a stream that is open carries the same messages. */
+	if (p->udp_bad) {
+		struct stream *s = stream_open_to(g, p);
+
+		if (s)
+			stream_frame(g, s, FRAME_MSGS, w->p, w->len);
+	}
 	g->count.packets_out++;
 	g->count.bytes_out += len;
 	output_bytes(g, GOSSIP_PACKET, to, 0, packet, len);
@@ -352,7 +359,7 @@ void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr
 		on_ping(g, p, m, reply);
 		break;
 	case MSG_ACK:
-		probe_on_ack(g, p, m->seq);
+		probe_on_ack(g, p, m->seq, !stream);
 		entropy_on_digests(g, p, &m->durable, &m->volatile_);
 		break;
 	case MSG_NACK:

@@ -173,6 +173,7 @@ static void on_alive(struct gossip *g, struct peer *p, const struct statement *s
 	if (st->incarnation >> 32 != p->incarnation >> 32) {
 		p->introduced = 0;
 		p->syncs = 0;
+		p->states_sent = false;
 	}
 	p->incarnation = st->incarnation;
 	p->alive = *st;

@@ -5,10 +5,12 @@
 #define RECORD_PACKET_MAX (PAYLOAD_BYTES_MAX - MSG_HEADER_BYTES - 64)
 /* Copies wanted of an operator's record before it counts as accepted without a warning. */
 #define COPIES_WANTED 3
+/* Bytes of records sent for one want; the rest comes with the next reconciliation. */
+#define WANT_BYTES_MAX (1024 * 1024)
 /* The operator waits no longer than this for others' disks. */
 #define ACCEPT_MS SECONDS(2)
-/* An id asked for is not asked for again within this time. */
-#define ASKED_MS SECONDS(1)
+/* An id asked for is not asked for again within this time: announcements come in bursts, answers get lost. */
+#define ASKED_MS 150
 
 static bool is_trust(uint8_t kind)
 {
@@ -42,7 +44,7 @@ static void spread(struct gossip *g, const struct stored *s, const struct peer *
 		wr_init(&full, PAYLOAD_BYTES_MAX);
 		wire_put_record(&full, s->bytes, s->len);
 		broadcast_put(&g->bc, BROADCAST_RECORD, &t, 0, full.p, full.len, brief.p, brief.len,
-		        (spread_limit(g) + 1) / 2);
+		        spread_limit(g) * 3 / 4);
 		wr_free(&full);
 	} else {
 		broadcast_put(&g->bc, BROADCAST_RECORD, &t, 0, brief.p, brief.len, NULL, 0, 0);
@@ -57,6 +59,31 @@ static void spread(struct gossip *g, const struct stored *s, const struct peer *
 	spread_soon(g, from ? 5 + (int64_t)drbg_below(&g->rng, 10) : 0);
 }
 
+/* A trimmed body is forgotten by the disk too: the header is written over it. Nobody waits for that. */
+static void trimmed(const struct stored *header, void *ctx)
+{
+	struct gossip *g = ctx;
+	struct out *o = output_new(g, GOSSIP_PERSIST, header->len);
+
+	memcpy(o->bytes, header->bytes, header->len);
+	o->action.id = header->rec.id;
+	o->action.record_kind = header->rec.kind;
+}
+
+static void trim(struct gossip *g, const struct stored *s)
+{
+	char name[RECORD_NAME_MAX + 1];
+	struct key32 missing;
+
+	memcpy(name, s->rec.name, sizeof(name));
+	store_trim_bodies(g->store, name, NULL, NULL, trimmed, g);
+	/* A reconciliation asks for what is missing. */
+	if (store_missing_bodies(g->store, &missing, 1)) {
+		g->bodies_missing = true;
+		g->entropy_at = MIN(g->entropy_at, g->now.mono);
+	}
+}
+
 static void counts_now(struct gossip *g, const struct key32 *id, const struct peer *from)
 {
 	const struct stored *s = store_get(g->store, id);
@@ -65,11 +92,14 @@ static void counts_now(struct gossip *g, const struct key32 *id, const struct pe
 		return;
 	if (is_trust(s->rec.kind))
 		g->trust_changed = true;
+	if (s->rec.kind == REC_REVISION)
+		trim(g, s);
+	s = store_get(g->store, id);
 	output_record(g, id, s->rec.kind);
 	spread(g, s, from);
 }
 
-static struct pending *persist(struct gossip *g, const struct stored *s)
+static void persist(struct gossip *g, const struct stored *s)
 {
 	struct pending *p = map_get(&g->pending, &s->rec.id);
 	struct out *o;
@@ -78,12 +108,12 @@ static struct pending *persist(struct gossip *g, const struct stored *s)
 	memcpy(o->bytes, s->bytes, s->len);
 	o->action.id = s->rec.id;
 	o->action.record_kind = s->rec.kind;
-	if (p)
-		return p;
-	p = xcalloc(1, sizeof(*p));
-	p->id = s->rec.id;
-	map_put(&g->pending, &p->id, p);
-	return p;
+	if (!p) {
+		p = xcalloc(1, sizeof(*p));
+		p->id = s->rec.id;
+		map_put(&g->pending, &p->id, p);
+	}
+	p->writes++;
 }
 
 static void say_stored(struct gossip *g, struct stream *s, const struct key32 *id)
@@ -346,11 +376,14 @@ void record_on_have(
 
 void record_on_want(struct gossip *g, struct peer *from, const struct key32 *ids, size_t n, struct stream *stream)
 {
-	for (size_t i = 0; i < n; i++) {
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n && bytes < WANT_BYTES_MAX; i++) {
 		const struct stored *s = store_get(g->store, &ids[i]);
 
 		if (!s || (!s->on_disk && !record_is_volatile(s->rec.kind)))
 			continue;
+		bytes += s->len;
 		if (stream) {
 			stream_record(g, stream, s->bytes, s->len, false);
 		} else if (s->len <= RECORD_PACKET_MAX) {
@@ -372,7 +405,10 @@ void gossip_on_disk(struct gossip *g, const struct key32 *id, bool ok, struct no
 	struct pending *p;
 
 	core_enter(g, now);
-	p = map_del(&g->pending, &which);
+	p = map_get(&g->pending, &which);
+	if (!p)
+		return; /* written again without its body, or dropped meanwhile */
+	p->writes--;
 	if (!ok) {
 		/* Not here then: a later reconciliation brings it again. */
 		store_drop(g->store, &which);
@@ -383,13 +419,15 @@ void gossip_on_disk(struct gossip *g, const struct key32 *id, bool ok, struct no
 		trust_settle(g);
 		ticket_stored(g, &which);
 	}
-	for (size_t i = 0; ok && p && i < p->n_waiters; i++) {
+	for (size_t i = 0; ok && i < p->n_waiters; i++) {
 		struct stream *s = stream_by_id(g, p->waiters[i]);
 
 		if (s)
 			say_stored(g, s, &which);
 	}
-	free(p);
+	p->n_waiters = 0;
+	if (!p->writes)
+		free(map_del(&g->pending, &which));
 }
 
 static int may_submit(struct gossip *g, const struct record *r, struct err *err)
