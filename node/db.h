@@ -25,6 +25,9 @@ struct db {
 	bool batch;    /* between db_begin() and its end */
 };
 
+/* How long a write waits for somebody's backup tool, ms. */
+#define DB_BUSY_MS 5000
+
 /* durable: synced at each commit. Otherwise no sync at all; a power cut may damage the file. Makes the file and
  * its tables where there are none. A file of a newer version, or of another program, is refused and named. */
 int db_open(struct db *db, const char *dir, const char *name, bool durable, struct err *err);
@@ -50,5 +53,10 @@ int db_each(struct db *db, int (*fn)(void *ctx, const uint8_t *bytes, size_t len
 int db_count(struct db *db, uint64_t *n, struct err *err);
 /* Moves the write-ahead log into the file once it is long. Call between batches. */
 enum db_result db_checkpoint(struct db *db, struct err *err);
+
+/* For db_open.c: SQLite's last error on db, after what was being done. Returns -1. */
+int db_fail(struct db *db, struct err *err, const char *doing);
+/* Was it for want of room on the disk? */
+bool db_no_space(const struct db *db);
 
 #endif

@@ -18,6 +18,8 @@
 #include "node/net/peer_net.h"
 #include "node/net/peer_udp.h"
 
+/* Set in the ids of connections that others opened. */
+#define INBOUND_ID (UINT64_C(1) << 63)
 /* Bytes of one read; the session copies what it must keep. */
 #define READ_BYTES (16 * 1024)
 
@@ -78,6 +80,11 @@ struct peer_net {
 mono_ms peer_net_now(void);
 /* Sets the timer for the first deadline, or for the ended. */
 void peer_net_arm(struct peer_net *n);
+
+/* Binds n->listen_fd and sets n->bound. */
+int peer_listen_open(struct peer_net *n, const struct addr *bind_to, struct err *err);
+/* uv_poll_cb of n->listen_poll. */
+void peer_listen_ready(uv_poll_t *poll, int status, int events);
 
 /* Both take the descriptor. id is not yet in use. */
 struct peer_conn *peer_conn_new(struct peer_net *n, uint64_t id, bool inbound, int fd, const struct addr *addr);

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Bytes of the kernel's queue: 800 full packets, what a flock of 1,000 sends a peer while it is stalled. The kernel
+/* Bytes of the kernel's queue: some hundred full packets, so that a short stall of the loop loses none. The kernel
  * may give less. */
 #define UDP_QUEUE_BYTES (1024 * 1024)
 
