@@ -232,7 +232,7 @@ static void add_stack(const char *name, void *ctx)
 	        .arrived = arrived(w->v, &winner->rec.id),
 	        .conflict = heads.n > 1,
 	        .removed = winner->rec.flags & RECORD_FLAG_REMOVAL,
-	        .powers = trust_powers_on(gossip_trust(w->g), &winner->rec.author, name),
+	        .powers = trust_powers_for(gossip_trust(w->g), &winner->rec),
 	};
 	if (vs->removed || !winner->rec.body)
 		return;

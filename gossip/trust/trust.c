@@ -180,24 +180,24 @@ size_t trust_operators(const struct trust *t, const struct grant **out, size_t m
 	return n;
 }
 
-static uint32_t powers_of(const struct trust *t, const struct key32 *key, const char *stack)
+uint32_t trust_powers(const struct trust *t, const struct key32 *key)
 {
 	uint32_t powers = 0;
 
 	for (const struct op *op = op_first(t, key); op; op = op_next(t, op))
-		if (op_holds(t, op, NULL) && (!stack || op_covers(op, stack)))
+		if (op_holds(t, op, NULL))
 			powers |= op->grant.powers;
 	return powers;
 }
 
-uint32_t trust_powers(const struct trust *t, const struct key32 *key)
+uint32_t trust_powers_for(const struct trust *t, const struct record *revision)
 {
-	return powers_of(t, key, NULL);
-}
+	uint32_t powers = 0;
 
-uint32_t trust_powers_on(const struct trust *t, const struct key32 *key, const char *stack)
-{
-	return powers_of(t, key, stack);
+	for (const struct op *op = op_first(t, &revision->author); op; op = op_next(t, op))
+		if (op_holds(t, op, &revision->id) && op_covers(op, revision->name))
+			powers |= op->grant.powers;
+	return powers;
 }
 
 const char *trust_power_name(uint32_t power)

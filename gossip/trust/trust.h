@@ -60,9 +60,10 @@ const struct grant *trust_operator(const struct trust *t, const struct key32 *ke
 size_t trust_operators(const struct trust *t, const struct grant **out, size_t max);
 /* May this key author that revision or setting at all? Says why not in err. (Powers: trust_powers.) */
 int trust_may_write(const struct trust *t, const struct record *r, struct err *err);
-/* Powers of a key on any stack, and on one: those of the grants whose globs cover it. */
+/* Powers that a key has on any stack; those that stand behind one revision: of the grants whose globs cover its
+ * stack, and that hold for it (a revoked key's listed history keeps its powers). */
 uint32_t trust_powers(const struct trust *t, const struct key32 *key);
-uint32_t trust_powers_on(const struct trust *t, const struct key32 *key, const char *stack);
+uint32_t trust_powers_for(const struct trust *t, const struct record *revision);
 const char *trust_power_name(uint32_t power);
 /* Does this stored record count now: its author may write it, or its chain is valid? */
 bool trust_valid(const struct trust *t, const struct stored *s);
