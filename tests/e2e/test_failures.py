@@ -75,8 +75,13 @@ def test_an_agent_that_is_down_for_a_moment_is_not_taken_for_a_dead_host(flock):
 def test_a_refused_connection_alone_never_makes_a_host_dead(flock):
     f = flock(3)
     table = f.nft_table + "_reject"
-    rules = f"""table inet {table} {{ chain in {{ type filter hook input priority 0;
-        ip daddr {f[2].address} tcp dport 7827 reject with tcp reset }} }}"""
+    rules = f"""table inet {table} {{
+        chain in {{
+            type filter hook input priority 0;
+            ip daddr {f[2].address} tcp dport 7827 reject with tcp reset
+        }}
+    }}
+    """
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
     try:
         before = f.nodes()["p3"]["incarnation"]
