@@ -8,6 +8,10 @@
 extern const struct peer_net_events agent_net_events;
 void agent_net_free(struct agent *a);
 
+/* agent_gossip.c: persist_done, and the walk over stored admissions that finds where peers were last. */
+void agent_on_persisted(void *ctx, const struct key32 *id, bool ok, bool fatal, const char *why);
+bool agent_load_addr(const struct stored *admission, void *ctx);
+
 /* agent_work.c: one pass from the store to starts, stops, claims and the zone. */
 void agent_work(struct agent *a);
 void agent_publish_facts(struct agent *a);

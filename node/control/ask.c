@@ -16,6 +16,9 @@
 /* Lists that may wait at once; more are answered from what is known. */
 #define ASK_WAITERS_MAX 64
 
+/* Tasks of other peers remembered, 0.5 KiB each: what a busy list needs; beyond it columns stay empty. */
+#define DETAILS_MAX 16384
+
 struct ask_peer {
 	struct key32 key;
 	uint64_t id; /* connection; 0 none */
@@ -213,86 +216,11 @@ static void forget_details(struct ask *ask, const struct key32 *peer, uint32_t k
 	} while (n == ARRAY_LEN(gone));
 }
 
-static void read_exit(struct rd *r, struct detail *d)
-{
-	uint32_t n;
-
-	if (up_peek(r) == UP_NIL) {
-		up_nil(r);
-		return;
-	}
-	d->exited = true;
-	n = up_map(r);
-	for (uint32_t i = 0; i < n && rd_ok(r); i++) {
-		size_t len;
-		const char *key = up_str(r, &len);
-
-		if (up_peek(r) == UP_NIL)
-			up_nil(r);
-		else if (up_is(key, len, "code"))
-			d->exit_code = (int)up_i64(r);
-		else if (up_is(key, len, "signal"))
-			d->exit_signal = (int)up_i64(r);
-		else if (up_is(key, len, "oom"))
-			d->oom = up_bool(r);
-		else
-			up_skip(r);
-	}
-}
-
-static enum spec_driver driver_named(const char *name)
-{
-	for (enum spec_driver d = DRIVER_AUTO; d <= DRIVER_ENGINE; d++)
-		if (!strcmp(spec_driver_name(d), name))
-			return d;
-	return DRIVER_AUTO;
-}
-
 static void take_row(struct ask *ask, const struct ask_peer *p, const uint8_t *bytes, size_t len)
 {
 	struct detail d = {.peer = p->key, .round = p->seq};
-	char text[64];
-	struct rd r;
-	uint32_t n;
 
-	rd_init(&r, bytes, len);
-	n = up_map(&r);
-	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
-		size_t key_len;
-		const char *key = up_str(&r, &key_len);
-
-		if (up_is(key, key_len, "exit")) {
-			read_exit(&r, &d);
-		} else if (up_peek(&r) == UP_NIL) {
-			up_nil(&r);
-		} else if (up_is(key, key_len, "task")) {
-			up_str_copy(&r, text, sizeof(text));
-			if (!id64_parse(&d.task, text))
-				rd_fail(&r, "task id expected");
-		} else if (up_is(key, key_len, "stack")) {
-			up_str_copy(&r, d.stack, sizeof(d.stack));
-		} else if (up_is(key, key_len, "service")) {
-			up_str_copy(&r, d.service, sizeof(d.service));
-		} else if (up_is(key, key_len, "driver")) {
-			up_str_copy(&r, text, sizeof(text));
-			d.driver = driver_named(text);
-		} else if (up_is(key, key_len, "slot")) {
-			d.slot = (uint32_t)up_u64(&r);
-		} else if (up_is(key, key_len, "pid")) {
-			d.pid = up_i64(&r);
-		} else if (up_is(key, key_len, "restarts")) {
-			d.restarts = (uint32_t)up_u64(&r);
-		} else if (up_is(key, key_len, "reason")) {
-			up_str_copy(&r, d.reason, sizeof(d.reason));
-		} else if (up_is(key, key_len, "started_at")) {
-			up_str_copy(&r, text, sizeof(text));
-			if (!text_time_parse(text, &d.started_at))
-				rd_fail(&r, "time expected");
-		} else {
-			up_skip(&r);
-		}
-	}
-	if (rd_end(&r, NULL) == 0 && d.task && ask->details.len < PAGES_MAX * 1024)
+	if (detail_read(&d, bytes, len) == 0 && ask->details.len < DETAILS_MAX)
 		free(map_put(&ask->details, &d.task, xmemdup(&d, sizeof(d))));
 }
 

@@ -58,6 +58,11 @@ struct verb {
 extern const struct verb verbs[];
 extern const size_t n_verbs;
 
+/* Decides whether the call may go on, and fills in who asks (key, role). hello is what this connection was greeted
+ * with; session_key is zero on the local socket. */
+int call_authorise(
+        struct call *call, const struct hello *hello, const struct key32 *session_key, struct err *err);
+
 void call_item(struct call *c, const struct wr *value);
 /* Sends rows if they differ from what this watcher has; ends the call if it does not watch. */
 void call_rows(struct call *c, struct rows *r);
@@ -104,6 +109,9 @@ struct detail {
 	wall_ms started_at;
 	char reason[256];
 };
+
+/* Reads one row of the verb `tasks`; peer and round are the caller's. -1 when it is malformed. */
+int detail_read(struct detail *d, const uint8_t *bytes, size_t len);
 
 struct ask;
 struct ask *ask_new(struct control *c, struct agent *a);
