@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/text.h"
+#include "cli/client.h"
 #include "cli/near.h"
 #include "node/keyfile.h"
 
@@ -247,7 +248,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, bool *help, struct err *er
 	struct parse p = {cli, argc, argv, 1, err};
 	bool only_args = false;
 
-	*cli = (struct cli){.out = stdout, .errors = stderr};
+	*cli = (struct cli){.out = stdout, .errors = stderr, .started = clock_mono()};
 	cli->out_tty = isatty(STDOUT_FILENO);
 	cli->errors_tty = isatty(STDERR_FILENO);
 	cli->args = xcalloc((size_t)argc + 1, sizeof(*cli->args));

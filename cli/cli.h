@@ -78,6 +78,7 @@ struct cli {
 	bool watch;         /* --watch */
 	bool detach;        /* --detach */
 	int64_t timeout_ms; /* --timeout; 0: the verb's default */
+	mono_ms started;    /* when the command line was read: what people wait from */
 	FILE *out;          /* stdout */
 	FILE *errors;       /* stderr: progress, warnings, errors */
 	bool out_tty;

@@ -61,9 +61,9 @@ static int wait_begin(struct wait *w, struct cli *cli, const char *stack, struct
 	struct wr args;
 	int ret;
 
-	*w = (struct wait){.cli = cli, .stack = stack, .started = clock_mono()};
+	*w = (struct wait){.cli = cli, .stack = stack, .started = cli->started};
 	w->until = w->started + (cli->timeout_ms ? cli->timeout_ms : WAIT_TIMEOUT_MS);
-	w->progressed = w->started;
+	w->progressed = clock_mono();
 	w->rows = json_array();
 	arena_init(&w->arena);
 	catch_interrupt();
