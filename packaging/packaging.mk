@@ -10,7 +10,7 @@ install: all
 	install -D -m 0755 build/starling $(DESTDIR)$(PREFIX)/bin/starling
 	for page in docs/man/*.1; do install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}; done
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|/usr/bin/starling|$(PREFIX)/bin/starling|; s|/usr/local/bin/starling|$(PREFIX)/bin/starling|' \
+	sed 's|/usr/bin/starling|$(PREFIX)/bin/starling|' \
 		packaging/starling.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/starling.service
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	build/starling completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/starling
