@@ -299,7 +299,7 @@ void probe_tick(struct gossip *g);
 mono_ms probe_wake(const struct gossip *g);
 void probe_shift(struct gossip *g, int64_t by);
 void probe_target(struct gossip *g, struct peer *p); /* out of turn */
-void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq, bool udp);
+void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq);
 void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq);
 void probe_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target);
 void probe_on_stream(struct gossip *g, struct peer *p); /* its stream spoke: alive, if only over TCP */

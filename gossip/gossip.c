@@ -359,7 +359,9 @@ void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr
 		on_ping(g, p, m, reply);
 		break;
 	case MSG_ACK:
-		probe_on_ack(g, p, m->seq, !stream);
+		/* An answer in a packet: UDP works both ways. */
+		p->udp_bad &= stream != NULL;
+		probe_on_ack(g, p, m->seq);
 		entropy_on_digests(g, p, &m->durable, &m->volatile_);
 		break;
 	case MSG_NACK:

@@ -386,14 +386,13 @@ static void relay_ack(struct gossip *g, const struct relay *r)
 	packet_send(g, origin, &w);
 }
 
-void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq, bool udp)
+void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
 {
 	mono_ms sent;
 	struct probe *pr = direct(g, from, seq, &sent);
 
 	if (pr) {
 		measure(from, (g->now.mono - sent) * 1000 + 500);
-		from->udp_bad = !udp;
 		succeed(g, pr);
 		return;
 	}

@@ -481,6 +481,7 @@ struct sim *sim_new(const char *name, uint64_t seed, const struct sim_options *o
 	s->n = opt->peers;
 	s->loss = opt->loss;
 	s->delay_max = 1;
+	s->no_udp[0] = s->no_udp[1] = -1;
 	drbg_init_u64(&s->rng, seed, 0);
 	map_init(&s->streams, sizeof(uint64_t), NULL);
 	map_init(&s->accepted, sizeof(uint64_t), NULL);

@@ -85,6 +85,7 @@ struct sim {
 	unsigned duplicate;           /* percent */
 	int64_t delay_min, delay_max; /* one way, ms */
 	bool split;
+	int no_udp[2]; /* a pair whose packets are dropped while its streams work; -1: none */
 	struct key32 flock;
 	uint8_t root[64], admin[64];
 	struct wr trust[2 + SIM_PEERS_MAX]; /* genesis, admin's grant, admissions */
@@ -122,6 +123,8 @@ void sim_knows(struct sim *s, unsigned peer, unsigned other); /* tells an agent 
 
 /* Gives `at` the admission of a newcomer, as the peer that vouched for it has it. */
 void sim_admit(struct sim *s, unsigned at, unsigned newcomer);
+
+void sim_evict(struct sim *s, unsigned at, unsigned peer);
 
 /* Records. */
 struct key32 sim_submit(struct sim *s, unsigned peer, const char *stack, const char *body, uint64_t *ticket);

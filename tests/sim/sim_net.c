@@ -53,6 +53,11 @@ static void on_packet(struct sim *s, unsigned peer, uint64_t a, uint64_t b, cons
 	sim_drain(s, peer);
 }
 
+static bool udp_dropped(const struct sim *s, int a, int b)
+{
+	return (s->no_udp[0] == a && s->no_udp[1] == b) || (s->no_udp[0] == b && s->no_udp[1] == a);
+}
+
 void sim_net_packet(struct sim *s, unsigned from, const struct addr *to, const uint8_t *bytes, size_t len)
 {
 	int target = owner(s, to);
@@ -60,7 +65,8 @@ void sim_net_packet(struct sim *s, unsigned from, const struct addr *to, const u
 	struct wr w;
 
 	s->peer[from].sent_packets++;
-	if (target < 0 || sim_net_blocked(s, from, (unsigned)target) || chance(s, s->loss))
+	if (target < 0 || sim_net_blocked(s, from, (unsigned)target) || udp_dropped(s, (int)from, target) ||
+	        chance(s, s->loss))
 		return;
 	wr_fixed(&w, buf, sizeof(buf));
 	addr_put(&w, &s->peer[from].addr);

@@ -62,6 +62,26 @@ void sim_admit(struct sim *s, unsigned at, unsigned newcomer)
 	sim_drain(s, at);
 }
 
+void sim_evict(struct sim *s, unsigned at, unsigned peer)
+{
+	struct gossip *g = s->peer[at].gossip;
+	struct key32 admin, prev[RECORD_REFS_MAX];
+	struct now now = sim_peer_now(s, at);
+	struct err err;
+	struct wr w;
+	size_t n;
+
+	memcpy(admin.b, s->admin + 32, 32);
+	n = store_author_heads(gossip_store(g), &admin, prev);
+	wr_init(&w, RECORD_BYTES_MAX);
+	trust_make_eviction(
+	        &w, &s->flock, &s->peer[peer].key, NULL, 0, gossip_stamp(g, now.wall), prev, n, s->admin);
+	if (gossip_submit(g, w.p, w.len, ++s->tickets, now, &err) < 0)
+		sim_fail(s, __FILE__, __LINE__, err.text);
+	wr_free(&w);
+	sim_drain(s, at);
+}
+
 static struct key32 submit(struct sim *s, unsigned peer, struct record *r, uint64_t *ticket)
 {
 	struct gossip *g = s->peer[peer].gossip;

@@ -224,3 +224,83 @@ SIM(a_hundred_peers_see_a_crash, .peers = 100)
 	EXPECT(s, s->now - at < SECONDS(25));
 	EXPECT(s, sim_deaths(s) == 99);
 }
+
+SIM(without_udp_between_two_peers_streams_keep_them_alive, .peers = 2)
+{
+	struct member m;
+
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	s->no_udp[0] = 0;
+	s->no_udp[1] = 1;
+	sim_run(s, MINUTES(2));
+	EXPECT(s, sim_deaths(s) == 0);
+	gossip_member(s->peer[0].gossip, &s->peer[1].key, &m);
+	EXPECT(s, m.udp_bad);
+	sim_publish(s, 0, "0", "over tcp");
+	WAIT(s, SECONDS(1), sim_page_is(s, 1, 0, "0", "over tcp"));
+	s->no_udp[0] = -1;
+	sim_run(s, SECONDS(10));
+	gossip_member(s->peer[0].gossip, &s->peer[1].key, &m);
+	EXPECT(s, !m.udp_bad);
+}
+
+SIM(a_pair_that_cannot_talk_does_not_accuse, .peers = 5)
+{
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	s->no_udp[0] = 1;
+	s->no_udp[1] = 3;
+	sim_run(s, MINUTES(2));
+	EXPECT(s, sim_deaths(s) == 0);
+	EXPECT(s, gossip_counters(s->peer[1].gossip)->suspicions == 0);
+}
+
+SIM(the_evicted_are_no_members_and_get_no_answer, .peers = 5, .sealed = true)
+{
+	struct member m;
+
+	WAIT(s, SECONDS(5), sim_all_ready(s));
+	sim_publish(s, 4, "0", "mine");
+	WAIT(s, SECONDS(1), sim_page_is(s, 0, 4, "0", "mine"));
+	sim_evict(s, 1, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		WAIT(s, SECONDS(2), !gossip_member(s->peer[i].gossip, &s->peer[4].key, &m));
+		EXPECT(s, !sim_page_is(s, i, 4, "0", "mine"));
+	}
+	sim_run(s, SECONDS(30));
+	sim_publish(s, 4, "0", "still here");
+	sim_run(s, SECONDS(30));
+	for (unsigned i = 0; i < 4; i++) {
+		EXPECT(s, !sim_page_is(s, i, 4, "0", "still here"));
+		EXPECT(s, sim_says(s, i, (i + 1) % 4) == MEMBER_ALIVE);
+	}
+}
+
+SIM(a_newcomer_learns_of_the_dead_too, .peers = 6, .joined = 5)
+{
+	struct member m;
+
+	WAIT(s, SECONDS(5), sim_all_alive(s));
+	sim_crash(s, 4);
+	WAIT(s, SECONDS(20), sim_all_say(s, 4, MEMBER_DEAD));
+	sim_run(s, MINUTES(2));
+	sim_knows(s, 5, 0);
+	sim_start(s, 5);
+	sim_admit(s, 0, 5);
+	WAIT(s, SECONDS(15), sim_all_say(s, 5, MEMBER_ALIVE));
+	sim_run(s, SECONDS(5));
+	/* It was told where the dead one was, and that it is dead, and will try it for ever. */
+	gossip_member(s->peer[5].gossip, &s->peer[4].key, &m);
+	EXPECT(s, m.state == MEMBER_DEAD && m.incarnation);
+	EXPECT(s, addr_eq(&m.addr, &s->peer[4].addr));
+}
+
+SIM(two_hundred_peers_run, .peers = 200)
+{
+	WAIT(s, SECONDS(60), sim_all_alive(s) && sim_all_ready(s));
+	s->loss = 5;
+	sim_run(s, SECONDS(20));
+	sim_crash(s, 17);
+	sim_crash(s, 170);
+	WAIT(s, SECONDS(40), sim_all_say(s, 17, MEMBER_DEAD) && sim_all_say(s, 170, MEMBER_DEAD));
+	EXPECT(s, sim_deaths(s) == 2 * 198);
+}

@@ -127,7 +127,7 @@ static void pass(struct world *w, int64_t ms, unsigned speaks)
 				member_heard(w->g, peer(w, i));
 				for (size_t k = 0; k < PROBES_MAX; k++)
 					if (w->g->probes[k].used && w->g->probes[k].target == id_of(w, i))
-						probe_on_ack(w->g, peer(w, i), w->g->probes[k].seq[0], true);
+						probe_on_ack(w->g, peer(w, i), w->g->probes[k].seq[0]);
 			}
 		packets_to(w, 0);
 	}
