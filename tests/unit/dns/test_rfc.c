@@ -232,6 +232,40 @@ static void rfc2181_9_additional_records_are_left_out_without_tc(void **state)
 	zone_unref(t);
 }
 
+static void rfc2181_5_1_additional_sets_are_whole_or_absent(void **state)
+{
+	struct zone_builder *b = zone_builder_new("z", "a", 1, NULL, NULL, 1);
+	struct zone_port p = {"http", "tcp", 80, 80};
+	unsigned left_out = 0;
+	struct zone *t;
+
+	(void)state;
+	for (uint8_t i = 0; i < 5 * 8; i++) { /* 5 slots with 8 addresses each */
+		struct zone_endpoint e = {.addr = {.family = 4, .ip = {10, 0, i / 8, i}},
+		        .slot = i / 8,
+		        .peer = 1,
+		        .n_ports = 1,
+		        .ports = &p};
+
+		zone_add_endpoint(b, "s", "web", &e);
+	}
+	t = zone_build(b);
+	q_simple(&q, "_http._tcp.web.s.z", DNS_TYPE_SRV, 0);
+	ask_raw(&a, t, q.bytes, q.w.len, false, 0);
+	assert_int_equal(ldns_pkt_ancount(a.pkt), 5);
+	for (uint8_t slot = 0; slot < 5; slot++) {
+		size_t found = 0;
+
+		for (size_t i = 0; i < ldns_pkt_arcount(a.pkt); i++)
+			found += ldns_rdf_data(ldns_rr_rdf(
+			                 ldns_rr_list_rr(ldns_pkt_additional(a.pkt), i), 0))[2] == slot;
+		assert_true(found == 0 || found == 8);
+		left_out += found == 0;
+	}
+	assert_in_range(left_out, 1, 4); /* some, not all, did fit */
+	zone_unref(t);
+}
+
 static void rfc2308_2_1_nxdomain_carries_the_soa(void **state)
 {
 	(void)state;
@@ -555,6 +589,7 @@ int main(void)
 	        cmocka_unit_test(rfc1035_3_2_3_transfers_are_refused_and_meta_types_are_no_questions),
 	        cmocka_unit_test(rfc1035_4_2_1_without_edns_an_answer_ends_at_512_bytes),
 	        cmocka_unit_test(rfc2181_5_2_all_records_of_a_set_have_one_ttl),
+	        cmocka_unit_test(rfc2181_5_1_additional_sets_are_whole_or_absent),
 	        cmocka_unit_test(rfc2181_6_1_the_apex_has_ns_and_soa),
 	        cmocka_unit_test(rfc2181_9_additional_records_are_left_out_without_tc),
 	        cmocka_unit_test(rfc2308_2_1_nxdomain_carries_the_soa),
