@@ -198,7 +198,7 @@ static int open_all(struct agent *a, struct err *err)
 
 	if (open_identity(a, err) < 0 || open_net(a, err) < 0 || open_gossip(a, err) < 0 || open_dns(a, err) < 0)
 		return -1;
-	a->viewer = viewer_new();
+	a->viewer = viewer_new(&a->flock);
 	a->pager = pager_new();
 	timing = reconcile_defaults();
 	a->reconcile = reconcile_new(&timing);

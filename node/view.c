@@ -31,16 +31,18 @@ struct arrival {
 #define ARRIVALS_MAX 256
 
 struct viewer {
+	struct key32 flock;
 	struct map specs;
 	struct map facts;
 	struct arrival arrivals[ARRIVALS_MAX];
 	size_t n_arrivals; /* ever; the newest overwrite the oldest */
 };
 
-struct viewer *viewer_new(void)
+struct viewer *viewer_new(const struct key32 *flock)
 {
 	struct viewer *v = xcalloc(1, sizeof(*v));
 
+	v->flock = *flock;
 	map_init(&v->specs, sizeof(struct key32), NULL);
 	map_init(&v->facts, sizeof(struct key32), NULL);
 	return v;
@@ -333,7 +335,7 @@ static void build_claims(
 void viewer_build(struct viewer *v, const struct gossip *g, const struct key32 *self, const struct claim *own,
         size_t n_own, struct arena *arena, struct view *out)
 {
-	*out = (struct view){0};
+	*out = (struct view){.flock = v->flock};
 	mark_unused(&v->specs);
 	mark_unused(&v->facts);
 	build_members(v, g, self, arena, out);

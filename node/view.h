@@ -11,7 +11,7 @@
 
 struct viewer;
 
-struct viewer *viewer_new(void);
+struct viewer *viewer_new(const struct key32 *flock);
 void viewer_free(struct viewer *v);
 
 /* A revision became known. live: this peer was ready and the revision is young, so its new slots may be started at

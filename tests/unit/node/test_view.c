@@ -1,0 +1,297 @@
+#include "tests/unit/unit.h"
+
+#include "dns/answer.h"
+#include "node/view.h"
+
+#include <sodium.h>
+
+/* One peer's gossip core that was told of two peers and of stacks, without a network. */
+struct world {
+	struct gossip *g;
+	struct key32 flock;
+	struct key32 peer[2];
+	uint8_t peer_secret[2][64];
+	uint8_t admin_secret[64];
+	struct key32 admin;
+	struct hlc hlc;
+	struct viewer *viewer;
+	struct arena arena;
+	struct view view;
+	struct placement placement;
+};
+
+static const struct now noon = {.mono = 1000, .wall = 1790000000000};
+
+static void make_key(struct key32 *pk, uint8_t secret[64], uint8_t number)
+{
+	uint8_t seed[32] = {number};
+
+	crypto_sign_seed_keypair(pk->b, secret, seed);
+}
+
+static void load(struct world *w, struct wr *bytes)
+{
+	struct err err = {0};
+
+	if (gossip_load(w->g, bytes->p, bytes->len, &err) < 0)
+		fail_msg("%s", err.text);
+	wr_free(bytes);
+}
+
+static void world_open(struct world *w)
+{
+	struct gossip_config cfg = {.boot = 3, .advertise = {.family = 4, .port = 7827, .ip = {127, 78, 0, 1}}};
+	struct grant grant = {.role = ROLE_ADMIN, .powers = POWER_ALL, .name = "admin"};
+	uint8_t root_secret[64];
+	struct key32 root;
+	struct wr genesis, bytes;
+
+	*w = (struct world){0};
+	make_key(&root, root_secret, 1);
+	make_key(&w->admin, w->admin_secret, 2);
+	make_key(&w->peer[0], w->peer_secret[0], 3);
+	make_key(&w->peer[1], w->peer_secret[1], 4);
+	wr_init(&genesis, RECORD_BYTES_MAX);
+	trust_make_genesis(&genesis, "test", noon.wall, root_secret, &w->flock);
+	cfg.key = w->peer[0];
+	memcpy(cfg.secret, w->peer_secret[0], 64);
+	cfg.flock = w->flock;
+	w->g = gossip_new(&cfg);
+	load(w, &genesis);
+	grant.operator_key = w->admin;
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	trust_make_grant(&bytes, &w->flock, &grant, hlc_now(&w->hlc, noon.wall), NULL, 0, root_secret);
+	load(w, &bytes);
+	for (int i = 0; i < 2; i++) {
+		struct admission a = {0};
+
+		trust_vouch_first(&a, &w->flock, &w->peer[i], w->admin_secret);
+		wr_init(&bytes, RECORD_BYTES_MAX);
+		trust_make_admission(&bytes, &w->flock, &a, hlc_now(&w->hlc, noon.wall), w->peer_secret[i]);
+		load(w, &bytes);
+	}
+	gossip_start(w->g, noon);
+	w->viewer = viewer_new(&w->flock);
+	arena_init(&w->arena);
+}
+
+static void world_close(struct world *w)
+{
+	viewer_free(w->viewer);
+	arena_free(&w->arena);
+	gossip_free(w->g);
+}
+
+static void add_facts(struct world *w, int peer, const char *name)
+{
+	struct facts f = {.name = name,
+	        .version = "1",
+	        .arch = "amd64",
+	        .os = "linux",
+	        .cpu_milli = 1000,
+	        .memory = 1 << 30,
+	        .drivers = 1u << DRIVER_EXEC,
+	        .algorithm = 1,
+	        .ready = true,
+	        .adopted = true,
+	        .n_addrs = 1,
+	        .addrs = {{.family = 4, .ip = {127, 78, 0, (uint8_t)(peer + 1)}}}};
+	struct record r = {.version = RECORD_VERSION, .kind = REC_FACTS, .stamp = 3ULL << 32 | 1};
+	struct wr body, bytes;
+
+	wr_init(&body, BODY_BYTES_MAX);
+	facts_encode(&body, &f);
+	r.body = body.p;
+	r.body_len = (uint32_t)body.len;
+	record_sign(&r, &w->flock, w->peer_secret[peer]);
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	record_encode(&bytes, &r);
+	load(w, &bytes);
+	wr_free(&body);
+}
+
+/* A stack "shop" with one service "web" of two replicas and a port; signed by whoever holds secret. */
+static struct key32 add_stack(struct world *w, const char *user, const uint8_t secret[64])
+{
+	const char *argv[] = {"/bin/true"};
+	struct spec_port port = {.name = "http", .target = 80};
+	struct service s;
+	struct spec spec = {.name = "shop", .n_services = 1, .services = &s};
+	struct record r = {.version = RECORD_VERSION, .kind = REC_REVISION, .name = "shop", .name_len = 4};
+	struct wr body, bytes;
+
+	service_defaults(&s);
+	s.name = "web";
+	s.n_command = 1;
+	s.command = argv;
+	s.user = user;
+	s.replicas = 2;
+	s.n_ports = 1;
+	s.ports = &port;
+	s.born = 7;
+	wr_init(&body, BODY_BYTES_MAX);
+	spec_encode(&body, &spec);
+	r.stamp = hlc_now(&w->hlc, noon.wall);
+	r.body = body.p;
+	r.body_len = (uint32_t)body.len;
+	record_sign(&r, &w->flock, secret);
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	record_encode(&bytes, &r);
+	load(w, &bytes);
+	wr_free(&body);
+	return r.id;
+}
+
+static void look(struct world *w, const struct claim *own, size_t n)
+{
+	arena_free(&w->arena);
+	viewer_build(w->viewer, w->g, &w->peer[0], own, n, &w->arena, &w->view);
+	place(&w->view, &w->arena, &w->placement);
+}
+
+static void members_come_sorted_with_their_facts(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	add_facts(&w, 0, "till");
+	add_facts(&w, 1, "till");
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.n_members, 2);
+	assert_true(key32_cmp(&w.view.members[0].key, &w.view.members[1].key) < 0);
+	assert_true(key32_eq(&w.view.members[w.view.self].key, &w.peer[0]));
+	assert_string_equal(w.view.members[0].facts->name, "till");
+	/* Two peers of one name are told apart by their ids. */
+	assert_non_null(strchr(view_member_name(&w.view, 0, &w.arena), '~'));
+	world_close(&w);
+}
+
+static void a_stack_counts_when_its_author_may_write_it(void **state)
+{
+	struct key32 stranger, id;
+	uint8_t secret[64];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	make_key(&stranger, secret, 9);
+	add_stack(&w, NULL, secret);
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.n_stacks, 0);
+	id = add_stack(&w, NULL, w.admin_secret);
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.n_stacks, 1);
+	assert_true(key32_eq(&w.view.stacks[0].revision, &id));
+	assert_string_equal(w.view.stacks[0].spec->services[0].name, "web");
+	assert_false(w.view.stacks[0].conflict); /* the stranger's head is none */
+	world_close(&w);
+}
+
+static void news_is_what_arrived_live(void **state)
+{
+	struct key32 id;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	id = add_stack(&w, NULL, w.admin_secret);
+	viewer_on_revision(w.viewer, &id, false, 5000);
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.stacks[0].arrived, 0);
+	viewer_on_revision(w.viewer, &id, true, 5000);
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.stacks[0].arrived, 5000);
+	world_close(&w);
+}
+
+/* Asks the zone for an A record of name; gives the number of answers and the response code. */
+static unsigned ask(const struct zone *z, const char *name, unsigned *rcode)
+{
+	uint8_t query[300] = {0, 1, 1, 0, 0, 1};
+	uint8_t out[DNS_UDP_MAX];
+	struct dns_counters counters = {0};
+	size_t len = 12;
+
+	while (*name) {
+		size_t n = strcspn(name, ".");
+
+		query[len++] = (uint8_t)n;
+		memcpy(query + len, name, n);
+		len += n;
+		name += n + (name[n] == '.');
+	}
+	query[len++] = 0;
+	memcpy(query + len, "\0\1\0\1", 4);
+	len = dns_answer(z, query, len + 4, false, 0, out, sizeof(out), &counters);
+	assert_true(len >= 12);
+	*rcode = out[3] & 15;
+	return (unsigned)(out[6] << 8 | out[7]);
+}
+
+static void names_follow_serving_claims(void **state)
+{
+	struct addr ns = {.family = 4, .ip = {127, 78, 0, 1}};
+	struct claim c = {.task = 1, .boot = 3, .state = TASK_RUNNING, .n_ports = 1, .ports = {{.port = 20001}}};
+	struct zone *z;
+	struct world w;
+	unsigned rcode;
+
+	(void)state;
+	world_open(&w);
+	add_facts(&w, 0, "till");
+	add_stack(&w, NULL, w.admin_secret);
+	look(&w, NULL, 0);
+	z = view_zone(&w.view, &w.placement, ZONE_DEFAULT, &ns, 1);
+	assert_int_equal(ask(z, "web.shop.starling.internal", &rcode), 0);
+	assert_int_equal(rcode, 0); /* it exists: no data, not no such name */
+	assert_int_equal(ask(z, "cart.shop.starling.internal", &rcode), 0);
+	assert_int_equal(rcode, 3);
+	zone_unref(z);
+	c.slot = slot_id(&w.flock, "shop", "web", 1);
+	look(&w, &c, 1);
+	z = view_zone(&w.view, &w.placement, ZONE_DEFAULT, &ns, 2);
+	assert_int_equal(ask(z, "web.shop.starling.internal", &rcode), 1);
+	assert_int_equal(ask(z, "1.web.shop.starling.internal", &rcode), 1);
+	assert_int_equal(ask(z, "0.web.shop.starling.internal", &rcode), 0);
+	assert_int_equal(ask(z, "till.node.starling.internal", &rcode), 1);
+	zone_unref(z);
+	c.health = HEALTH_UNHEALTHY;
+	c.state = TASK_UNHEALTHY;
+	look(&w, &c, 1);
+	z = view_zone(&w.view, &w.placement, ZONE_DEFAULT, &ns, 3);
+	assert_int_equal(ask(z, "web.shop.starling.internal", &rcode), 0);
+	assert_int_equal(rcode, 0);
+	zone_unref(z);
+	world_close(&w);
+}
+
+static void a_claim_finds_its_slot(void **state)
+{
+	struct world w;
+	id64 slot;
+
+	(void)state;
+	world_open(&w);
+	add_facts(&w, 0, "till");
+	add_stack(&w, NULL, w.admin_secret);
+	look(&w, NULL, 0);
+	slot = slot_id(&w.flock, "shop", "web", 0);
+	assert_non_null(view_slot(&w.placement, slot));
+	assert_int_equal(view_slot(&w.placement, slot)->index, 0);
+	assert_null(view_slot(&w.placement, slot ^ 1));
+	world_close(&w);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(members_come_sorted_with_their_facts),
+	        cmocka_unit_test(a_stack_counts_when_its_author_may_write_it),
+	        cmocka_unit_test(news_is_what_arrived_live),
+	        cmocka_unit_test(names_follow_serving_claims),
+	        cmocka_unit_test(a_claim_finds_its_slot),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
