@@ -280,6 +280,28 @@ static void founding_that_fails_leaves_nothing(void **state)
 	assert_int_equal(access(scratch_path(s, "data/root.key"), F_OK), -1);
 }
 
+/* Killed between its keys and its records: the same command again goes on where it was. */
+static void an_interrupted_attempt_can_be_repeated(void **state)
+{
+	struct scratch *s = *state;
+	struct founded made;
+	struct keypair first;
+	struct new_peer n;
+	struct err err = {0};
+	char dir[256], key[300];
+
+	snprintf(dir, sizeof(dir), "%s", scratch_path(s, "data"));
+	snprintf(key, sizeof(key), "%s/operator.key", s->dir);
+	assert_int_equal(new_peer_open(&n, dir, &err), 0);
+	first = n.keys;
+	new_peer_close(&n, true);
+	assert_int_equal(new_peer_open(&n, dir, &err), 0);
+	assert_memory_equal(&n.keys.public_key, &first.public_key, sizeof(first.public_key));
+	new_peer_close(&n, false); /* and one that fails takes nothing of the first away */
+	assert_int_equal(flock_found(&made, dir, "birds", key, NOW, &err), 0);
+	assert_memory_equal(&made.peer, &first.public_key, sizeof(made.peer));
+}
+
 static void an_operator_key_that_is_there_is_used(void **state)
 {
 	struct scratch *s = *state;
@@ -695,6 +717,7 @@ int main(void)
 	        SCRATCH_TEST(a_flock_is_founded_whole),
 	        SCRATCH_TEST(a_founded_folder_is_not_founded_again),
 	        SCRATCH_TEST(founding_that_fails_leaves_nothing),
+	        SCRATCH_TEST(an_interrupted_attempt_can_be_repeated),
 	        SCRATCH_TEST(an_operator_key_that_is_there_is_used),
 	        SCRATCH_TEST(a_token_admits_a_host),
 	        SCRATCH_TEST(a_token_is_good_for_its_uses_and_its_time),

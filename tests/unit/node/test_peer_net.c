@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* One side, and what it heard. */
@@ -482,6 +483,37 @@ static void one_source_may_not_ask_for_endless_handshakes(void **state UNUSED)
 	close_pair(&p);
 }
 
+/* Without a descriptor to accept with, a waiting connection would wake the loop for ever. */
+static void out_of_descriptors_connections_are_refused_and_it_heals(void **state UNUSED)
+{
+	struct rlimit before, few;
+	struct pair p;
+	int fd[3], probe;
+
+	open_pair(&p);
+	turn(&p.loop);
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++)
+		fd[i] = stranger(&p.b.addr, SOCK_STREAM); /* the kernel completes them by itself */
+	probe = dup(0);
+	close(probe);
+	getrlimit(RLIMIT_NOFILE, &before);
+	few = before;
+	few.rlim_cur = (rlim_t)probe; /* every number below it is taken */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++)
+		run_until(&p.loop, was_closed(fd[i]));
+	assert_int_equal(peer_net_counters(p.b.net)->refused_full, ARRAY_LEN(fd));
+	/* Nor can it connect; its owner hears of that like of any other failure. */
+	peer_net_connect(p.a.net, 4, &p.b.addr, &p.b.keys.public_key);
+	run_until(&p.loop, p.a.closed);
+	assert_int_equal(p.a.refused, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	for (size_t i = 0; i < ARRAY_LEN(fd); i++)
+		close(fd[i]);
+	connect_pair(&p);
+	close_pair(&p);
+}
+
 static void a_reader_that_does_not_read_is_closed(void **state UNUSED)
 {
 	static uint8_t big[FRAME_BYTES_MAX];
@@ -683,6 +715,7 @@ int main(void)
 	        cmocka_unit_test(strangers_do_not_take_the_places_of_peers),
 	        cmocka_unit_test(peers_beyond_the_limit_are_refused),
 	        cmocka_unit_test(one_source_may_not_ask_for_endless_handshakes),
+	        cmocka_unit_test(out_of_descriptors_connections_are_refused_and_it_heals),
 	        cmocka_unit_test(a_reader_that_does_not_read_is_closed),
 	        cmocka_unit_test(closing_hands_over_what_is_queued),
 	        cmocka_unit_test(a_frame_may_end_its_connection),
