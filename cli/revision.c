@@ -55,6 +55,8 @@ static int read_head(const struct wr *bytes, struct arena *arena, struct stack_h
 			h->removed = up_bool(&r);
 		else if (up_is(key, len, "revision"))
 			read_key(&r, &h->revision);
+		else if (up_is(key, len, "author"))
+			read_key(&r, &h->author);
 		else if (up_is(key, len, "stamp"))
 			h->stamp = up_u64(&r);
 		else if (up_is(key, len, "heads"))
@@ -107,8 +109,14 @@ static void set_born(struct spec *spec, const struct stack_head *head)
 	}
 }
 
-static bool says_the_same(const struct stack_head *head, const struct wr *body)
+/* Equal bytes, and equal in what they may: powers are those of the author, so a service that needs one may run only
+ * once another key signs it. */
+static bool says_the_same(
+        const struct stack_head *head, const struct spec *spec, const struct wr *body, const struct key32 *author)
 {
+	for (size_t i = 0; i < spec->n_services; i++)
+		if (service_powers(&spec->services[i]) && !key32_eq(author, &head->author))
+			return false;
 	return head->have_spec && !head->removed && head->n_heads == 1 && head->spec_len == body->len &&
 	       memcmp(head->spec_bytes, body->p, body->len) == 0;
 }
@@ -201,7 +209,7 @@ int revision_submit(struct cli *cli, struct client *c, const struct keypair *key
 	if (!wr_ok(&body)) {
 		ret = err_set(err, ERR_USAGE, "stack %s: larger than %d bytes when packed; make two stacks of it",
 		        stack, BODY_BYTES_MAX);
-	} else if (spec && says_the_same(head, &body)) {
+	} else if (spec && says_the_same(head, spec, &body, &key->public_key)) {
 		out->unchanged = true;
 		out->id = head->revision;
 	} else {

@@ -8,6 +8,7 @@
 struct stack_head {
 	bool exists, removed;
 	struct key32 revision; /* the winner among heads */
+	struct key32 author;   /* whose it is */
 	uint64_t stamp;        /* for the next record */
 	size_t n_heads, n_author_heads;
 	struct key32 heads[RECORD_REFS_MAX];
