@@ -14,36 +14,37 @@ int list_next(struct client *c, json_t **rows, int64_t ms, struct err *err)
 {
 	mono_ms until = clock_mono() + ms;
 	json_t *next = NULL;
+	uint32_t want = 0;
 
-	for (;;) {
+	while (!next || json_array_size(next) < want) {
 		struct reply r;
-		int got = client_next(c, next ? BURST_MS : MAX(until - clock_mono(), (int64_t)0), &r, err);
+		int got = client_next(c, next ? REST_MS : MAX(until - clock_mono(), (int64_t)0), &r, err);
 
-		if (got == 0 && next) {
-			json_decref(*rows);
-			*rows = next;
-			return 1;
-		}
-		if (got == 0)
+		if (got == 0 && !next)
 			return 0;
-		if (got > 0 && r.kind == REPLY_ERROR)
+		if (got == 0)
+			got = err_set(err, ERR_TIMEOUT, "the agent stopped in the middle of a list");
+		else if (got > 0 && r.kind == REPLY_ERROR)
 			got = err_set(err, r.error.code ? r.error.code : ERR_FAILED, "%s", r.error.text);
-		else if (got > 0 && r.kind == REPLY_END)
+		else if (got > 0 && (r.kind == REPLY_END || (r.kind == REPLY_ITEM && !next)))
 			got = err_set(err, ERR_FAILED, "the agent stopped watching");
 		if (got < 0) {
 			json_decref(next);
 			return -1;
 		}
-		if (r.kind == REPLY_RESET || !next) {
+		if (r.kind == REPLY_RESET) {
 			json_decref(next);
 			next = json_array();
-		}
-		if (r.kind == REPLY_ITEM && json_array_append_new(next, value_json(r.value, r.value_len)) < 0) {
+			want = r.n;
+		} else if (json_array_append_new(next, value_json(r.value, r.value_len)) < 0) {
 			json_decref(next);
 			return err_set(
 			        err, ERR_FAILED, "the agent's answer cannot be read; is it of another version?");
 		}
 	}
+	json_decref(*rows);
+	*rows = next;
+	return 1;
 }
 
 /* Until interrupted, or the agent goes away. */

@@ -11,9 +11,9 @@ int list_verb(struct cli *cli, const char *verb, const char *stack, const struct
 /* A packed map {stack?: ..., watch?: true}; free with wr_free. */
 void list_args(struct wr *w, const char *stack, bool watch);
 
-/* The rows of a watched list. Changed rows come as one burst: a reset, then the rows; the burst is over when nothing
- * more comes for this many milliseconds. */
-#define BURST_MS 15
+/* A watched list says how many rows follow; they are under way already, so waiting longer than this many milliseconds
+ * for the next of them means that the agent is stuck. */
+#define REST_MS 5000
 /* Waits up to ms for the next whole list after client_request(..., watch). 1 got it (rows is replaced), 0 none yet,
  * -1 with err. */
 int list_next(struct client *c, json_t **rows, int64_t ms, struct err *err);

@@ -288,7 +288,7 @@ void call_rows(struct call *c, struct rows *r)
 	c->last = hash;
 	wr_init(&w, ROWS_BYTES_MAX + 4096);
 	if (c->watch)
-		proto_reset(&w);
+		proto_reset(&w, (uint32_t)r->n);
 	for (size_t i = 0; i < r->n; i++) {
 		struct wr row = {.p = r->w.p + at, .len = r->end[i] - at};
 

@@ -108,12 +108,12 @@ void proto_end(struct wr *w, const struct wr *value)
 	one_value(w, "end", value);
 }
 
-void proto_reset(struct wr *w)
+void proto_reset(struct wr *w, uint32_t n)
 {
 	size_t at = open_message(w);
 
 	pk_map(w, 1);
-	pk_kv_bool(w, "reset", true);
+	pk_kv_u64(w, "reset", n);
 	close_message(w, at);
 }
 
@@ -335,7 +335,7 @@ int proto_read_reply(struct reply *out, const uint8_t *msg, size_t len, struct e
 		out->value = raw_value(&r, &out->value_len);
 	} else if (up_is(key, key_len, "reset")) {
 		out->kind = REPLY_RESET;
-		up_bool(&r);
+		out->n = (uint32_t)MIN(up_u64(&r), (uint64_t)UINT32_MAX);
 	} else if (up_is(key, key_len, "error")) {
 		out->kind = REPLY_ERROR;
 		read_error(&r, &out->error);

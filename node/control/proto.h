@@ -6,7 +6,7 @@
  *
  *	hello    {hello: 1, flock: bin32, flock_name, peer: bin32, peer_name, boot, nonce: bin16, version, stamp}
  *	request  {verb, seq, args: {...}, auth: {key: bin32, sig: bin64}}      auth only where the verb needs it
- *	reply    {item: any} any number of times; with args.watch: {reset: true} then items, again after each change
+ *	reply    {item: any} any number of times; with args.watch: {reset: N} then N items, again after each change
  *	last     {end: {...}} or {error: {code, text}}                       then the next request may be sent
  *
  * sig is Ed25519 over "starling request 1", flock, peer, boot, nonce, seq, BLAKE2b(verb), BLAKE2b(args as sent):
@@ -72,7 +72,8 @@ void proto_request(struct wr *w, const char *verb, uint32_t seq, const struct wr
         const uint8_t secret[64]);
 /* value: one packed msgpack value. */
 void proto_item(struct wr *w, const struct wr *value);
-void proto_reset(struct wr *w);
+/* A watcher's list begins anew: n items follow. */
+void proto_reset(struct wr *w, uint32_t n);
 void proto_end(struct wr *w, const struct wr *value);
 void proto_error(struct wr *w, const struct err *err);
 
@@ -97,6 +98,7 @@ struct reply {
 	enum reply_kind kind;
 	const uint8_t *value; /* item, end: msgpack of the value */
 	size_t value_len;
+	uint32_t n; /* reset: items that follow */
 	struct err error;
 };
 int proto_read_reply(struct reply *out, const uint8_t *msg, size_t len, struct err *err);

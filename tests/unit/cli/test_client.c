@@ -164,16 +164,18 @@ static void a_watched_list_comes_whole_each_time(void **state)
 	(void)state;
 	prepare(&a);
 	greet(&a);
-	proto_reset(&a.says);
+	proto_reset(&a.says, 2);
 	say_row(&a, "x");
 	say_row(&a, "y");
-	proto_reset(&a.says);
+	proto_reset(&a.says, 1);
 	say_row(&a, "z");
 	go(&a);
 	c = client_open(&a.cli, &err);
-	/* Both lists are there already: the newer one counts, then the agent is gone. */
-	while (list_next(c, &rows, 1000, &err) == 1)
-		;
+	assert_int_equal(list_next(c, &rows, 1000, &err), 1);
+	assert_int_equal(json_array_size(rows), 2);
+	assert_int_equal(list_next(c, &rows, 1000, &err), 1);
+	assert_int_equal(json_array_size(rows), 1);
+	assert_int_equal(list_next(c, &rows, 1000, &err), -1);
 	assert_non_null(strstr(err.text, "closed the connection"));
 	json_decref(rows);
 	finish(&a, c);
