@@ -84,7 +84,7 @@ static int open_identity(struct agent *a, struct err *err)
 		return -1;
 	if (len != sizeof(a->flock))
 		return err_set(err, ERR_FAILED,
-		        "data folder %s names no flock: the join was not finished; empty the folder and join again",
+		        "data folder %s names no flock: init or join was not finished; run it again",
 		        a->cfg.data_dir);
 	return persist_next_boot(a->persist, &a->boot, err);
 }

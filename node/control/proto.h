@@ -28,7 +28,8 @@
  *	logs     operator            {task: text id, tail, since, follow} -> items: {at, stderr: bool, text}
  *	submit   the record's author {record: bin} -> end: {id: bin32, copies, wanted, peers}
  *	keys     socket              {} -> items: {key: hex, name, role, powers: [..], stacks: [..]}
- *	join     invite session      {peer: bin32, claim fields...} -> see node/join.h
+ *	join     invite session      {peer: bin32, use?, claim?: bin64} -> see node/join.h
+ *	admit    invite session      {record?: bin, from} -> items: trust records; end: {members, next}; see node/join.h
  */
 #ifndef NODE_CONTROL_PROTO_H
 #define NODE_CONTROL_PROTO_H
