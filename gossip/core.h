@@ -1,11 +1,15 @@
 /*
  * Inside gossip/: the state behind the front door, shared by its files and by nobody else.
  *
- *	gossip.c       front door: configuration, events, packets in and out
+ *	gossip.c       front door: configuration, time, requests, reading
+ *	packet.c       packets out and in, what rides on them
  *	member.c       who is there: the table, statements, their order, refutation
  *	suspicion.c    accusers, the shrinking timeout, the way to dead
- *	probe.c        probe rounds, indirect probes, the dead, isolation, local health
- *	records.c      records in: checks, disk, spreading, pulling; submit and publish
+ *	probe.c        probe rounds, the dead, local health
+ *	relay.c        probing for others
+ *	isolation.c    is it we who are cut off?
+ *	records.c      records in: checks, disk, spreading, pulling; our own
+ *	accept.c       operators' records: pushed to other disks, then accepted
  *	stream.c       streams: opening, frames, idle close
  *	antientropy.c  when to reconcile with whom; readiness
  *	output.c       the queue of actions
@@ -301,13 +305,23 @@ void probe_shift(struct gossip *g, int64_t by);
 void probe_target(struct gossip *g, struct peer *p); /* out of turn */
 void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq);
 void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq);
-void probe_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target);
+void ping_send(struct gossip *g, struct peer *p, uint32_t seq);
 void probe_on_stream(struct gossip *g, struct peer *p); /* its stream spoke: alive, if only over TCP */
 void probe_forget(struct gossip *g, const struct peer *p);
 void probe_retry_soon(struct gossip *g, struct peer *p);
 void probe_greet(struct gossip *g, struct peer *p);
 void health_bad(struct gossip *g);
 void health_good(struct gossip *g);
+/* relay.c */
+void relay_tick(struct gossip *g);
+mono_ms relay_wake(const struct gossip *g);
+void relay_on_ack(struct gossip *g, const struct peer *from, uint32_t seq);
+void relay_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target);
+
+/* isolation.c */
+void isolation_target(struct gossip *g, const struct peer *p); /* it is being probed */
+/* A round has ended; nobody: not a word from anyone during it. */
+void isolation_update(struct gossip *g, bool nobody);
 bool isolation_holds(const struct gossip *g);
 void isolation_confirmed(struct gossip *g);
 
@@ -316,9 +330,12 @@ void isolation_confirmed(struct gossip *g);
 /* Evaluates trust again if a trust record came, and members with it. */
 void trust_settle(struct gossip *g);
 void core_enter(struct gossip *g, struct now now);
+/* packet.c */
 /* Sends the messages in w (at most PAYLOAD_BYTES_MAX) to p, with what waits to be told in the room left. */
 void packet_send(struct gossip *g, struct peer *p, struct wr *w);
 void packet_send_to(struct gossip *g, struct peer *p, const struct addr *to, struct wr *w);
+/* Sends what waits, each message once to each of a few peers. */
+void packet_spread(struct gossip *g);
 unsigned spread_limit(const struct gossip *g);
 void spread_soon(struct gossip *g, int64_t in);
 void digests_brief(const struct gossip *g, struct digest_brief *durable, struct digest_brief *volatile_);
@@ -332,10 +349,16 @@ void record_on_have(
         struct gossip *g, struct peer *from, const struct have *h, struct wr *reply, struct stream *stream);
 void record_on_want(
         struct gossip *g, struct peer *from, const struct key32 *ids, size_t n, struct stream *stream);
-void record_on_stored(struct gossip *g, struct stream *s, const struct key32 *id);
 void record_stream_gone(struct gossip *g, struct stream *s);
-void record_tick(struct gossip *g);
-mono_ms record_wake(const struct gossip *g);
+void record_persist(struct gossip *g, const struct stored *s);
+
+/* accept.c */
+void ticket_stored(struct gossip *g, const struct key32 *id); /* on our own disk now */
+void ticket_failed(struct gossip *g, const struct key32 *id);
+void ticket_stream_gone(struct gossip *g, const struct stream *s);
+void ticket_tick(struct gossip *g);
+mono_ms ticket_wake(const struct gossip *g);
+void ticket_on_stored(struct gossip *g, const struct stream *s, const struct key32 *id);
 
 /* stream.c */
 #define FRAME_MSGS       1    /* messages of gossip/wire */

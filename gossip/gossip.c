@@ -2,8 +2,6 @@
 
 #include <sodium.h>
 
-/* Packets to one peer in one go, when much is new. */
-#define SPREAD_PACKETS 4
 /* Addresses remembered for peers that are not admitted yet. */
 #define HINTS_MAX 1024
 
@@ -158,7 +156,7 @@ mono_ms gossip_wake(const struct gossip *g)
 		return MONO_NEVER;
 	at = MIN(at, g->spread_at);
 	at = MIN(at, stream_wake(g));
-	at = MIN(at, record_wake(g));
+	at = MIN(at, ticket_wake(g));
 	return MIN(at, entropy_wake(g));
 }
 
@@ -185,132 +183,9 @@ void gossip_tick(struct gossip *g, struct now now)
 		return;
 	probe_tick(g);
 	suspicion_tick(g);
-	record_tick(g);
+	ticket_tick(g);
 	stream_tick(g);
 	entropy_tick(g);
-}
-
-/* Packets out. */
-
-unsigned spread_limit(const struct gossip *g)
-{
-	size_t n = g->n_peers + 1;
-	unsigned digits = 1;
-
-	/* SWIM section 4.1: lambda * log n sends reach everyone; memberlist's lambda is 4. */
-	for (size_t reach = 10; reach < n + 1; reach *= 10)
-		digits++;
-	return MAX(4 * digits, 3 * (unsigned)MIN(g->n_peers, (size_t)SPREAD_FANOUT));
-}
-
-void spread_soon(struct gossip *g, int64_t in)
-{
-	g->spread_at = MIN(g->spread_at, g->now.mono + in);
-}
-
-static void seal_and_send(struct gossip *g, struct peer *p, const struct addr *to, const struct wr *w)
-{
-	uint8_t packet[PACKET_BYTES_MAX];
-	size_t len = seal_packet(&g->seal, &p->seal, PACKET_GOSSIP, w->p, w->len, packet);
-
-	if (!len || !to->family)
-		return;
-	/* Where UDP does not get through, a stream that is open carries the same messages. */
-	if (p->udp_bad) {
-		struct stream *s = stream_open_to(g, p);
-
-		if (s)
-			stream_frame(g, s, FRAME_MSGS, w->p, w->len);
-	}
-	g->count.packets_out++;
-	g->count.bytes_out += len;
-	output_bytes(g, GOSSIP_PACKET, to, 0, packet, len);
-}
-
-void packet_send_to(struct gossip *g, struct peer *p, const struct addr *to, struct wr *w)
-{
-	uint8_t buf[PAYLOAD_BYTES_MAX];
-	struct wr all;
-
-	/* What is said of p itself comes first, so that its answer already knows it. */
-	wr_fixed(&all, buf, sizeof(buf));
-	if (w->len + TELL_BYTES_MAX <= PAYLOAD_BYTES_MAX)
-		member_tell(g, p, &all);
-	wr_bytes(&all, w->p, w->len);
-	broadcast_round(&g->bc);
-	broadcast_fill(&g->bc, &all, sizeof(buf) - all.len, spread_limit(g), 1, false);
-	seal_and_send(g, p, to, &all);
-}
-
-void packet_send(struct gossip *g, struct peer *p, struct wr *w)
-{
-	packet_send_to(g, p, &p->addr, w);
-}
-
-/* Whom to tell: all others in a small flock, a few at random in a larger one. */
-static size_t spread_targets(struct gossip *g, struct peer *out[SPREAD_FANOUT])
-{
-	size_t n = 0;
-
-	if (g->n_peers <= SPREAD_FANOUT) {
-		for (size_t i = 0; i < g->n_peers; i++)
-			if (member_up(g->peers[i]))
-				out[n++] = g->peers[i];
-		return n;
-	}
-	/* Most are up; a few misses are cheaper than a walk over all. */
-	for (int tries = 0; tries < 8 * SPREAD_FANOUT && n < SPREAD_FANOUT; tries++) {
-		struct peer *p = g->peers[drbg_below(&g->rng, g->n_peers)];
-		bool twice = false;
-
-		for (size_t i = 0; i < n; i++)
-			twice |= out[i] == p;
-		if (member_up(p) && !twice)
-			out[n++] = p;
-	}
-	return n;
-}
-
-static void spread_packet(struct gossip *g, struct peer *p, const struct wr *w, bool tell)
-{
-	uint8_t buf[PAYLOAD_BYTES_MAX];
-	struct wr all;
-
-	wr_fixed(&all, buf, sizeof(buf));
-	if (tell)
-		member_tell(g, p, &all);
-	wr_bytes(&all, w->p, w->len);
-	seal_and_send(g, p, &p->addr, &all);
-}
-
-/* Sends what waits, each message once to each of a few peers. */
-static void spread_now(struct gossip *g)
-{
-	struct peer *to[SPREAD_FANOUT];
-	size_t n, tell = 0; /* bytes kept free for what each is told of itself */
-
-	g->spread_at = MONO_NEVER;
-	if (!broadcast_pending(&g->bc))
-		return;
-	n = spread_targets(g, to);
-	for (size_t i = 0; i < n; i++)
-		if (member_has_news(to[i]))
-			tell = TELL_BYTES_MAX;
-	broadcast_round(&g->bc);
-	for (unsigned k = 0; n && k < SPREAD_PACKETS; k++) {
-		uint8_t buf[PAYLOAD_BYTES_MAX];
-		struct wr w;
-
-		wr_fixed(&w, buf, sizeof(buf));
-		if (!broadcast_fill(
-		            &g->bc, &w, sizeof(buf) - (k ? 0 : tell), spread_limit(g), (unsigned)n, k % 2) &&
-		        k)
-			break;
-		for (size_t i = 0; i < n && (w.len || tell); i++)
-			spread_packet(g, to[i], &w, k == 0);
-	}
-	if (broadcast_pending(&g->bc) && n)
-		g->spread_at = g->now.mono + g->prof->spread;
 }
 
 bool gossip_next(struct gossip *g, struct gossip_action *out)
@@ -318,7 +193,7 @@ bool gossip_next(struct gossip *g, struct gossip_action *out)
 	free(g->current);
 	g->current = NULL;
 	if (g->started && g->now.mono >= g->spread_at)
-		spread_now(g);
+		packet_spread(g);
 	if (list_empty(&g->out))
 		return false;
 	g->current = list_entry(g->out.next, struct out, at);
@@ -326,142 +201,6 @@ bool gossip_next(struct gossip *g, struct gossip_action *out)
 	g->n_out--;
 	*out = g->current->action;
 	return true;
-}
-
-/* Packets in. */
-
-static void brief(struct digest_brief *out, struct digest d)
-{
-	out->count = d.count;
-	memcpy(out->root, d.root.b, sizeof(out->root));
-}
-
-void digests_brief(const struct gossip *g, struct digest_brief *durable, struct digest_brief *volatile_)
-{
-	brief(durable, store_digest(g->store, false));
-	brief(volatile_, store_digest(g->store, true));
-}
-
-static void on_ping(struct gossip *g, struct peer *p, const struct msg *m, struct wr *reply)
-{
-	struct digest_brief durable, volatile_;
-
-	if (m->flags & PING_TELL)
-		p->introduced = 0;
-	digests_brief(g, &durable, &volatile_);
-	wire_put_ack(reply, m->seq, &durable, &volatile_);
-}
-
-void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr *reply, struct stream *stream)
-{
-	switch (m->type) {
-	case MSG_PING:
-		on_ping(g, p, m, reply);
-		break;
-	case MSG_ACK:
-		/* An answer in a packet: UDP works both ways. */
-		p->udp_bad &= stream != NULL;
-		probe_on_ack(g, p, m->seq);
-		entropy_on_digests(g, p, &m->durable, &m->volatile_);
-		break;
-	case MSG_NACK:
-		probe_on_nack(g, p, m->seq);
-		break;
-	case MSG_PING_REQ:
-		probe_on_ping_req(g, p, m->seq, m->target);
-		break;
-	case MSG_ALIVE:
-	case MSG_LEFT:
-	case MSG_SUSPECT:
-	case MSG_DEAD:
-		member_on_statement(g, &m->st, p);
-		break;
-	case MSG_RECORD:
-		record_take(g, m->bytes, m->len, p, stream, false);
-		break;
-	case MSG_HAVE:
-		record_on_have(g, p, &m->have, reply, stream);
-		break;
-	case MSG_WANT:
-		record_on_want(g, p, m->want, m->n_want, stream);
-		break;
-	case MSG_END:
-		break;
-	}
-}
-
-static void on_payload(
-        struct gossip *g, struct peer *p, const struct addr *from, const uint8_t *bytes, size_t len)
-{
-	uint8_t buf[PAYLOAD_BYTES_MAX];
-	struct wr reply;
-	struct msg m;
-	struct rd r;
-
-	wr_fixed(&reply, buf, sizeof(buf));
-	rd_init(&r, bytes, len);
-	while (wire_next(&r, &m))
-		on_message(g, p, &m, &reply, NULL);
-	if (!rd_ok(&r))
-		g->count.drop_bad++;
-	if (reply.len && wr_ok(&reply)) {
-		packet_send_to(g, p, from, &reply);
-	} else if ((p->stale || p->state == MEMBER_DEAD) && g->now.mono - p->told >= g->prof->period / 2) {
-		/* It speaks, though we hold it for dead or its word for old: it shall know, and answer that. */
-		p->told = g->now.mono;
-		packet_send_to(g, p, from, &reply);
-	}
-}
-
-void gossip_on_packet(struct gossip *g, const struct addr *from, const uint8_t *bytes, size_t len, struct now now)
-{
-	struct packet_header h;
-	struct opened opened;
-	struct peer *p;
-
-	core_enter(g, now);
-	g->count.packets_in++;
-	g->count.bytes_in += len;
-	if (!packet_header_get(&h, bytes, len)) {
-		g->count.drop_short++;
-		return;
-	}
-	p = member_by_id(g, h.sender);
-	if (!p || !g->started) {
-		g->count.drop_unknown++;
-		return;
-	}
-	switch (seal_open(&g->seal, &p->seal, from, &h, bytes, len, now.mono, &opened)) {
-	case OPEN_BAD:
-		g->count.drop_bad++;
-		return;
-	case OPEN_REPLAY:
-		g->count.drop_replay++;
-		return;
-	case OPEN_CHALLENGE:
-		g->count.challenges++;
-		break;
-	case OPEN_ANSWER:
-		break;
-	case OPEN_PROVED:
-		if (opened.restarted)
-			p->introduced = 0;
-		/* fallthrough */
-	case OPEN_MESSAGES:
-		if (opened.newest && !addr_eq(&p->addr, from)) {
-			p->addr = *from;
-			output_member(g, &p->key);
-		}
-		member_heard(g, p);
-		break;
-	}
-	if (opened.answer_len) {
-		g->count.packets_out++;
-		g->count.bytes_out += opened.answer_len;
-		output_bytes(g, GOSSIP_PACKET, from, 0, opened.answer, opened.answer_len);
-	}
-	if (opened.len)
-		on_payload(g, p, from, opened.payload, opened.len);
 }
 
 /* Requests. */

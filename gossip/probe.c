@@ -35,50 +35,7 @@ void health_good(struct gossip *g)
 		g->health--;
 }
 
-/* Is it we who are cut off? Most of those probed last are silent, or nobody at all spoke during a round. */
-static void isolation_update(struct gossip *g, bool nobody)
-{
-	size_t probed = 0, silent = 0;
-
-	for (size_t i = 0; i < g->n_targets; i++) {
-		const struct peer *p = member_by_id(g, g->targets[i]);
-
-		if (!p || !member_up(p) || !p->incarnation)
-			continue;
-		probed++;
-		silent += p->silent;
-	}
-	if (nobody || silent * 2 > probed) {
-		if (!g->silent_since)
-			g->silent_since = g->now.mono;
-	} else if (g->heard >= g->silent_since) {
-		g->silent_since = 0;
-	}
-}
-
-bool isolation_holds(const struct gossip *g)
-{
-	int64_t limit = members_up(g) <= 1 ? ISOLATION_TWO_MS : ISOLATION_MS;
-
-	return g->silent_since && g->silence_confirmed < g->silent_since && g->now.mono - g->silent_since < limit;
-}
-
-void isolation_confirmed(struct gossip *g)
-{
-	g->silence_confirmed = g->now.mono;
-}
-
-static void note_target(struct gossip *g, const struct peer *p)
-{
-	for (size_t i = 0; i < g->n_targets; i++)
-		if (g->targets[i] == p->id)
-			return;
-	g->targets[g->at_targets] = p->id;
-	g->at_targets = (g->at_targets + 1) % ISOLATION_TARGETS;
-	g->n_targets = MIN(g->n_targets + 1, (size_t)ISOLATION_TARGETS);
-}
-
-static void send_ping(struct gossip *g, struct peer *p, uint32_t seq)
+void ping_send(struct gossip *g, struct peer *p, uint32_t seq)
 {
 	uint8_t buf[PAYLOAD_BYTES_MAX];
 	struct wr w;
@@ -94,7 +51,7 @@ static void ping_direct(struct gossip *g, struct probe *pr, struct peer *p)
 	pr->sent[pr->pings] = g->now.mono;
 	pr->pings++;
 	pr->next_at = g->now.mono + space(g, p);
-	send_ping(g, p, g->seq);
+	ping_send(g, p, g->seq);
 }
 
 /* TCP in parallel: a path that drops UDP alone does not make a host dead. */
@@ -144,7 +101,7 @@ void probe_target(struct gossip *g, struct peer *p)
 	if (!free_one || !p->addr.family)
 		return;
 	*free_one = (struct probe){.used = true, .target = p->id, .began = g->now.mono};
-	note_target(g, p);
+	isolation_target(g, p);
 	ping_direct(g, free_one, p);
 }
 
@@ -250,7 +207,7 @@ void probe_start(struct gossip *g)
 void probe_greet(struct gossip *g, struct peer *p)
 {
 	if (p->addr.family)
-		send_ping(g, p, ++g->seq);
+		ping_send(g, p, ++g->seq);
 }
 
 void probe_retry_soon(struct gossip *g, struct peer *p)
@@ -280,35 +237,12 @@ static void retry_dead(struct gossip *g)
 	}
 }
 
-static void relays_tick(struct gossip *g)
-{
-	for (size_t i = 0; i < RELAYS_MAX; i++) {
-		struct relay *r = &g->relays[i];
-
-		if (!r->used)
-			continue;
-		if (!r->nacked && g->now.mono >= r->nack_at) {
-			struct peer *origin = member_by_id(g, r->origin);
-			uint8_t buf[PAYLOAD_BYTES_MAX];
-			struct wr w;
-
-			r->nacked = true;
-			wr_fixed(&w, buf, sizeof(buf));
-			wire_put_nack(&w, r->origin_seq);
-			if (origin)
-				packet_send(g, origin, &w);
-		}
-		if (g->now.mono >= r->end_at)
-			r->used = false;
-	}
-}
-
 void probe_tick(struct gossip *g)
 {
 	for (size_t i = 0; i < PROBES_MAX; i++)
 		if (g->probes[i].used && g->now.mono >= g->probes[i].next_at)
 			step(g, &g->probes[i]);
-	relays_tick(g);
+	relay_tick(g);
 	if (g->now.mono >= g->probe_at) {
 		g->probe_at = g->now.mono + drbg_jitter(&g->rng, interval(g), 5);
 		probe_next(g);
@@ -319,14 +253,11 @@ void probe_tick(struct gossip *g)
 
 mono_ms probe_wake(const struct gossip *g)
 {
-	mono_ms at = MIN(g->probe_at, g->retry_at);
+	mono_ms at = MIN(MIN(g->probe_at, g->retry_at), relay_wake(g));
 
 	for (size_t i = 0; i < PROBES_MAX; i++)
 		if (g->probes[i].used)
 			at = MIN(at, g->probes[i].next_at);
-	for (size_t i = 0; i < RELAYS_MAX; i++)
-		if (g->relays[i].used)
-			at = MIN(at, g->relays[i].nacked ? g->relays[i].end_at : g->relays[i].nack_at);
 	return at;
 }
 
@@ -371,21 +302,6 @@ static struct probe *indirect(struct gossip *g, uint32_t seq)
 	return NULL;
 }
 
-static void relay_ack(struct gossip *g, const struct relay *r)
-{
-	struct peer *origin = member_by_id(g, r->origin);
-	struct digest_brief durable, volatile_;
-	uint8_t buf[PAYLOAD_BYTES_MAX];
-	struct wr w;
-
-	if (!origin)
-		return;
-	digests_brief(g, &durable, &volatile_);
-	wr_fixed(&w, buf, sizeof(buf));
-	wire_put_ack(&w, r->origin_seq, &durable, &volatile_);
-	packet_send(g, origin, &w);
-}
-
 void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
 {
 	mono_ms sent;
@@ -405,15 +321,7 @@ void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
 		succeed(g, pr);
 		return;
 	}
-	for (size_t i = 0; i < RELAYS_MAX; i++) {
-		struct relay *r = &g->relays[i];
-
-		if (r->used && r->seq == seq && r->target == from->id) {
-			relay_ack(g, r);
-			r->used = false;
-			return;
-		}
-	}
+	relay_on_ack(g, from, seq);
 }
 
 void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq)
@@ -422,37 +330,6 @@ void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq)
 
 	if (pr && pr->target != from->id && pr->nacks < pr->helpers)
 		pr->nacks++;
-}
-
-void probe_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target)
-{
-	struct peer *p = member_by_id(g, target);
-	struct relay *r = NULL;
-
-	for (size_t i = 0; i < RELAYS_MAX; i++) {
-		struct relay *at = &g->relays[i];
-
-		if (at->used && at->origin == from->id && at->origin_seq == seq) {
-			/* Asked again: the first answer may have been lost, or the first ping. */
-			at->nacked = false;
-			at->nack_at = g->now.mono + g->prof->indirect / 2;
-			if (p)
-				send_ping(g, p, at->seq);
-			return;
-		}
-		if (!at->used && !r)
-			r = at;
-	}
-	if (!p || !r || !p->addr.family || p == from)
-		return;
-	*r = (struct relay){.used = true,
-	        .seq = ++g->seq,
-	        .origin_seq = seq,
-	        .origin = from->id,
-	        .target = target,
-	        .nack_at = g->now.mono + g->prof->indirect * 3 / 5,
-	        .end_at = g->now.mono + 2 * g->prof->period};
-	send_ping(g, p, r->seq);
 }
 
 void probe_on_stream(struct gossip *g, struct peer *p)

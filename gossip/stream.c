@@ -281,7 +281,7 @@ static bool on_stored(struct gossip *g, struct stream *s, struct rd *r)
 	while (rd_left(r)) {
 		rd_key32(r, &id);
 		if (rd_ok(r))
-			record_on_stored(g, s, &id);
+			ticket_on_stored(g, s, &id);
 	}
 	return rd_ok(r);
 }

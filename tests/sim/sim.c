@@ -106,6 +106,14 @@ bool sim_step(struct sim *s, mono_ms until)
 	return true;
 }
 
+void sim_advance(struct sim *s, mono_ms until)
+{
+	mono_ms end = MIN(until, s->now + (s->n > 50 ? 20 : 1));
+
+	while (sim_step(s, end))
+		;
+}
+
 void sim_run(struct sim *s, int64_t ms)
 {
 	mono_ms until = s->now + ms;

@@ -383,10 +383,10 @@ static void a_ping_req_reaches_members_only(void **state)
 
 	(void)state;
 	all_alive(&w);
-	probe_on_ping_req(w.g, peer(&w, 1), 9, 0x1234);
-	probe_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 1));
+	relay_on_ping_req(w.g, peer(&w, 1), 9, 0x1234);
+	relay_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 1));
 	assert_int_equal(packets_to(&w, 0), 0);
-	probe_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 2));
+	relay_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 2));
 	assert_int_equal(packets_to(&w, 2), 1);
 	end(&w);
 }
@@ -398,7 +398,7 @@ static void a_target_that_stays_silent_is_nacked(void **state)
 
 	(void)state;
 	all_alive(&w);
-	probe_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 2));
+	relay_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 2));
 	packets_to(&w, 0);
 	for (int i = 0; i < 60; i++) {
 		struct gossip_action a;

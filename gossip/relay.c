@@ -1,0 +1,95 @@
+#include "gossip/core.h"
+
+/* Pings made for others (ping-req): an ack is passed on, silence is said with a nack. */
+
+void relay_tick(struct gossip *g)
+{
+	for (size_t i = 0; i < RELAYS_MAX; i++) {
+		struct relay *r = &g->relays[i];
+
+		if (!r->used)
+			continue;
+		if (!r->nacked && g->now.mono >= r->nack_at) {
+			struct peer *origin = member_by_id(g, r->origin);
+			uint8_t buf[PAYLOAD_BYTES_MAX];
+			struct wr w;
+
+			r->nacked = true;
+			wr_fixed(&w, buf, sizeof(buf));
+			wire_put_nack(&w, r->origin_seq);
+			if (origin)
+				packet_send(g, origin, &w);
+		}
+		if (g->now.mono >= r->end_at)
+			r->used = false;
+	}
+}
+
+mono_ms relay_wake(const struct gossip *g)
+{
+	mono_ms at = MONO_NEVER;
+
+	for (size_t i = 0; i < RELAYS_MAX; i++)
+		if (g->relays[i].used)
+			at = MIN(at, g->relays[i].nacked ? g->relays[i].end_at : g->relays[i].nack_at);
+	return at;
+}
+
+static void pass_on(struct gossip *g, const struct relay *r)
+{
+	struct peer *origin = member_by_id(g, r->origin);
+	struct digest_brief durable, volatile_;
+	uint8_t buf[PAYLOAD_BYTES_MAX];
+	struct wr w;
+
+	if (!origin)
+		return;
+	digests_brief(g, &durable, &volatile_);
+	wr_fixed(&w, buf, sizeof(buf));
+	wire_put_ack(&w, r->origin_seq, &durable, &volatile_);
+	packet_send(g, origin, &w);
+}
+
+void relay_on_ack(struct gossip *g, const struct peer *from, uint32_t seq)
+{
+	for (size_t i = 0; i < RELAYS_MAX; i++) {
+		struct relay *r = &g->relays[i];
+
+		if (r->used && r->seq == seq && r->target == from->id) {
+			pass_on(g, r);
+			r->used = false;
+			return;
+		}
+	}
+}
+
+void relay_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target)
+{
+	struct peer *p = member_by_id(g, target);
+	struct relay *r = NULL;
+
+	for (size_t i = 0; i < RELAYS_MAX; i++) {
+		struct relay *at = &g->relays[i];
+
+		if (at->used && at->origin == from->id && at->origin_seq == seq) {
+			/* Asked again: the first answer may have been lost, or the first ping. */
+			at->nacked = false;
+			at->nack_at = g->now.mono + g->prof->indirect / 2;
+			if (p)
+				ping_send(g, p, at->seq);
+			return;
+		}
+		if (!at->used && !r)
+			r = at;
+	}
+	if (!p || !r || !p->addr.family || p == from)
+		return;
+	*r = (struct relay){.used = true,
+	        .seq = ++g->seq,
+	        .origin_seq = seq,
+	        .origin = from->id,
+	        .target = target,
+	        .nack_at = g->now.mono + g->prof->indirect * 3 / 5,
+	        .end_at = g->now.mono + 2 * g->prof->period};
+	ping_send(g, p, r->seq);
+}
