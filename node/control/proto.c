@@ -335,7 +335,7 @@ int proto_read_reply(struct reply *out, const uint8_t *msg, size_t len, struct e
 		out->value = raw_value(&r, &out->value_len);
 	} else if (up_is(key, key_len, "reset")) {
 		out->kind = REPLY_RESET;
-		out->n = (uint32_t)MIN(up_u64(&r), (uint64_t)UINT32_MAX);
+		out->n = (uint32_t)up_u64(&r);
 	} else if (up_is(key, key_len, "error")) {
 		out->kind = REPLY_ERROR;
 		read_error(&r, &out->error);
