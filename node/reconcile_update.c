@@ -41,8 +41,6 @@ static enum progress progress_of(struct run *x, const struct group *g, size_t k)
 	/* `partition: pause` keeps a dead owner's slot; nobody can move it, so nobody waits for it. */
 	if (c && x->view->members[c->member].state == VIEW_DEAD)
 		return UP_TO_DATE;
-	if (c && c->c.state == TASK_STOPPING)
-		return UNDER_WAY;
 	if (c && c->c.content != g->content)
 		return settled(x, k) ? OUTDATED : OUTDATED_UNSETTLED;
 	if (c)

@@ -491,6 +491,12 @@ static void r3_sight_follows_the_flock_and_remembers(void **state)
 	assert_true(wake <= now + SECONDS(1));
 	after(SECONDS(1));
 	assert_int_equal(reconcile_sight(r), SIGHT_MOST);
+	/* Isolated: it has accused nobody yet, but sees nobody either. */
+	isolated = true;
+	after(1);
+	assert_int_equal(reconcile_sight(r), SIGHT_FEW);
+	isolated = false;
+	after(SECONDS(60));
 	/* Who left is not missed. */
 	c.members[1].state = c.members[2].state = VIEW_LEFT;
 	after(1);

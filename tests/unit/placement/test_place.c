@@ -300,8 +300,14 @@ static void a_tie_of_claims_follows_the_slots_hash(void **state)
 		for (size_t m = 0; m < 2; m++)
 			cluster_claim(&c, slot_id(&c.view.flock, "hello", "s0", i), m, 0);
 	run();
-	for (size_t i = 0; i < 200; i++)
-		won[c.claims[p.slots[i].owner].member]++;
+	for (size_t i = 0; i < 200; i++) {
+		size_t winner = c.claims[p.slots[i].owner].member;
+		uint64_t key[2] = {rank_peer_key(&c.view.flock, &c.members[winner].key),
+		        rank_peer_key(&c.view.flock, &c.members[1 - winner].key)};
+
+		assert_true(rank_hash(p.slots[i].slot, key[0]) > rank_hash(p.slots[i].slot, key[1]));
+		won[winner]++;
+	}
 	assert_in_range(won[0], 70, 130); /* neither side always loses */
 	cluster_free(&c);
 }
