@@ -83,6 +83,10 @@ static void the_longest_name_passes_and_one_byte_more_does_not(void **state)
 	bytes[at + 62] = 'b';
 	bytes[at + 63] = 0;
 	assert_int_equal(dns_name_read(&n, bytes, sizeof(bytes)), 0);
+	bytes[at] = 63; /* and by so much that the last label itself would be written past the end */
+	bytes[at + 63] = 'b';
+	bytes[at + 64] = 0;
+	assert_int_equal(dns_name_read(&n, bytes, sizeof(bytes)), 0);
 }
 
 static void a_name_of_127_labels_passes(void **state)
