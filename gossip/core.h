@@ -215,6 +215,7 @@ struct gossip {
 	size_t n_hints;
 
 	struct broadcast bc;
+	mono_ms own_told;  /* when our own status last went out, or will */
 	mono_ms spread_at; /* next send of what waits; MONO_NEVER when nothing does */
 
 	struct probe probes[PROBES_MAX];

@@ -139,6 +139,7 @@ void gossip_start(struct gossip *g, struct now now)
 	g->now = now;
 	g->started = true;
 	g->started_at = now.mono;
+	g->own_told = now.mono - SECONDS(1);
 	member_sign_self(g, MSG_ALIVE);
 	g->trust_changed = true;
 	trust_settle(g);

@@ -5,6 +5,8 @@
 #define RECORD_PACKET_MAX (PAYLOAD_BYTES_MAX - MSG_HEADER_BYTES - 64)
 /* Bytes of records sent for one want; the rest comes with the next reconciliation. */
 #define WANT_BYTES_MAX (1024 * 1024)
+/* Changes of our own status within this time travel together. */
+#define COALESCE_MS 50
 /* An id asked for is not asked for again within this time: announcements come in bursts, answers get lost. */
 #define ASKED_MS 150
 
@@ -20,6 +22,26 @@ static struct topic topic_of(const struct record *r)
 	/* Of a volatile key only the newest travels; durable records each go their way. */
 	memcpy(t.b + 1, record_is_volatile(r->kind) ? r->key.b : r->id.b, 32);
 	return t;
+}
+
+/* How long it waits for company: an operator's record not at all; our own status not at all, unless we have just
+ * spoken; what came from others a moment, as more of it comes along. */
+static int64_t hold_for(struct gossip *g, const struct stored *s, const struct peer *from)
+{
+	int64_t since = g->now.mono - g->own_told;
+
+	if (from)
+		return 5 + (int64_t)drbg_below(&g->rng, 10);
+	if (!record_is_volatile(s->rec.kind))
+		return 0;
+	if (since < 0)
+		return -since; /* one is due already */
+	if (since < COALESCE_MS) {
+		g->own_told += COALESCE_MS;
+		return COALESCE_MS - since;
+	}
+	g->own_told = g->now.mono;
+	return 0;
 }
 
 /* Tells others of a record that is new here. */
@@ -51,8 +73,7 @@ static void spread(struct gossip *g, const struct stored *s, const struct peer *
 				stream_record(g, st, s->bytes, s->len, false);
 		}
 	}
-	/* Our own goes at once; what came from others a moment later, with what comes along with it. */
-	spread_soon(g, from ? 5 + (int64_t)drbg_below(&g->rng, 10) : 0);
+	spread_soon(g, hold_for(g, s, from));
 }
 
 /* A trimmed body is forgotten by the disk too: the header is written over it. Nobody waits for that. */

@@ -222,3 +222,21 @@ SIM(a_cold_start_of_all_is_ready_together, .peers = 5)
 	EXPECT(s, all_have(s, &id));
 	EXPECT(s, sim_all_alive(s));
 }
+
+/* A flapping task does not turn into a flood of packets; its last word is what counts. */
+SIM(a_burst_of_status_travels_together, .peers = 5)
+{
+	char body[16];
+	uint64_t before;
+
+	WAIT(s, SECONDS(5), sim_all_ready(s));
+	sim_run(s, SECONDS(5));
+	before = s->peer[0].sent_packets;
+	for (int i = 0; i < 500; i++) {
+		snprintf(body, sizeof(body), "%d", i);
+		sim_publish(s, 0, "0", body);
+		sim_run(s, 2);
+	}
+	WAIT(s, 150, all_see_page(s, 0, "0", "499"));
+	EXPECT(s, s->peer[0].sent_packets - before < 150);
+}
