@@ -250,11 +250,10 @@ static void on_tick(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const 
 {
 	struct sim_peer *p = &s->peer[peer];
 
-	(void)a;
 	(void)b;
 	(void)bytes;
 	(void)len;
-	if (s->now != p->armed)
+	if (a != p->alarm)
 		return; /* another, earlier one has been armed since */
 	p->armed = MONO_NEVER;
 	gossip_tick(p->gossip, sim_peer_now(s, peer));
@@ -283,7 +282,7 @@ void sim_drain(struct sim *s, unsigned peer)
 	wake = MAX(wake - p->clock, s->now + 1);
 	if (wake < p->armed) {
 		p->armed = wake;
-		sim_at(s, wake, peer, on_tick, 0, 0, NULL, 0);
+		sim_at(s, wake, peer, on_tick, ++p->alarm, 0, NULL, 0);
 	}
 }
 

@@ -62,6 +62,7 @@ struct sim_peer {
 	int64_t skew;  /* of its wall clock */
 	mono_ms frozen_until;
 	mono_ms armed;        /* time of the next tick event, sim time */
+	uint64_t alarm;       /* and its number: older ones are void */
 	struct map disk;      /* record id -> struct sim_disk_record */
 	struct map own;       /* record key -> struct sim_disk_record: own volatile ones */
 	struct map addresses; /* key -> struct addr */

@@ -304,3 +304,86 @@ SIM(two_hundred_peers_run, .peers = 200)
 	WAIT(s, SECONDS(40), sim_all_say(s, 17, MEMBER_DEAD) && sim_all_say(s, 170, MEMBER_DEAD));
 	EXPECT(s, sim_deaths(s) == 2 * 198);
 }
+
+SIM(over_a_wide_area_slow_is_not_dead, .peers = 8, .profile = PROFILE_WAN)
+{
+	s->delay_min = 60;
+	s->delay_max = 250;
+	WAIT(s, SECONDS(10), sim_all_alive(s));
+	s->loss = 15;
+	sim_run(s, MINUTES(5));
+	EXPECT(s, sim_deaths(s) == 0);
+	s->loss = 0;
+	sim_crash(s, 3);
+	WAIT(s, SECONDS(45), sim_all_say(s, 3, MEMBER_DEAD));
+}
+
+SIM(on_one_machine_a_loss_is_seen_at_once, .peers = 3, .profile = PROFILE_LOCAL)
+{
+	mono_ms at;
+
+	WAIT(s, SECONDS(3), sim_all_alive(s));
+	sim_run(s, SECONDS(5) + (int64_t)drbg_below(&s->rng, 2000));
+	at = s->now;
+	sim_crash(s, 1);
+	WAIT(s, SECONDS(5), sim_all_say(s, 1, MEMBER_DEAD));
+	EXPECT(s, s->now - at >= 1900);
+}
+
+/* Everything at once, for an hour of virtual time: whatever happens, in the end all agree. */
+SIM(after_an_hour_of_trouble_all_agree, .peers = 7)
+{
+	uint64_t ticket;
+
+	WAIT(s, SECONDS(5), sim_all_ready(s));
+	s->duplicate = 3;
+	s->delay_max = 20;
+	for (int i = 0; i < 120; i++) {
+		unsigned peer = (unsigned)drbg_below(&s->rng, s->n);
+		char body[16];
+
+		snprintf(body, sizeof(body), "%d", i);
+		s->loss = (unsigned)drbg_below(&s->rng, 25);
+		switch (drbg_below(&s->rng, 7)) {
+		case 0:
+			sim_crash(s, peer);
+			break;
+		case 1:
+			sim_kill(s, peer);
+			break;
+		case 2:
+			if (s->peer[peer].gossip)
+				sim_freeze(s, peer, (int64_t)drbg_below(&s->rng, 20000));
+			break;
+		case 3:
+			sim_split(s, drbg_below(&s->rng, 2) ? "0 1 2 | 3 4 5 6" : "0 2 4 | 1 3 | 5 6");
+			break;
+		case 4:
+			sim_heal(s);
+			break;
+		case 5:
+			sim_move(s, peer);
+			break;
+		case 6:
+			if (s->peer[peer].gossip && s->peer[peer].frozen_until <= s->now) {
+				sim_submit(s, peer, "web", body, &ticket);
+				sim_publish(s, peer, "0", body);
+			}
+			break;
+		}
+		for (unsigned k = 0; k < s->n; k++)
+			if (!s->peer[k].gossip && drbg_below(&s->rng, 3) == 0)
+				sim_start(s, k);
+		sim_run(s, (int64_t)drbg_below(&s->rng, 60000));
+	}
+	s->loss = 0;
+	sim_heal(s);
+	for (unsigned k = 0; k < s->n; k++)
+		if (!s->peer[k].gossip)
+			sim_start(s, k);
+	WAIT(s, MINUTES(1), sim_all_alive(s));
+	WAIT(s, MINUTES(1), sim_digests_equal(s));
+	WAIT(s, MINUTES(1), sim_all_ready(s));
+	sim_run(s, MINUTES(1));
+	EXPECT(s, sim_all_alive(s));
+}
