@@ -163,7 +163,7 @@ def test_garbage_on_the_control_socket(untouched, junk):
                 s.shutdown(socket.SHUT_WR)
                 while s.recv(65536):
                     pass
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:
                 pass
     untouched.cli("status", timeout=10)
 
@@ -182,8 +182,8 @@ def test_garbage_on_a_tcp_port(untouched, port):
                                   struct.pack(">H", 65535) + rng.randbytes(100), b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n"]))
             if n % 3 == 0:
                 s.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
+        except OSError:
+            pass  # closed by the other side already: as good an answer as any
         held.append(s)
     untouched.cli("status", timeout=10)
     untouched.wait_alive(timeout=10)
