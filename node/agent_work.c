@@ -123,7 +123,7 @@ static void refuse(struct agent *a, const struct placed_slot *slot, const struct
 		        .slot = slot->slot, .content = service_content(s), .revision = st->revision_id};
 }
 
-/* A refusal holds for one slot at one content; what is no longer wanted is no longer refused. */
+/* A refusal holds for one slot at one revision: a newer one is tried again. */
 static void drop_old_refusals(struct agent *a)
 {
 	size_t kept = 0;
@@ -131,8 +131,7 @@ static void drop_old_refusals(struct agent *a)
 	for (size_t i = 0; i < a->n_refusals; i++) {
 		const struct placed_slot *s = view_slot(&a->placement, a->refusals[i].slot);
 
-		if (s && service_content(&a->view.stacks[s->stack].spec->services[s->service]) ==
-		                 a->refusals[i].content)
+		if (s && a->view.stacks[s->stack].revision_id == a->refusals[i].revision)
 			a->refusals[kept++] = a->refusals[i];
 	}
 	a->n_refusals = kept;
