@@ -44,6 +44,10 @@ struct agent {
 	bool was_ready, was_isolated; /* as agent_pump() saw them last */
 	void (*ready)(void *ctx);
 	void *ready_ctx;
+	bool evicted;       /* an eviction of this peer counts: it runs nothing any more (agent_leave.c) */
+	bool leaving;       /* agent_leave() was called */
+	mono_ms leave_from; /* when; and until when others have time to take over */
+	mono_ms leave_until;
 	bool stopping;
 	bool pumping; /* agent_pump() is at work further up the stack */
 	int exit_code;
@@ -73,7 +77,6 @@ struct agent {
 	mono_ms worked_at;
 	mono_ms work_due; /* when work_timer fires; MONO_NEVER: not set */
 	mono_ms published_at;
-	bool unpublished; /* claims changed less than PUBLISH_GAP after the last page went out */
 	struct refusal refusals[REFUSALS_MAX];
 	size_t n_refusals;
 	struct zone *zone;
@@ -90,6 +93,9 @@ void agent_kick(struct agent *a);
 /* Hands the gossip core's actions to sockets and disk, and arms its timer. After every call into gossip. */
 void agent_pump(struct agent *a);
 struct now agent_now(struct agent *a);
+/* Tells all that this peer leaves; stops each task once another peer serves its slot, all of them after so many ms,
+ * then ends the agent. */
+void agent_leave(struct agent *a, int64_t patience_ms);
 const char *agent_state_name(const struct agent *a);
 
 #endif

@@ -3,6 +3,7 @@
  * decided here is decided by pure code; this file carries it out.
  */
 #include "base/log.h"
+#include "base/text.h"
 #include "node/agent_parts.h"
 #include "node/control/control.h"
 
@@ -10,6 +11,9 @@
 
 /* Claims that change in a burst (a deployment starting its tasks) go out together, at most this late. */
 #define PUBLISH_GAP 20
+
+/* A peer that leaves looks this often, in ms, whether it is time: no record announces that. */
+#define LEAVE_LOOK 100
 
 /* Passes at least this far apart, in ms: a storm of records costs one pass, not one each. */
 #define WORK_GAP 4
@@ -178,6 +182,33 @@ static void carry_out(struct agent *a, const struct reconcile_action *act)
 
 /* --- telling others --- */
 
+/* Pages of an earlier boot that this one does not fill stay with others until they are published empty. */
+struct stale_pages {
+	const struct agent *agent;
+	size_t n;
+	char name[16][RECORD_NAME_MAX + 1]; /* the rest follows at the next pass */
+};
+
+static bool find_stale(const struct stored *s, void *ctx)
+{
+	struct stale_pages *p = ctx;
+
+	if (key32_eq(&s->rec.author, &p->agent->keys.public_key) && s->rec.stamp >> 32 != p->agent->boot &&
+	        s->rec.body_len > 1)
+		text_copy(p->name[p->n++], sizeof(p->name[0]), s->rec.name);
+	return p->n < ARRAY_LEN(p->name);
+}
+
+static void blank_stale_pages(struct agent *a)
+{
+	static const uint8_t no_claims;
+	struct stale_pages p = {.agent = a};
+
+	store_each(gossip_store(a->gossip), REC_STATUS, find_stale, &p);
+	for (size_t i = 0; i < p.n; i++)
+		gossip_publish(a->gossip, REC_STATUS, p.name[i], &no_claims, 1, agent_now(a));
+}
+
 static void publish_claims(struct agent *a, const struct own *own)
 {
 	struct now now = agent_now(a);
@@ -185,11 +216,9 @@ static void publish_claims(struct agent *a, const struct own *own)
 
 	pager_set(a->pager, own->claims, own->n_claims);
 	if (now.mono - a->published_at < PUBLISH_GAP) {
-		a->unpublished = true;
 		set_work_timer(a, a->published_at + PUBLISH_GAP);
 		return;
 	}
-	a->unpublished = false;
 	for (size_t i = 0; i < pager_pages(a->pager); i++) {
 		bool changed;
 		size_t len;
@@ -201,6 +230,7 @@ static void publish_claims(struct agent *a, const struct own *own)
 		snprintf(name, sizeof(name), "%zu", i);
 		gossip_publish(a->gossip, REC_STATUS, name, bytes, len, now);
 	}
+	blank_stale_pages(a);
 	agent_pump(a);
 }
 
@@ -273,8 +303,26 @@ void agent_work(struct agent *a)
 	size_t n;
 
 	a->worked_at = agent_now(a).mono;
+	if (agent_check_evicted(a)) {
+		arena_free(&a->arena);
+		viewer_build(a->viewer, a->gossip, &a->keys.public_key, NULL, 0, &a->arena, &a->view);
+		a->view.self = SIZE_MAX; /* no member any more */
+		place(&a->view, &a->arena, &a->placement);
+		agent_evicted_pass(a);
+		control_changed(a->control);
+		return;
+	}
 	agent_publish_facts(a);
 	look(a, &own);
+	if (a->leaving) {
+		agent_leave_pass(a);
+		publish_claims(a, &own);
+		swap_zone(a);
+		control_changed(a->control);
+		if (!a->stopping)
+			set_work_timer(a, a->worked_at + LEAVE_LOOK);
+		return;
+	}
 	reconcile_run(a->reconcile, &a->view, &a->placement, own.tasks, own.n, ready, gossip_isolated(a->gossip),
 	        a->worked_at, &a->arena, &actions, &n, &wake);
 	for (size_t i = 0; i < n; i++)
