@@ -9,6 +9,8 @@
 #define COPIES_WANTED 3
 /* The operator waits no longer than this for others' disks. */
 #define ACCEPT_MS SECONDS(2)
+/* A peer that has not confirmed by then (slow or full disk, lost link) is not given up, but one more is asked. */
+#define HEDGE_MS 300
 
 static void accept(struct gossip *g, struct ticket *t, const char *text)
 {
@@ -58,7 +60,7 @@ static void push_more(struct gossip *g, struct ticket *t)
 {
 	const struct stored *s = store_get(g->store, &t->id);
 
-	while (s && t->copies + t->n_pushes < t->wanted && t->n_tried < ARRAY_LEN(t->tried)) {
+	while (s && t->copies + t->n_pushes < t->wanted + t->hedges && t->n_tried < ARRAY_LEN(t->tried)) {
 		struct peer *p = next_copy(g, t);
 		struct stream *st;
 
@@ -71,7 +73,7 @@ static void push_more(struct gossip *g, struct ticket *t)
 		t->pushes[t->n_pushes++] = st->id;
 		stream_record(g, st, s->bytes, s->len, true);
 	}
-	if (!t->n_pushes)
+	if (!t->n_pushes || t->copies >= t->wanted)
 		accept(g, t, t->copies < t->wanted ? "no other peer could be reached" : NULL);
 }
 
@@ -84,6 +86,7 @@ void ticket_stored(struct gossip *g, const struct key32 *id)
 			continue;
 		t->stored = true;
 		t->copies = 1;
+		t->hedge_at = g->now.mono + HEDGE_MS;
 		push_more(g, t);
 	}
 }
@@ -134,8 +137,15 @@ void ticket_tick(struct gossip *g)
 	list_each (&g->tickets, i) {
 		struct ticket *t = list_entry(i, struct ticket, at);
 
-		if (g->now.mono >= t->end_at && t->stored)
+		if (!t->stored)
+			continue;
+		if (g->now.mono >= t->end_at) {
 			accept(g, t, "other peers did not confirm in time");
+		} else if (g->now.mono >= t->hedge_at) {
+			t->hedge_at = g->now.mono + HEDGE_MS;
+			t->hedges++;
+			push_more(g, t);
+		}
 	}
 }
 
@@ -147,7 +157,7 @@ mono_ms ticket_wake(const struct gossip *g)
 		const struct ticket *t = list_entry(i, struct ticket, at);
 
 		if (t->stored)
-			at = MIN(at, t->end_at);
+			at = MIN(at, MIN(t->end_at, t->hedge_at));
 	}
 	return at;
 }

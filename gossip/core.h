@@ -174,7 +174,8 @@ struct ticket {
 	id64 tried[8];
 	size_t n_pushes;
 	uint64_t pushes[8]; /* streams that owe us STORED */
-	mono_ms end_at;
+	unsigned hedges;    /* pushes beyond the copies wanted, since some owe us an answer for long */
+	mono_ms hedge_at, end_at;
 };
 
 struct out {

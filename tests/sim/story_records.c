@@ -100,6 +100,21 @@ SIM(a_full_disk_refuses_and_the_flock_goes_on, .peers = 3)
 	WAIT(s, SECONDS(20), all_have(s, &id));
 }
 
+/* One peer that cannot write does not make every operator wait for it: another is asked instead. */
+SIM(a_full_disk_elsewhere_costs_no_copy_and_no_two_seconds, .peers = 4)
+{
+	unsigned copies, wanted;
+	uint64_t ticket;
+
+	WAIT(s, SECONDS(5), sim_all_ready(s));
+	s->peer[3].disk_full = true;
+	for (unsigned i = 0; i < 8; i++) {
+		sim_submit(s, i % 3, "web", i % 2 ? "odd" : "even", &ticket);
+		WAIT(s, SECONDS(1), sim_accepted(s, ticket, &copies, &wanted));
+		EXPECT(s, copies == 3 && wanted == 3);
+	}
+}
+
 SIM(a_status_page_is_everywhere_within_tens_of_milliseconds, .peers = 3, .sealed = true)
 {
 	char page[900];
