@@ -1,6 +1,7 @@
 /* starling inspect: all that is known of a stack, a service, a slot or a peer, as JSON. */
 #include "cli/address.h"
 #include "cli/list.h"
+#include "cli/undo.h"
 #include "cli/revision.h"
 #include "cli/spec_file.h"
 
@@ -77,39 +78,6 @@ static json_t *inspect_stack(struct client *c, const struct address *a, struct e
 	return NULL;
 }
 
-/* By name, NAME~ID or id; a name that two peers have is refused. */
-static json_t *inspect_node(struct client *c, const char *name, struct err *err)
-{
-	json_t *rows = client_list(c, "members", NULL, false, err);
-	json_t *found = NULL;
-	size_t n = 0;
-	size_t i;
-	json_t *row;
-
-	if (!rows)
-		return NULL;
-	json_array_foreach (rows, i, row) {
-		const char *id = json_string_value(json_object_get(row, "id"));
-		const char *shown = json_string_value(json_object_get(row, "name"));
-		size_t bare = shown ? strcspn(shown, "~") : 0;
-
-		if ((id && strcmp(id, name) == 0) || (shown && strcmp(shown, name) == 0) ||
-		        (shown && strlen(name) == bare && strncmp(shown, name, bare) == 0)) {
-			found = row;
-			n++;
-		}
-	}
-	if (n == 0)
-		err_set(err, ERR_FAILED, "no peer %s; see starling node ls", name);
-	if (n > 1)
-		err_set(err, ERR_USAGE, "%zu peers are called %s; write NAME~ID as starling node ls shows it", n,
-		        name);
-	if (n == 1)
-		json_incref(found);
-	json_decref(rows);
-	return n == 1 ? found : NULL;
-}
-
 int cmd_inspect(struct cli *cli)
 {
 	bool node = strcmp(cli->args[0], "node") == 0;
@@ -124,7 +92,7 @@ int cmd_inspect(struct cli *cli)
 		return cli_fail(cli, &err);
 	c = client_open(cli, &err);
 	if (c)
-		value = node ? inspect_node(c, cli->args[1], &err) : inspect_stack(c, &a, &err);
+		value = node ? node_find(c, cli->args[1], &err) : inspect_stack(c, &a, &err);
 	client_close(c);
 	if (!value)
 		return cli_fail(cli, &err);

@@ -12,11 +12,22 @@ const struct cli_verb cli_verbs[] = {
         VERB("join", NULL, "TOKEN", 1, 1, join, "make this host a peer of a flock", NULL),
         VERB("agent", NULL, "", 0, 0, agent, "run this host's agent, in the foreground", NULL),
         VERB("token create", NULL, "", 0, 0, token_create, "make a token that lets a new host join", NULL),
+        VERB("token ls", NULL, "", 0, 0, token_ls, "list tokens: who joined with them, whether they still admit",
+                NULL),
+        VERB("token revoke", NULL, "ID", 1, 1, token_revoke, "make a token admit nobody more", NULL),
         VERB("key new", NULL, "FILE", 1, 1, key_new, "make an operator key", NULL),
         VERB("key ls", NULL, "", 0, 0, key_ls, "list the flock's operators", NULL),
         VERB("key grant", NULL, "KEY NAME", 2, 2, key_grant, "let an operator key act in the flock", NULL),
+        VERB("key revoke", NULL, "NAME|KEY", 1, 1, key_revoke, "make void what a key signs from now on",
+                "What it signed until now stays valid: the records that it is known to have signed are listed in the\n"
+                "revocation. A key revokes what it granted, directly or through others; the root key revokes any."),
         VERB("status", NULL, "", 0, 0, status, "this peer: state, peers in sight, store, DNS", NULL),
         VERB("node ls", NULL, "", 0, 0, node_ls, "list the flock's peers", NULL),
+        VERB("node evict", NULL, "PEER", 1, 1, node_evict, "put a peer out of the flock for good",
+                "PEER is a name, NAME~ID or an id, as node ls shows them. Every peer closes its sessions with it and\n"
+                "starts its tasks elsewhere. Peers that joined by its word stay."),
+        VERB("leave", NULL, "", 0, 0, leave, "move this host's tasks elsewhere and end its agent",
+                "Waits for other peers to take over, at most --timeout (1m), then for the agent to end."),
         VERB("deploy", "up", "FILE", 0, 1, deploy, "sign a stack, hand it to the flock, wait until it runs",
                 "FILE is a Compose file; see docs/compose.md. Waits until every slot runs the new revision and is\n"
                 "healthy; Ctrl-C ends the waiting, not the deployment. Exit: 4 a slot fits nowhere, 6 timeout."),

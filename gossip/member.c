@@ -338,11 +338,32 @@ void member_free(struct peer *p)
 	free(p);
 }
 
+/* Our last word to it: the record that put it out, so that it learns of it and stops. */
+static void tell_evicted(struct gossip *g, struct peer *p)
+{
+	struct stream *st = stream_open_to(g, p);
+	struct key32 id;
+	const struct stored *s = trust_eviction(g->trust, &p->key, &id) ? store_get(g->store, &id) : NULL;
+	uint8_t buf[PAYLOAD_BYTES_MAX];
+	struct wr w;
+
+	if (!s)
+		return;
+	if (st)
+		stream_record(g, st, s->bytes, s->len, false);
+	wr_fixed(&w, buf, sizeof(buf));
+	wire_put_record(&w, s->bytes, s->len);
+	/* A long one it hears of when it opens a stream: gossip_turn_away(). */
+	if (wr_ok(&w) && p->addr.family)
+		packet_send(g, p, &w);
+}
+
 static void evict(struct gossip *g, struct peer *p)
 {
 	struct peer *last = g->peers[--g->n_peers];
 
 	log_info("gossip", "peer %016llx is no longer admitted", (unsigned long long)p->id);
+	tell_evicted(g, p);
 	stream_close_peer(g, p);
 	probe_forget(g, p);
 	broadcast_drop_subject(&g->bc, p->id);

@@ -217,6 +217,13 @@ void probe_retry_soon(struct gossip *g, struct peer *p)
 	g->retry_at = g->now.mono;
 }
 
+/* Nobody at all is up: UDP may be what is broken, or we were evicted while we were away, and a session tells. One at
+ * a time, and not before pings had their chance. */
+static bool try_stream(const struct gossip *g, const struct peer *p)
+{
+	return p->retry_ms >= RETRY_MIN_MS * 4 && !g->streams.len && !members_up(g);
+}
+
 static void retry_dead(struct gossip *g)
 {
 	size_t sent = 0;
@@ -229,6 +236,8 @@ static void retry_dead(struct gossip *g)
 			continue;
 		if (g->now.mono >= p->retry_at && sent < RETRIES_AT_ONCE) {
 			probe_greet(g, p);
+			if (try_stream(g, p))
+				stream_to(g, p);
 			p->retry_at = g->now.mono + drbg_jitter(&g->rng, p->retry_ms, 20);
 			p->retry_ms = MIN(p->retry_ms * 2, (int64_t)RETRY_MAX_MS);
 			sent++;

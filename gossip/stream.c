@@ -132,6 +132,19 @@ void stream_record(struct gossip *g, struct stream *s, const uint8_t *bytes, siz
 	}
 }
 
+void gossip_turn_away(struct gossip *g, uint64_t stream, const struct key32 *peer, struct now now)
+{
+	struct stream s = {.gossip = g, .id = stream, .open = true};
+	struct key32 id;
+	const struct stored *st;
+
+	core_enter(g, now);
+	st = trust_eviction(g->trust, peer, &id) ? store_get(g->store, &id) : NULL;
+	if (st)
+		stream_record(g, &s, st->bytes, st->len, false);
+	output_bytes(g, GOSSIP_CLOSE, NULL, stream, NULL, 0);
+}
+
 void stream_close(struct gossip *g, struct stream *s)
 {
 	output_bytes(g, GOSSIP_CLOSE, NULL, s->id, NULL, 0);

@@ -30,6 +30,10 @@ struct now agent_now(struct agent *a)
 
 const char *agent_state_name(const struct agent *a)
 {
+	if (a->evicted)
+		return "evicted";
+	if (a->leaving)
+		return "leaving";
 	if (!a->adopted)
 		return "starting";
 	if (!gossip_ready(a->gossip))
@@ -45,7 +49,8 @@ void agent_stop(struct agent *a, int exit_code, const char *why)
 {
 	if (a->stopping)
 		return;
-	log_at(exit_code ? LOG_ERROR : LOG_INFO, "agent", "stopping: %s; tasks go on under their shims", why);
+	log_at(exit_code ? LOG_ERROR : LOG_INFO, "agent", "stopping: %s%s", why,
+	        a->runtime && runtime_tasks(a->runtime, NULL, 0) ? "; tasks go on under their shims" : "");
 	a->stopping = true;
 	a->exit_code = exit_code;
 	uv_stop(&a->loop);

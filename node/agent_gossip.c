@@ -83,6 +83,8 @@ static void on_member(struct agent *a, const struct key32 *peer)
 {
 	struct member m;
 
+	if (!trust_peer(gossip_trust(a->gossip), peer))
+		agent_net_drop(a, peer);
 	if (!key32_eq(peer, &a->keys.public_key) && gossip_member(a->gossip, peer, &m) && m.addr.family)
 		hint_addr(a, peer, &m.addr);
 	agent_kick(a);

@@ -74,7 +74,8 @@ static void on_ready(void *ctx, uint64_t id, enum session_role role, const struc
 		return;
 	if (inbound && role == SESSION_PEER && !trust_peer(gossip_trust(a->gossip), key)) {
 		log_debug("agent", "a session of a peer that is not admitted was closed");
-		peer_net_close_conn(a->net, id);
+		gossip_turn_away(a->gossip, id, key, agent_now(a));
+		agent_pump(a);
 		return;
 	}
 	l = xcalloc(1, sizeof(*l));
@@ -162,6 +163,22 @@ const struct peer_net_events agent_net_events = {
         .frame = on_frame,
         .closed = on_closed,
 };
+
+void agent_net_drop(struct agent *a, const struct key32 *peer)
+{
+	cleanup_free uint64_t *ids = xcalloc(a->links.len + 1, sizeof(*ids));
+	size_t n = 0;
+
+	/* Closing one takes its link out of the map. */
+	map_each (&a->links, value) {
+		const struct link *l = value;
+
+		if (l->role == SESSION_PEER && key32_eq(&l->key, peer))
+			ids[n++] = l->id;
+	}
+	for (size_t i = 0; i < n; i++)
+		peer_net_close_conn(a->net, ids[i]);
+}
 
 void agent_net_free(struct agent *a)
 {

@@ -16,6 +16,14 @@ bool agent_load_addr(const struct stored *admission, void *ctx);
 void agent_work(struct agent *a);
 void agent_publish_facts(struct agent *a);
 
+/* Closes every session that a peer which is no longer admitted has here. */
+void agent_net_drop(struct agent *a, const struct key32 *peer);
+
+/* agent_leave.c: instead of reconcile, in the pass of a peer that was evicted, or that leaves. */
+bool agent_check_evicted(struct agent *a);
+void agent_evicted_pass(struct agent *a);
+void agent_leave_pass(struct agent *a);
+
 /* agent_http.c */
 extern const struct http_callbacks agent_http_callbacks;
 

@@ -14,19 +14,20 @@ struct op {
 };
 
 struct revoked {
-	struct key32 author, key;
+	struct key32 author, key, record;
 	struct map allowed; /* ids of the key's records that stay valid */
 };
 
 struct evicted {
 	struct key32 peer;
-	struct map good;    /* peers whose admissions rest on it that stay */
-	struct map invites; /* those that it joined with, or tried to */
+	struct key32 record; /* the eviction's id */
+	struct map good;     /* peers whose admissions rest on it that stay */
+	struct map invites;  /* those that it joined with, or tried to */
 };
 
 struct known_invite {
 	struct invite invite;
-	struct key32 record;
+	struct key32 record, author;
 	uint8_t taken[]; /* a bit per use */
 };
 
@@ -77,6 +78,10 @@ const struct op *op_next(const struct trust *t, const struct op *op);
 bool op_holds(const struct trust *t, const struct op *op, const struct key32 *record);
 /* May this author make, as admin or root, the record of that id? */
 bool trust_is_admin(const struct trust *t, const struct key32 *author, const struct key32 *record);
+/* Is key above op in the tree? */
+bool op_below(const struct trust *t, const struct op *op, const struct key32 *key);
+/* May this author revoke that key: an operator's below it in the tree, or an invite of its own or of one below? */
+bool trust_may_revoke(const struct trust *t, const struct key32 *author, const struct key32 *key);
 bool op_covers(const struct op *op, const char *stack);
 /* Does a granter's op allow that grant? Says why not in err. */
 int op_permits(const struct op *op, const struct grant *g, struct err *err);

@@ -48,8 +48,7 @@ const struct op *op_next(const struct trust *t, const struct op *op)
 	return op->next ? &t->ops[op->next] : NULL;
 }
 
-/* Is key above op in the tree? */
-static bool is_above(const struct trust *t, const struct key32 *key, const struct op *op)
+bool op_below(const struct trust *t, const struct op *op, const struct key32 *key)
 {
 	while (op != &t->ops[0]) {
 		op = &t->ops[op->parent];
@@ -64,7 +63,7 @@ bool op_holds(const struct trust *t, const struct op *op, const struct key32 *re
 	for (size_t i = 0; i < t->n_revoked; i++) {
 		const struct revoked *v = &t->revoked[i];
 
-		if (!key32_eq(&v->key, &op->grant.operator_key) || !is_above(t, &v->author, op))
+		if (!key32_eq(&v->key, &op->grant.operator_key) || !op_below(t, op, &v->author))
 			continue;
 		if (!record || !map_get(&v->allowed, record))
 			return false;
@@ -196,7 +195,7 @@ static bool gather_revocation(const struct stored *s, void *ctx)
 		return true;
 	t->revoked = trust_grown(t->revoked, t->n_revoked, &t->revoked_cap, sizeof(*v));
 	v = &t->revoked[t->n_revoked++];
-	*v = (struct revoked){.author = s->rec.author, .key = body.key};
+	*v = (struct revoked){.author = s->rec.author, .key = body.key, .record = s->rec.id};
 	map_init(&v->allowed, sizeof(struct key32), NULL);
 	allow_ancestors(v, body.heads, g->st);
 	return true;

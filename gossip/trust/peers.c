@@ -43,6 +43,7 @@ static bool gather_invite(const struct stored *s, void *ctx)
 	known = xcalloc(1, sizeof(*known) + (inv.uses + 7) / 8);
 	known->invite = inv;
 	known->record = s->rec.id;
+	known->author = s->rec.author;
 	free(map_put(&t->invites, &inv.id, known));
 	return true;
 }
@@ -59,7 +60,7 @@ static bool gather_eviction(const struct stored *s, void *ctx)
 	trust_set_add(&t->counts, &s->rec.id);
 	t->evicted = trust_grown(t->evicted, t->n_evicted, &t->evicted_cap, sizeof(*e));
 	e = &t->evicted[t->n_evicted++];
-	*e = (struct evicted){.peer = body.peer};
+	*e = (struct evicted){.peer = body.peer, .record = s->rec.id};
 	map_init(&e->good, sizeof(struct key32), NULL);
 	map_init(&e->invites, sizeof(struct key32), NULL);
 	while (body_next_key(&body.good, &peer))
@@ -72,6 +73,30 @@ static bool is_evicted(const struct trust *t, const struct key32 *peer)
 	for (size_t i = 0; i < t->n_evicted; i++)
 		if (key32_eq(&t->evicted[i].peer, peer))
 			return true;
+	return false;
+}
+
+/* May that author close this invite: its own, or one of an operator below it? Root may close any. */
+static bool may_close(const struct trust *t, const struct key32 *author, const struct known_invite *k)
+{
+	if (key32_eq(author, &k->author))
+		return true;
+	for (const struct op *op = op_first(t, &k->author); op; op = op_next(t, op))
+		if (op_below(t, op, author))
+			return true;
+	return false;
+}
+
+/* Is the invite closed to this admission, by a revocation that does not list it? record NULL: to any new one. */
+static bool closed(const struct trust *t, const struct known_invite *k, const struct key32 *record)
+{
+	for (size_t i = 0; i < t->n_revoked; i++) {
+		const struct revoked *v = &t->revoked[i];
+
+		if (key32_eq(&v->key, &k->invite.id) && trust_is_admin(t, &v->author, &v->record) &&
+		        may_close(t, &v->author, k) && !(record && map_get(&v->allowed, record)))
+			return true;
+	}
 	return false;
 }
 
@@ -152,7 +177,8 @@ static bool eligible(const struct trust *t, const struct candidate *c)
 	if (key32_is_zero(&c->a.invite))
 		return trust_is_admin(t, &c->a.voucher, &c->record);
 	k = map_get(&t->invites, &c->a.invite);
-	return k && c->a.use < k->invite.uses && !invite_use_taken(k, c->a.use) && may_stay(t, &c->a);
+	return k && c->a.use < k->invite.uses && !invite_use_taken(k, c->a.use) && may_stay(t, &c->a) &&
+	       !closed(t, k, &c->record);
 }
 
 static void admit(struct trust *t, struct candidate *c)
@@ -283,6 +309,40 @@ size_t trust_resting_on(const struct trust *t, const struct key32 *peer, struct 
 	return n;
 }
 
+bool trust_may_revoke(const struct trust *t, const struct key32 *author, const struct key32 *key)
+{
+	const struct known_invite *k = map_get(&t->invites, key);
+
+	for (const struct op *op = op_first(t, key); op; op = op_next(t, op))
+		if (op_below(t, op, author))
+			return true;
+	return k && may_close(t, author, k);
+}
+
+enum invite_state trust_invite_state(const struct trust *t, const struct key32 *invite)
+{
+	const struct known_invite *k = map_get(&t->invites, invite);
+
+	if (!k)
+		return INVITE_VOID;
+	if (closed(t, k, NULL))
+		return INVITE_REVOKED;
+	for (size_t i = 0; i < t->n_evicted; i++)
+		if (map_get(&t->evicted[i].invites, invite))
+			return INVITE_EVICTED;
+	return trust_free_use(t, invite) < 0 ? INVITE_USED : INVITE_OPEN;
+}
+
+bool trust_eviction(const struct trust *t, const struct key32 *peer, struct key32 *record)
+{
+	for (size_t i = 0; i < t->n_evicted; i++)
+		if (key32_eq(&t->evicted[i].peer, peer)) {
+			*record = t->evicted[i].record;
+			return true;
+		}
+	return false;
+}
+
 int trust_admission_check(
         const struct trust *t, const struct admission *a, const struct key32 *record, struct err *err)
 {
@@ -302,6 +362,8 @@ int trust_admission_check(
 	if (!k)
 		return err_set(err, ERR_UNAUTHORISED,
 		        "admission: its invite is not known to this flock, or was revoked; create a new token");
+	if (closed(t, k, record))
+		return err_set(err, ERR_UNAUTHORISED, "admission: its token was revoked; create a new one");
 	if (a->use >= k->invite.uses)
 		return err_set(
 		        err, ERR_UNAUTHORISED, "admission: use %u of an invite for %u", a->use, k->invite.uses);

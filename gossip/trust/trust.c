@@ -295,6 +295,19 @@ static int must_be_peer(const struct trust *t, const struct record *r, struct er
 	return err_set(err, ERR_UNAUTHORISED, "peer %s is not admitted to this flock", id);
 }
 
+static int may_revoke(const struct trust *t, const struct record *r, struct err *err)
+{
+	struct revocation v;
+
+	if (body_get_revocation(&v, r, err) < 0 || must_be_admin(t, r, "revocation", err) < 0)
+		return -1;
+	if (trust_may_revoke(t, &r->author, &v.key))
+		return 0;
+	return err_set(err, ERR_UNAUTHORISED,
+	        "revocation: a key revokes what it granted, directly or through others, and no other; use a key above "
+	        "it, or the root key");
+}
+
 int trust_may_write(const struct trust *t, const struct record *r, struct err *err)
 {
 	char id[17];
@@ -323,7 +336,7 @@ int trust_may_write(const struct trust *t, const struct record *r, struct err *e
 	case REC_INVITE:
 		return must_be_admin(t, r, "invite", err);
 	case REC_REVOCATION:
-		return must_be_admin(t, r, "revocation", err);
+		return may_revoke(t, r, err);
 	case REC_EVICTION:
 		return must_be_admin(t, r, "eviction", err);
 	case REC_SETTING:

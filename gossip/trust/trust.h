@@ -77,7 +77,8 @@ void trust_make_grant(struct wr *w, const struct key32 *flock, const struct gran
 void trust_make_invite(struct wr *w, const struct key32 *flock, const struct invite *inv, uint64_t stamp,
         const struct key32 *prev, size_t n_prev, const uint8_t operator_secret[64]);
 /* heads: the key's own records up to which (by prev) its history stays valid, and first peers that it admitted
- * which stay. Counts when the author is root, or granted the key, directly or through others. */
+ * which stay. Counts when the author is root, or granted the key, directly or through others. key may be an invite's
+ * too: then heads are the admissions with it that stay, and it counts for the invite's author and keys above. */
 void trust_make_revocation(struct wr *w, const struct key32 *flock, const struct key32 *key,
         const struct key32 *heads, size_t n_heads, uint64_t stamp, const struct key32 *prev, size_t n_prev,
         const uint8_t operator_secret[64]);
@@ -108,6 +109,12 @@ int trust_vouch(
         const struct trust *t, struct admission *a, const uint8_t peer_secret[64], wall_ms wall, struct err *err);
 /* An invite that an admin signed, or NULL. Valid until the next trust_evaluate(). */
 const struct invite *trust_invite(const struct trust *t, const struct key32 *invite);
+enum invite_state { INVITE_VOID, INVITE_OPEN, INVITE_USED, INVITE_REVOKED, INVITE_EVICTED };
+/* What an invite is good for now, apart from its expiry, which the countersigning peer judges. VOID: nobody who may
+ * signed it; EVICTED: a peer that holds its secret was evicted. */
+enum invite_state trust_invite_state(const struct trust *t, const struct key32 *invite);
+/* The record that evicts this peer; false: it is not evicted. */
+bool trust_eviction(const struct trust *t, const struct key32 *peer, struct key32 *record);
 /* The lowest use number of an invite that no admission has taken; -1 if none or unknown. */
 int64_t trust_free_use(const struct trust *t, const struct key32 *invite);
 /* The first peer: an admin's signature stands in for invite and voucher. */

@@ -20,7 +20,9 @@
  *	ps       socket              {stack?, watch} -> items: `ps -o json` rows
  *	tasks    socket, peers       {} -> items: ps rows of this peer's own tasks
  *	stack    socket              {stack, author: bin32?} -> end: {exists, removed, revision: bin32, stamp, heads: [bin32],
- *	                             author_heads: [bin32], spec: bin (canonical) or nil, author: bin32}
+ *	                             author_heads: [bin32], spec: bin (canonical), spec_hash: bin32, author: bin32,
+ *	                             author_name, author_powers: bits}; spec is nil unless an operator with at least the role
+ *	                             read signed the request, since environments may hold secrets
  *	history  socket              {stack} -> items: {revision: hex, stamp, time, author: hex, author_name, parents: [hex],
  *	                             current: bool, conflict: bool, removed: bool, valid: bool, body: bool}, newest first
  *	inspect  operator            {stack?, service?, node?} -> end: a map for people and jq
@@ -28,6 +30,11 @@
  *	logs     operator            {task: text id, tail, since, follow} -> items: {at, stderr: bool, text}
  *	submit   the record's author {record: bin} -> end: {id: bin32, copies, wanted, peers}
  *	keys     socket              {} -> items: {key: hex, name, role, powers: [..], stacks: [..]}
+ *	peer     socket              {peer: 16 hex digits} -> end: {key: bin32, resting: [bin32]}: who rests on its word
+ *	tokens   socket              {} -> items: `token ls -o json` rows
+ *	revocable socket             {key: bin32} -> end: {heads: [bin32], admissions: [bin32]}: what of an operator's key,
+ *	                             or of an invite's, counts now, for a revocation to list
+ *	leave    admin, local        {patience: ms} -> end: {tasks}; then the agent leaves, and the connection ends with it
  *	join     invite session      {peer: bin32, use?, claim?: bin64} -> see node/join.h
  *	admit    invite session      {record?: bin, from} -> items: trust records; end: {members, next}; see node/join.h
  */

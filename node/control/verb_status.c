@@ -48,6 +48,30 @@ static void pack_peers(struct wr *w, const struct view *v)
 		pk_kv_u64(w, names[i], count[i]);
 }
 
+struct voids {
+	const struct trust *trust;
+	uint64_t n;
+};
+
+static bool add_void(const struct stored *s, void *ctx)
+{
+	struct voids *v = ctx;
+
+	/* What this version does not know it cannot judge. */
+	if (s->rec.kind <= REC_EVICTION || s->rec.kind == REC_REVISION || s->rec.kind == REC_SETTING)
+		v->n += !trust_valid(v->trust, s);
+	return true;
+}
+
+/* Records that are kept and do not count: their author's key was revoked, or never had the right. */
+static uint64_t count_void(const struct agent *a)
+{
+	struct voids v = {.trust = gossip_trust(a->gossip)};
+
+	store_each(gossip_store(a->gossip), 0, add_void, &v);
+	return v.n;
+}
+
 void verb_status(struct call *c)
 {
 	struct agent *a = c->agent;
@@ -75,8 +99,9 @@ void verb_status(struct call *c)
 	pack_addr(&w, "address", &a->advertise);
 	pack_peers(&w, &a->view);
 	pk_str(&w, "store");
-	pk_map(&w, 2);
+	pk_map(&w, 3);
 	pk_kv_u64(&w, "records", store_count(st));
+	pk_kv_u64(&w, "void", count_void(a));
 	pack_hex(&w, "root_hash", &hash);
 	pk_str(&w, "dns");
 	pk_map(&w, 1);

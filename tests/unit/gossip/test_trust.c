@@ -335,6 +335,7 @@ static void an_evicted_peer_is_out_and_stays_out(void **state)
 	struct scene s = scene_new();
 	struct actor token = actor(INVITE), a = actor(PEER_A), b = actor(PEER_A + 1), c = actor(PEER_A + 2);
 	struct admission adm;
+	struct key32 record;
 	struct wr w = record_wr();
 	struct err err = {0};
 
@@ -353,6 +354,9 @@ static void an_evicted_peer_is_out_and_stays_out(void **state)
 	assert_false(trust_peer(s.t, &a.key));
 	assert_true(trust_peer(s.t, &b.key));
 	assert_false(trust_peer(s.t, &c.key));
+	assert_true(trust_eviction(s.t, &a.key, &record));
+	assert_int_equal(store_get(s.st, &record)->rec.kind, REC_EVICTION);
+	assert_false(trust_eviction(s.t, &c.key, &record));
 	trust_vouch_first(&adm, &s.f.id, &a.key, s.f.admin.secret);
 	assert_int_equal(trust_vouch(s.t, &adm, b.secret, 0, &err), -1);
 	scene_free(&s);
@@ -390,6 +394,88 @@ static void the_token_of_an_evicted_peer_is_void(void **state)
 	assert_true(trust_peer(s.t, key_of(PEER_A + 2)));
 	assert_false(trust_peer(s.t, key_of(PEER_A + 3)));
 	assert_false(trust_peer(s.t, key_of(PEER_A + 4)));
+	scene_free(&s);
+}
+
+/* Who joined with a revoked token stays when listed; whoever joins later, or was left out, does not. */
+static void a_revoked_token_admits_nobody_more(void **state)
+{
+	struct scene s = scene_new();
+	struct actor token = actor(INVITE), a = actor(PEER_A), b = actor(PEER_A + 1), c = actor(PEER_A + 2);
+	struct admission adm;
+	struct packed first;
+	struct wr w = record_wr();
+	struct err err = {0};
+	struct key32 stays;
+
+	(void)state;
+	assert_int_equal(trust_invite_state(s.t, &token.key), INVITE_VOID);
+	keep(&s, invite(&s, &s.f.admin, &token, 4));
+	trust_claim_invite(&adm, &s.f.id, &b.key, token.secret, 0);
+	assert_int_equal(trust_vouch(s.t, &adm, a.secret, 0, NULL), 0);
+	first = admission(&s, &adm, &b);
+	stays = first.id;
+	keep(&s, first);
+	assert_int_equal(trust_invite_state(s.t, &token.key), INVITE_OPEN);
+	trust_claim_invite(&adm, &s.f.id, &c.key, token.secret, 1);
+	assert_int_equal(trust_vouch(s.t, &adm, a.secret, 0, NULL), 0);
+	trust_make_revocation(&w, &s.f.id, &token.key, &stays, 1, ++s.stamp, NULL, 0, s.f.admin.secret);
+	keep(&s, packed_of(w));
+	keep(&s, admission(&s, &adm, &c));
+	assert_int_equal(trust_invite_state(s.t, &token.key), INVITE_REVOKED);
+	assert_true(trust_peer(s.t, &b.key));
+	assert_false(trust_peer(s.t, &c.key));
+	assert_int_equal(trust_vouch(s.t, &adm, a.secret, 0, &err), -1);
+	assert_non_null(strstr(err.text, "revoked"));
+	scene_free(&s);
+}
+
+/* Another admin, beside or below who made a token, cannot close it; its maker and root can. */
+static void a_token_is_revoked_by_its_maker_or_from_above(void **state)
+{
+	struct scene s = scene_new();
+	struct actor token = actor(INVITE), ci = actor(CI);
+	struct key32 below = actor(INVITE + 1).key;
+	struct actor other = actor(INVITE + 1);
+	struct wr w = record_wr();
+
+	(void)state;
+	keep(&s, grant_to(&s, CI, ROLE_ADMIN, POWER_ALL, NULL, &s.f.admin));
+	keep(&s, invite(&s, &s.f.admin, &token, 1));
+	keep(&s, invite(&s, &ci, &other, 1));
+	trust_make_revocation(&w, &s.f.id, &token.key, NULL, 0, ++s.stamp, NULL, 0, ci.secret);
+	keep(&s, packed_of(w));
+	assert_int_equal(trust_invite_state(s.t, &token.key), INVITE_OPEN);
+	w = record_wr();
+	trust_make_revocation(&w, &s.f.id, &below, NULL, 0, ++s.stamp, NULL, 0, s.f.admin.secret);
+	keep(&s, packed_of(w));
+	assert_int_equal(trust_invite_state(s.t, &below), INVITE_REVOKED);
+	scene_free(&s);
+}
+
+/* At the door: a revocation that would change nothing is refused instead of kept void. */
+static void nobody_revokes_a_key_beside_or_above_it(void **state)
+{
+	struct scene s = scene_new();
+	struct actor admin = s.f.admin, ci = actor(CI);
+	const struct {
+		const struct actor *by;
+		const struct key32 *key;
+		bool may;
+	} cases[] = {{&admin, &ci.key, true}, {&ci, &admin.key, false}, {&admin, &s.f.root.key, false},
+	        {&s.f.root, &admin.key, true}, {&s.f.root, &ci.key, true}, {&ci, &ci.key, false}};
+
+	(void)state;
+	keep(&s, grant_to(&s, CI, ROLE_ADMIN, POWER_ALL, NULL, &admin));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct wr w = record_wr();
+		struct record r;
+
+		trust_make_revocation(&w, &s.f.id, cases[i].key, NULL, 0, 50, NULL, 0, cases[i].by->secret);
+		assert_int_equal(record_decode(&r, w.p, w.len, NULL), 0);
+		assert_int_equal(trust_may_write(s.t, &r, NULL), cases[i].may ? 0 : -1);
+		wr_free(&w);
+	}
 	scene_free(&s);
 }
 
@@ -538,6 +624,9 @@ int main(void)
 	        cmocka_unit_test(powers_come_from_the_grants_that_cover_the_stack),
 	        cmocka_unit_test(an_evicted_peer_is_out_and_stays_out),
 	        cmocka_unit_test(the_token_of_an_evicted_peer_is_void),
+	        cmocka_unit_test(a_revoked_token_admits_nobody_more),
+	        cmocka_unit_test(a_token_is_revoked_by_its_maker_or_from_above),
+	        cmocka_unit_test(nobody_revokes_a_key_beside_or_above_it),
 	        cmocka_unit_test(only_an_admin_evicts),
 	        cmocka_unit_test(a_revoked_key_keeps_its_listed_history_only),
 	        cmocka_unit_test(a_key_cannot_revoke_what_is_above_or_beside_it),
