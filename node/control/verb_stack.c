@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "node/control/call.h"
+#include "node/control/submit_check.h"
 
 static bool counts(const struct stored *s, void *ctx)
 {
@@ -188,7 +189,8 @@ void verb_submit(struct call *c)
 	bool given;
 	size_t len;
 
-	if (arg_bin(c, "record", &bytes, &len, &given, &err) < 0 || record_decode(&rec, bytes, len, &err) < 0) {
+	if (arg_bin(c, "record", &bytes, &len, &given, &err) < 0 || record_decode(&rec, bytes, len, &err) < 0 ||
+	        submit_check(gossip_trust(a->gossip), &rec, &err) < 0) {
 		call_fail(c, &err);
 		return;
 	}

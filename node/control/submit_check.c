@@ -1,0 +1,51 @@
+/* What submit refuses at the door: a revision that cannot be read, or that no peer may run as its author asks. Records
+ * that come by gossip are stored all the same (a grant may follow them); placement then gives them to nobody. */
+#include "node/control/submit_check.h"
+
+#include "placement/spec/spec.h"
+
+static int check_powers(const struct trust *t, const struct record *rec, const struct spec *spec, struct err *err)
+{
+	uint32_t has = trust_powers_for(t, rec);
+	const struct grant *g = trust_operator(t, &rec->author);
+
+	for (size_t i = 0; i < spec->n_services; i++) {
+		uint32_t lacks = service_powers(&spec->services[i]) & ~has;
+
+		if (lacks)
+			return err_set(err, ERR_UNAUTHORISED,
+			        "stack %s: service %s needs the power %s, which key %s does not have; ask an admin for "
+			        "`starling key grant` with --power, or let a key that has it deploy",
+			        rec->name, spec->services[i].name, trust_power_name(lacks & -lacks),
+			        g ? g->name : "of its author");
+	}
+	return 0;
+}
+
+int submit_check(const struct trust *t, const struct record *rec, struct err *err)
+{
+	struct arena arena;
+	struct spec spec;
+	int ret;
+
+	if (rec->kind != REC_REVISION || (rec->flags & RECORD_FLAG_REMOVAL))
+		return 0;
+	/* Whether it may write there at all comes first: it is what a key without a grant has to hear. */
+	if (trust_may_write(t, rec, err) < 0)
+		return -1;
+	if (!rec->body)
+		return err_set(err, ERR_USAGE, "stack %s: the revision came without its spec", rec->name);
+	arena_init(&arena);
+	ret = spec_decode(&spec, &arena, rec->body, rec->body_len, err);
+	if (ret < 0) {
+		err_wrap(err, "stack %s", rec->name);
+		err->code = ERR_USAGE;
+	} else if (strcmp(spec.name, rec->name) != 0) {
+		ret = err_set(err, ERR_USAGE, "stack %s: its spec says that it is stack %s; sign one name",
+		        rec->name, spec.name);
+	} else {
+		ret = check_powers(t, rec, &spec, err);
+	}
+	arena_free(&arena);
+	return ret;
+}

@@ -1,0 +1,137 @@
+/* What an agent refuses at the door of its store. */
+#include "tests/unit/gossip/flock.h"
+
+#include "node/control/submit_check.h"
+#include "placement/spec/spec.h"
+
+#define CI 40
+
+struct scene {
+	struct flock f;
+	struct store *st;
+	struct trust *t;
+};
+
+/* CI may deploy anything, with these powers. */
+static struct scene scene_new(uint32_t powers)
+{
+	struct scene s = {.f = flock_new()};
+	struct grant g = {.operator_key = actor(CI).key, .role = ROLE_DEPLOY, .powers = powers, .name = "ci"};
+	struct packed p;
+
+	s.st = flock_store(&s.f);
+	s.t = trust_new(&s.f.id);
+	p = make_grant(&s.f.id, &g, &s.f.admin, 11);
+	assert_int_equal(put(s.st, &p, true), STORE_NEW);
+	packed_free(&p);
+	trust_evaluate(s.t, s.st);
+	return s;
+}
+
+static void scene_free(struct scene *s)
+{
+	trust_free(s->t);
+	store_free(s->st);
+	flock_free(&s->f);
+}
+
+static int submit(struct scene *s, const char *stack, const struct wr *body, struct err *err)
+{
+	struct actor ci = actor(CI);
+	struct record rec = {.kind = REC_REVISION, .stamp = 50, .body = body->p, .body_len = (uint32_t)body->len};
+
+	text_copy(rec.name, sizeof(rec.name), stack);
+	record_sign(&rec, &s->f.id, ci.secret);
+	return submit_check(s->t, &rec, err);
+}
+
+/* The spec of stack `shop`: one service that runs as this user. */
+static struct wr spec_of(const char *user)
+{
+	const char *argv[] = {"/bin/true"};
+	struct service web;
+	struct spec spec = {.name = "shop", .n_services = 1, .services = &web};
+	struct wr w;
+
+	service_defaults(&web);
+	web.name = "web";
+	web.user = user;
+	web.n_command = 1;
+	web.command = argv;
+	wr_init(&w, 4096);
+	spec_encode(&w, &spec);
+	return w;
+}
+
+static void a_spec_that_asks_for_no_power_is_taken(void **state)
+{
+	struct scene s = scene_new(0);
+	struct wr body = spec_of("www-data");
+	struct err err = {0};
+
+	(void)state;
+	if (submit(&s, "shop", &body, &err) < 0)
+		fail_msg("%s", err.text);
+	wr_free(&body);
+	scene_free(&s);
+}
+
+static void a_power_that_the_author_lacks_is_refused_by_name(void **state)
+{
+	struct scene s = scene_new(0);
+	struct wr body = spec_of("root");
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(submit(&s, "shop", &body, &err), -1);
+	assert_int_equal(err.code, ERR_UNAUTHORISED);
+	assert_non_null(
+	        strstr(err.text, "stack shop: service web needs the power exec-as-root, which key ci does"));
+	scene_free(&s);
+	s = scene_new(POWER_EXEC_AS_ROOT);
+	assert_int_equal(submit(&s, "shop", &body, &err), 0);
+	wr_free(&body);
+	scene_free(&s);
+}
+
+static void a_spec_of_another_name_is_refused(void **state)
+{
+	struct scene s = scene_new(0);
+	struct wr body = spec_of(NULL);
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(submit(&s, "other", &body, &err), -1);
+	assert_int_equal(err.code, ERR_USAGE);
+	wr_free(&body);
+	scene_free(&s);
+}
+
+static void a_spec_that_cannot_be_read_is_refused(void **state)
+{
+	struct scene s = scene_new(0);
+	struct wr body = spec_of(NULL);
+	struct err err = {0};
+
+	(void)state;
+	body.len--;
+	assert_int_equal(submit(&s, "shop", &body, &err), -1);
+	assert_int_equal(err.code, ERR_USAGE);
+	body.len = 0;
+	assert_int_equal(submit(&s, "shop", &body, &err), -1);
+	assert_int_equal(err.code, ERR_USAGE);
+	wr_free(&body);
+	scene_free(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_spec_that_asks_for_no_power_is_taken),
+	        cmocka_unit_test(a_power_that_the_author_lacks_is_refused_by_name),
+	        cmocka_unit_test(a_spec_of_another_name_is_refused),
+	        cmocka_unit_test(a_spec_that_cannot_be_read_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
