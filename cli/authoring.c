@@ -28,8 +28,7 @@ int authoring_begin(const struct cli *cli, struct client *c, struct authoring *o
 	if (load_key(cli, &out->key, err) < 0)
 		return -1;
 	arena_init(&arena);
-	/* The answer on any stack has the author's heads; no stack is called "-". */
-	rc = stack_head_get(c, "-", &out->key.public_key, &arena, &head, err);
+	rc = author_heads_get(c, &out->key.public_key, &arena, &head, err);
 	if (rc == 0) {
 		out->stamp = head.stamp;
 		out->n_prev = head.n_author_heads;

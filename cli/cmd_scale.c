@@ -59,7 +59,11 @@ static int scale(struct cli *cli, struct arena *arena, struct stack_head *head, 
 				ret = err_set(err, ERR_FAILED, "no stack %s; see starling ls", stack);
 			else if (ret == 0 && !head->have_spec)
 				ret = err_set(err, ERR_FAILED,
-				        "this peer does not have stack %s's spec yet; try again", stack);
+				        "this peer does not have stack %s's spec yet, or this key may not read it; "
+				        "try again, or ask an admin for a grant",
+				        stack);
+			if (ret == 0)
+				ret = stack_head_may_resign(head, stack, &key.public_key, err);
 		} else if (ret == 0 && strcmp(a.stack, stack) != 0) {
 			ret = err_set(err, ERR_USAGE, "%s: one stack at a time", cli->args[i]);
 		}

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "gossip/store/record.h"
+#include "gossip/trust/trust.h"
 
 /* --- what the agent says of a stack --- */
 
@@ -57,6 +58,10 @@ static int read_head(const struct wr *bytes, struct arena *arena, struct stack_h
 			read_key(&r, &h->revision);
 		else if (up_is(key, len, "author"))
 			read_key(&r, &h->author);
+		else if (up_is(key, len, "author_name"))
+			up_str_copy(&r, h->author_name, sizeof(h->author_name));
+		else if (up_is(key, len, "author_powers"))
+			h->author_powers = (uint32_t)up_u64(&r);
 		else if (up_is(key, len, "stamp"))
 			h->stamp = up_u64(&r);
 		else if (up_is(key, len, "heads"))
@@ -71,7 +76,7 @@ static int read_head(const struct wr *bytes, struct arena *arena, struct stack_h
 	return rd_end(&r, err);
 }
 
-int stack_head_get(struct client *c, const char *stack, const struct key32 *author, struct arena *arena,
+static int ask(struct client *c, const char *stack, const struct key32 *author, bool sign, struct arena *arena,
         struct stack_head *out, struct err *err)
 {
 	struct wr args;
@@ -85,7 +90,7 @@ int stack_head_get(struct client *c, const char *stack, const struct key32 *auth
 	if (author)
 		pk_kv_bin(&args, "author", author->b, sizeof(author->b));
 	wr_init(&end, CONTROL_MESSAGE_MAX);
-	ret = client_call(c, "stack", &args, false, NULL, NULL, &end, 0, err);
+	ret = client_call(c, "stack", &args, sign, NULL, NULL, &end, 0, err);
 	if (ret == 0 && read_head(&end, arena, out, err) < 0)
 		ret = err_wrap(err, "the agent's answer on stack %s", stack);
 	if (ret == 0 && out->have_spec && spec_decode(&out->spec, arena, out->spec_bytes, out->spec_len, err) < 0)
@@ -93,6 +98,42 @@ int stack_head_get(struct client *c, const char *stack, const struct key32 *auth
 	wr_free(&end);
 	wr_free(&args);
 	return ret;
+}
+
+int stack_head_get(struct client *c, const char *stack, const struct key32 *author, struct arena *arena,
+        struct stack_head *out, struct err *err)
+{
+	return ask(c, stack, author, true, arena, out, err);
+}
+
+int author_heads_get(struct client *c, const struct key32 *author, struct arena *arena, struct stack_head *out,
+        struct err *err)
+{
+	/* The answer on any stack has them; no stack is called "-". */
+	return ask(c, "-", author, false, arena, out, err);
+}
+
+int stack_head_may_resign(
+        const struct stack_head *head, const char *stack, const struct key32 *author, struct err *err)
+{
+	if (!head->have_spec || key32_eq(author, &head->author))
+		return 0;
+	for (size_t i = 0; i < head->spec.n_services; i++) {
+		const struct service *s = &head->spec.services[i];
+		uint32_t lacks = service_powers(s) & ~head->author_powers;
+		char id[17];
+
+		if (!lacks)
+			continue;
+		id64_text(id, key32_id(&head->author));
+		return err_set(err, ERR_UNAUTHORISED,
+		        "stack %s: service %s asks for the power %s, which its author %s (key %s) does not have; "
+		        "signing it again would lend it yours. Read it with `starling inspect %s`, and deploy its file "
+		        "if that is what you want",
+		        stack, s->name, trust_power_name(lacks & -lacks),
+		        *head->author_name ? head->author_name : "without a grant", id, stack);
+	}
+	return 0;
 }
 
 /* --- the next revision --- */

@@ -9,7 +9,9 @@ struct stack_head {
 	bool exists, removed;
 	struct key32 revision; /* the winner among heads */
 	struct key32 author;   /* whose it is */
-	uint64_t stamp;        /* for the next record */
+	char author_name[NAME_MAX_BYTES];
+	uint32_t author_powers; /* POWER_* that stand behind it */
+	uint64_t stamp;         /* for the next record */
 	size_t n_heads, n_author_heads;
 	struct key32 heads[RECORD_REFS_MAX];
 	struct key32 author_heads[RECORD_REFS_MAX];
@@ -19,9 +21,18 @@ struct stack_head {
 	size_t spec_len;
 };
 
-/* Asks the agent; author: whose next record it will be, NULL for reading only. Memory is arena's. */
+/* Asks the agent, signed with the operator's key: specs are not for everyone. author: whose next record it will be,
+ * NULL for reading only. Memory is arena's. */
 int stack_head_get(struct client *c, const char *stack, const struct key32 *author, struct arena *arena,
         struct stack_head *out, struct err *err);
+
+/* Only what any record of this author needs: stamp and author_heads. Unsigned. */
+int author_heads_get(struct client *c, const struct key32 *author, struct arena *arena, struct stack_head *out,
+        struct err *err);
+/* May this author sign the head's spec again? Not when another key wrote it and asks for powers that it lacks: they
+ * would become the new author's unseen. ERR_UNAUTHORISED names service, power and author. */
+int stack_head_may_resign(
+        const struct stack_head *head, const char *stack, const struct key32 *author, struct err *err);
 
 struct submitted {
 	struct key32 id;

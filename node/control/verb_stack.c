@@ -22,6 +22,34 @@ static void pack_hex(struct wr *w, const char *key, const struct key32 *k)
 	pk_kv_str(w, key, text);
 }
 
+/* Environments are in a spec: it goes only to a request that was signed, by somebody who may read (verb_stack). */
+static void pack_spec(const struct call *c, const struct record *rec, struct wr *w)
+{
+	pk_str(w, "spec");
+	if (rec && rec->body && !(rec->flags & RECORD_FLAG_REMOVAL) && c->req.has_auth)
+		pk_bin(w, rec->body, rec->body_len);
+	else
+		pk_nil(w);
+	pk_str(w, "spec_hash");
+	if (rec && rec->body_len)
+		pk_bin(w, rec->body_hash.b, sizeof(rec->body_hash.b));
+	else
+		pk_nil(w);
+}
+
+static void pack_author(const struct trust *t, const struct record *rec, struct wr *w)
+{
+	const struct grant *g = rec ? trust_operator(t, &rec->author) : NULL;
+
+	pk_str(w, "author");
+	if (rec)
+		pk_bin(w, rec->author.b, 32);
+	else
+		pk_nil(w);
+	pk_kv_str(w, "author_name", g ? g->name : "");
+	pk_kv_u64(w, "author_powers", rec ? trust_powers_for(t, rec) : 0);
+}
+
 /* What an author needs to write the next revision. */
 void verb_stack(struct call *c)
 {
@@ -42,12 +70,19 @@ void verb_stack(struct call *c)
 		call_fail(c, &err);
 		return;
 	}
+	if (c->req.has_auth && c->role < ROLE_READ) {
+		err_set(&err, ERR_UNAUTHORISED,
+		        "stack %s: this key has no grant in flock %s; ask an admin for `starling key grant`",
+		        name, trust_flock_name(gossip_trust(a->gossip)));
+		call_fail(c, &err);
+		return;
+	}
 	heads_of(a, name, &heads);
 	winner = heads.n ? heads.head[0] : NULL;
 	if (given && author_len == sizeof(struct key32))
 		n_own = store_author_heads(gossip_store(a->gossip), (const struct key32 *)author, own_heads);
 	wr_init(&w, CONTROL_MESSAGE_MAX);
-	pk_map(&w, 8);
+	pk_map(&w, 11);
 	pk_kv_bool(&w, "exists", winner != NULL);
 	pk_kv_bool(&w, "removed", winner && (winner->rec.flags & RECORD_FLAG_REMOVAL));
 	pk_str(&w, "revision");
@@ -64,16 +99,8 @@ void verb_stack(struct call *c)
 	pk_array(&w, (uint32_t)n_own);
 	for (size_t i = 0; i < n_own; i++)
 		pk_bin(&w, own_heads[i].b, 32);
-	pk_str(&w, "spec");
-	if (winner && winner->rec.body && !(winner->rec.flags & RECORD_FLAG_REMOVAL))
-		pk_bin(&w, winner->rec.body, winner->rec.body_len);
-	else
-		pk_nil(&w);
-	pk_str(&w, "author");
-	if (winner)
-		pk_bin(&w, winner->rec.author.b, 32);
-	else
-		pk_nil(&w);
+	pack_spec(c, winner ? &winner->rec : NULL, &w);
+	pack_author(gossip_trust(a->gossip), winner ? &winner->rec : NULL, &w);
 	call_end(c, &w);
 	wr_free(&w);
 }
