@@ -46,6 +46,7 @@ static void adopt_live(struct task *t, mono_ms deadline)
 
 static void adopt_task(struct task *t, bool same_boot, mono_ms deadline)
 {
+	task_note_refusal(t);
 	if (supervise_ended(t->life.state))
 		return;
 	take_ports(t);

@@ -14,6 +14,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+/* Starts blocked in a row, spread over 1.5 s by the default delay, after which another peer is the better place. */
+#define BLOCKED_MAX 3
+
 mono_ms task_mono(const struct task *t)
 {
 	return (mono_ms)uv_now(t->rt->loop);
@@ -133,6 +136,15 @@ void task_free(struct task *t)
 
 /* ---- actions of the table ---- */
 
+void task_note_refusal(struct task *t)
+{
+	const struct supervise *l = &t->life;
+	bool never_ran = !l->runs && !t->pub.exited && !t->pub.stopping;
+
+	t->pub.refused =
+	        never_ran && (l->state == TASK_FAILED || (l->state == TASK_BACKOFF && l->blocked >= BLOCKED_MAX));
+}
+
 static void prepare(struct task *t)
 {
 	struct err err = {0};
@@ -241,6 +253,7 @@ void task_event(struct task *t, enum supervise_event ev)
 		return;
 	t->pub.state = is;
 	t->pub.restarts = t->life.runs ? t->life.runs - 1 : 0;
+	task_note_refusal(t);
 	if (is != TASK_BACKOFF)
 		uv_timer_stop(&t->timer);
 	if (is != TASK_RUNNING && is != TASK_UNHEALTHY)

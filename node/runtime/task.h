@@ -53,6 +53,8 @@ struct task *task_open(struct runtime *rt, id64 id, struct err *err);
 int task_set_spec(struct task *t, const char *stack, const struct service *s, struct err *err);
 /* Frees it once its timer is closed. It must be in no list any more. */
 void task_free(struct task *t);
+/* Sets pub.refused by how the task stands. */
+void task_note_refusal(struct task *t);
 /* Tells the table what happened and does what it says. */
 void task_event(struct task *t, enum supervise_event ev);
 /* What the driver tells; also called with how a run ended that an adopted task had. */

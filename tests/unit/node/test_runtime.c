@@ -6,14 +6,17 @@
 
 #include "base/text.h"
 #include "node/runtime/files.h"
+#include "node/runtime/launch.h"
 #include "node/runtime/runtime.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -445,6 +448,169 @@ static void a_killed_shim_takes_the_task_with_it_and_it_restarts(void **state)
 	WAIT(w, strcmp(log_of(w, id, 5), "up\nup\n") == 0 && marked(id) == 2);
 }
 
+/* The agent's connection to the shim of an adopted task, -1 when there is none: this process is the agent. */
+static int connection_to(int shim_pid)
+{
+	struct ucred who;
+
+	for (int fd = 3; fd < 256; fd++) {
+		socklen_t len = sizeof(who);
+
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.pid == shim_pid)
+			return fd;
+	}
+	return -1;
+}
+
+/* What no shim can make sense of, so that it hangs up. */
+static void talk_nonsense(int fd)
+{
+	assert_int_equal(send(fd, "\xff\xff\x01", 3, MSG_NOSIGNAL), 3);
+}
+
+static void a_shim_that_hangs_up_but_lives_does_not_lose_its_task(void **state)
+{
+	struct world *w = *state;
+	id64 id = start(w, service(w, "web", "echo up; exec sleep 1000"));
+	int64_t pid;
+	int shim;
+
+	WAIT(w, is(w, id, TASK_RUNNING) && strstr(log_of(w, id, 1), "up"));
+	pid = task(w, id)->pid;
+	agent_dies(w);
+	agent_starts(w);
+	shim = shim_of(w, id);
+	for (int i = 0; i < 3; i++) {
+		talk_nonsense(connection_to(shim));
+		WAIT(w, connection_to(shim) < 0);
+		assert_true(is(w, id, TASK_RUNNING));
+		WAIT(w, connection_to(shim) >= 0);
+	}
+	assert_true(is(w, id, TASK_RUNNING));
+	assert_int_equal(task(w, id)->pid, pid);
+	assert_int_equal(task(w, id)->restarts, 0);
+	assert_int_equal(marked(id), 1);
+}
+
+static void a_stop_said_while_the_shim_was_away_is_said_again(void **state)
+{
+	struct world *w = *state;
+	id64 id = start(w, service(w, "web", "echo up; exec sleep 1000"));
+	int shim;
+
+	WAIT(w, is(w, id, TASK_RUNNING) && strstr(log_of(w, id, 1), "up"));
+	agent_dies(w);
+	agent_starts(w);
+	shim = shim_of(w, id);
+	talk_nonsense(connection_to(shim));
+	WAIT(w, connection_to(shim) < 0);
+	runtime_stop(w->rt, id, "enough");
+	WAIT(w, ended(w, id));
+	assert_true(is(w, id, TASK_DONE));
+	assert_int_equal(task(w, id)->exit_signal, SIGTERM);
+}
+
+static void a_shim_skips_what_an_agent_of_another_build_says(void **state)
+{
+	struct world *w = *state;
+	id64 id = start(w, service(w, "web", "echo up; exec sleep 1000"));
+	int shim, fd;
+
+	WAIT(w, is(w, id, TASK_RUNNING) && strstr(log_of(w, id, 1), "up"));
+	agent_dies(w);
+	agent_starts(w);
+	shim = shim_of(w, id);
+	fd = connection_to(shim);
+	/* A kind that is not known, and behind it SHIM_STOP with SIGUSR1 and a grace of a minute. */
+	assert_int_equal(send(fd, "\0\3\x63..\0\6\1\x0a\0\0\xea\x60", 13, MSG_NOSIGNAL), 13);
+	WAIT(w, task(w, id)->exited);
+	assert_int_equal(task(w, id)->exit_signal, SIGUSR1);
+}
+
+/* A shim of another build, played by the story: it holds the lock and listens. */
+struct actor {
+	char dir[250];
+	int lock_fd, listen_fd;
+};
+
+static void actor_enters(struct world *w, struct actor *a, id64 id)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	char name[17], path[300];
+
+	id64_text(name, id);
+	snprintf(a->dir, sizeof(a->dir), "%s/tasks/%s", w->dir, name);
+	snprintf(path, sizeof(path), "%s/lock", a->dir);
+	a->lock_fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(a->lock_fd, LOCK_EX), 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%.80s/shim.sock", a->dir);
+	unlink(sa.sun_path);
+	a->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(a->listen_fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(a->listen_fd, 4), 0);
+}
+
+static void say(int fd, struct wr *w)
+{
+	assert_int_equal(send(fd, w->p, w->len, MSG_NOSIGNAL), (ssize_t)w->len);
+	wr_reset(w);
+}
+
+static void an_agent_skips_or_asks_again_what_a_shim_of_another_build_says(void **state)
+{
+	struct world *w = *state;
+	struct service *s = service(w, "web", "exec sleep 1000");
+	struct run_record run = {.run = 1, .shim_pid = (uint32_t)getpid(), .pid = 4194000, .started = 5};
+	struct exit_record end = {.run = 1, .code = 5, .started = 5, .ended = 6};
+	struct actor a;
+	struct wr m;
+	size_t at;
+	id64 id;
+	int fd = -1;
+
+	s->restart.condition = RESTART_NONE;
+	id = start(w, s);
+	WAIT(w, is(w, id, TASK_RUNNING));
+	agent_dies(w);
+	kill(shim_of(w, id), SIGKILL);
+	while (marked(id))
+		usleep(1000);
+	actor_enters(w, &a, id);
+	agent_starts(w);
+	fd = accept(a.listen_fd, NULL, NULL);
+	assert_true(fd >= 0);
+	wr_init(&m, 4096);
+	/* A message of tomorrow, then one of today. */
+	at = message_begin(&m, (enum shim_message)99);
+	wr_u32(&m, 1);
+	message_end(&m, at);
+	at = message_begin(&m, SHIM_STARTED);
+	run_put(&m, &run);
+	message_end(&m, at);
+	say(fd, &m);
+	WAIT(w, task(w, id)->pid == 4194000);
+	/* One of today that makes no sense: the agent hangs up, and comes back. */
+	at = message_begin(&m, SHIM_STARTED);
+	wr_u32(&m, 7);
+	message_end(&m, at);
+	say(fd, &m);
+	close(fd);
+	fd = -1;
+	WAIT(w, fd >= 0 || (fd = accept(a.listen_fd, NULL, NULL)) >= 0);
+	assert_true(is(w, id, TASK_RUNNING));
+	assert_int_equal(task(w, id)->restarts, 0);
+	at = message_begin(&m, SHIM_EXIT);
+	exit_put(&m, &end);
+	message_end(&m, at);
+	say(fd, &m);
+	WAIT(w, ended(w, id));
+	assert_int_equal(task(w, id)->exit_code, 5);
+	close(fd);
+	close(a.listen_fd);
+	close(a.lock_fd);
+	wr_free(&m);
+}
+
 static void a_missing_command_says_so(void **state)
 {
 	struct world *w = *state;
@@ -458,6 +624,24 @@ static void a_missing_command_says_so(void **state)
 	assert_int_equal(task(w, id)->state, TASK_FAILED);
 	assert_string_equal(task(w, id)->reason, "web: command \"no-such-program\": not found in PATH");
 	assert_int_equal(task(w, id)->restarts, 0);
+	assert_true(task(w, id)->refused);
+	/* An agent that died before it told anyone knows it again. */
+	agent_dies(w);
+	agent_starts(w);
+	assert_true(task(w, id)->refused);
+}
+
+static void a_command_that_ran_once_and_failed_is_no_refusal(void **state)
+{
+	struct world *w = *state;
+	struct service *s = service(w, "web", "exit 7");
+	id64 id;
+
+	s->restart.condition = RESTART_NONE;
+	id = start(w, s);
+	WAIT(w, ended(w, id));
+	assert_int_equal(task(w, id)->state, TASK_FAILED);
+	assert_false(task(w, id)->refused);
 }
 
 static void an_unknown_user_says_so(void **state)
@@ -470,6 +654,7 @@ static void an_unknown_user_says_so(void **state)
 	id = start(w, s);
 	assert_int_equal(task(w, id)->state, TASK_FAILED);
 	assert_non_null(strstr(task(w, id)->reason, "web: user \"nosuchuser\": not in /etc/passwd"));
+	assert_true(task(w, id)->refused);
 }
 
 static void a_host_port_in_use_waits_and_then_starts(void **state)
@@ -495,8 +680,12 @@ static void a_host_port_in_use_waits_and_then_starts(void **state)
 	snprintf(expect, sizeof(expect), "web: host port %u/tcp on 127.0.0.1: Address already in use",
 	        ports[0].published);
 	assert_string_equal(task(w, id)->reason, expect);
+	assert_false(task(w, id)->refused);
+	WAIT(w, task(w, id)->refused); /* in the way again and again: another peer may be free */
+	assert_string_equal(task(w, id)->reason, expect);
 	close(fd);
 	WAIT(w, is(w, id, TASK_RUNNING));
+	assert_false(task(w, id)->refused);
 	assert_int_equal(task(w, id)->ports[0].port, ports[0].published);
 	assert_string_equal(task(w, id)->reason, "");
 }
@@ -866,7 +1055,12 @@ int main(int argc, char **argv)
 	        STORY(an_agent_that_dies_is_not_noticed_by_its_tasks),
 	        STORY(an_exit_while_no_agent_was_there_is_found),
 	        STORY(a_killed_shim_takes_the_task_with_it_and_it_restarts),
+	        STORY(a_shim_that_hangs_up_but_lives_does_not_lose_its_task),
+	        STORY(a_stop_said_while_the_shim_was_away_is_said_again),
+	        STORY(a_shim_skips_what_an_agent_of_another_build_says),
+	        STORY(an_agent_skips_or_asks_again_what_a_shim_of_another_build_says),
 	        STORY(a_missing_command_says_so),
+	        STORY(a_command_that_ran_once_and_failed_is_no_refusal),
 	        STORY(an_unknown_user_says_so),
 	        STORY(a_host_port_in_use_waits_and_then_starts),
 	        STORY(two_tasks_get_two_ports_and_keep_them_over_a_restart),
