@@ -10,7 +10,8 @@
  *  R4  Same content, newer revision: confirmed, no restart, if that revision still permits this peer.
  *  R5  Other content, or no longer permitted by a newer revision: replaced at its turn. Of all slots of the service,
  *      those that do not serve come first, then by index; at most `parallelism` are under way at once, and a slot is
- *      under way from its stop until it has served for `monitor`.
+ *      under way from its stop until it has served for `monitor`; one that was refused and that nobody serves stays
+ *      under way, so an update that no peer can start stops at its first slots.
  *  R6  A task that was stopped for its replacement, or was lost with its host's reboot, is started again here at
  *      once, ready or not, while no other peer has the slot.
  *

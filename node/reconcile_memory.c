@@ -1,5 +1,6 @@
 /* Own tasks by slot, and what reconcile remembers between runs. */
 #include "node/reconcile_run.h"
+#include "placement/slots.h"
 
 /* How long a look at a small part of the flock counts against this peer's claims: longer than any conflict takes. */
 #define SIGHT_MEMORY SECONDS(60)
@@ -87,6 +88,20 @@ static bool any_claim(const struct run *x, size_t k)
 	return false;
 }
 
+bool rc_refused(const struct run *x, size_t k)
+{
+	size_t from, to = place_claims(x->view, x->p->slots[k].slot, &from);
+
+	for (size_t i = from; i < to; i++) {
+		const struct view_claim *c = &x->view->claims[i];
+
+		if (c->c.state == TASK_REFUSED && c->c.revision == stack_of(x, k)->revision_id &&
+		        claim_is_live(x->view, c))
+			return true;
+	}
+	return false;
+}
+
 static void note_serving(struct memory *m, bool serving, id64 task, mono_ms since)
 {
 	if (!serving) {
@@ -128,6 +143,8 @@ static void observe_slot(struct run *x, size_t k, const struct own_task *mine)
 		if (!m->orphan_since)
 			m->orphan_since = x->now;
 	}
+	if (rc_refused(x, k))
+		m->refused_at = x->now;
 	note_rank(x, &x->p->slots[k], m);
 }
 

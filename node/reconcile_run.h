@@ -13,6 +13,7 @@ struct memory {
 	uint32_t generation;  /* last run that knew the slot */
 	bool claimed;         /* some peer has had it */
 	mono_ms orphan_since; /* 0: somebody has it */
+	mono_ms refused_at;   /* when a refusal of the winning revision was last seen; 0 never */
 	mono_ms beaten_since; /* R3; 0: not */
 	mono_ms tried;        /* last DO_START; 0 never */
 	int rank;             /* of this peer among its candidates; -1 none */
@@ -103,6 +104,8 @@ void rc_wake_at(struct run *x, mono_ms at);
 void rc_sort_own(struct run *x, const struct own_task *own);
 /* Index of the first own task of a slot, or of the first after it. */
 size_t rc_own_from(const struct run *x, id64 slot);
+/* Has a live peer said that it cannot start slot k at the winning revision? */
+bool rc_refused(const struct run *x, size_t k);
 /* R2: the own task of slot k to keep; NULL: none. */
 const struct own_task *rc_keeper_of(const struct run *x, size_t k, id64 content);
 /* Everything is looked at before anything is decided: room and turns depend on all slots. */

@@ -46,7 +46,8 @@ bool rc_may_go_on(const struct run *x, size_t k)
 	}
 }
 
-/* R10: when the wait for the lost owner began; *wait: whether to wait for settle at all. */
+/* R10: when the wait for the lost owner began; *wait: whether to wait for settle at all. Nobody is lost when a
+ * candidate refused: the next is asked at once. */
 static mono_ms orphaned_at(const struct run *x, size_t k, bool *wait)
 {
 	size_t from, to = place_claims(x->view, x->p->slots[k].slot, &from);
@@ -62,7 +63,7 @@ static mono_ms orphaned_at(const struct run *x, size_t k, bool *wait)
 			dead = MAX(dead, m->suspected ? m->suspected : m->seen);
 		left |= m->state == VIEW_LEFT;
 	}
-	*wait = dead || !left;
+	*wait = dead || !(left || rc_refused(x, k));
 	return dead ? dead : x->memory[k]->orphan_since;
 }
 

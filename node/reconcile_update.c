@@ -45,6 +45,12 @@ static enum progress progress_of(struct run *x, const struct group *g, size_t k)
 		return settled(x, k) ? OUTDATED : OUTDATED_UNSETTLED;
 	if (c)
 		return settled(x, k) || c->c.state == TASK_DONE ? UP_TO_DATE : UNDER_WAY;
+	/* Refused, and nobody serves it: what the service still has is its old content elsewhere. The gap bridges the
+	 * moments in which a peer that refused tries again. */
+	if (m->refused_at && x->now - m->refused_at < gap) {
+		rc_wake_at(x, m->refused_at + gap);
+		return UNDER_WAY;
+	}
 	/* Between its stop and its start nobody claims it. A slot that nobody takes for long does not hold up the rest. */
 	if (m->claimed && m->orphan_since && x->now - m->orphan_since < gap && x->p->slots[k].n_candidates) {
 		rc_wake_at(x, m->orphan_since + gap);

@@ -635,6 +635,77 @@ static void r5_another_peers_slot_under_way_holds_up_ours(void **state)
 	finish();
 }
 
+static void refuse(uint32_t index, size_t member)
+{
+	struct claim *refusal = cluster_claim(&c, slot(index), member, content());
+
+	refusal->state = TASK_REFUSED;
+	refusal->revision = c.stacks[0].revision_id;
+}
+
+static void r5_content_that_every_peer_refuses_stops_the_update_at_its_first_slot(void **state)
+{
+	(void)state;
+	start(2, 0)->replicas = 2;
+	task(1);
+	cluster_claim(&c, slot(0), 1, content());
+	run();
+	after(SECONDS(60));
+	expect_nothing();
+	new_revision();
+	c.view.n_claims = 0;
+	refuse(0, 0);
+	refuse(0, 1);
+	after(1);
+	expect_nothing();
+	for (int i = 0; i < 1000; i++) {
+		after(500);
+		expect_nothing();
+	}
+	/* They try again from time to time: now and then nobody refuses, for a moment. */
+	c.view.n_claims = 0;
+	c.specs[0].services[0].failover_after_ms = SECONDS(1000); /* not ours to start in this story */
+	after(500);
+	expect_nothing();
+	cluster_claim(&c, slot(0), 1, content())->state = TASK_PREPARING;
+	after(SECONDS(2));
+	expect_nothing();
+	c.view.n_claims = 0;
+	refuse(0, 0);
+	refuse(0, 1);
+	after(1);
+	expect_nothing();
+	/* A revision that works is not held up by what was refused before it. */
+	new_revision();
+	c.view.n_claims = 0;
+	cluster_claim(&c, slot(0), 1, content());
+	after(1);
+	after(reconcile_defaults().monitor);
+	expect(DO_STOP, 100);
+	finish();
+}
+
+static void r10_a_refusal_seen_after_a_claim_does_not_wait_for_settle(void **state)
+{
+	struct claim *theirs;
+	size_t first;
+
+	(void)state;
+	start(3, 0);
+	first = candidate(0);
+	c.view.self = candidate(1);
+	theirs = cluster_claim(&c, slot(0), first, content());
+	theirs->state = TASK_PREPARING;
+	run();
+	after(SECONDS(1));
+	expect_nothing();
+	c.view.n_claims = 0;
+	refuse(0, first);
+	after(1);
+	expect(DO_START, slot(0));
+	finish();
+}
+
 static void r5_a_slot_that_nobody_takes_does_not_hold_up_the_rest_for_ever(void **state)
 {
 	const struct reconcile_config cfg = reconcile_defaults();
@@ -768,6 +839,8 @@ int main(void)
 	        cmocka_unit_test(r5_unhealthy_slots_go_first_and_parallelism_counts),
 	        cmocka_unit_test(r5_another_peers_slot_under_way_holds_up_ours),
 	        cmocka_unit_test(r5_a_slot_that_nobody_takes_does_not_hold_up_the_rest_for_ever),
+	        cmocka_unit_test(r5_content_that_every_peer_refuses_stops_the_update_at_its_first_slot),
+	        cmocka_unit_test(r10_a_refusal_seen_after_a_claim_does_not_wait_for_settle),
 	        cmocka_unit_test(r5_without_the_authors_power_the_old_revision_goes_on),
 	        cmocka_unit_test(r5_a_newer_revision_that_forbids_this_peer_moves_the_slot),
 	        cmocka_unit_test(a_label_or_drain_that_changes_later_moves_nothing),
