@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #define LAUNCH_VERSION 1
+#define LAUNCH_FIELDS  18
 /* Own variables beside the service's: STARLING_*, PORT, HOME, PATH and so on. */
 #define LAUNCH_ENV_MAX  (SPEC_ENV_MAX + 64)
 #define LAUNCH_ARGS_MAX (2 * SPEC_ARGS_MAX)
@@ -51,7 +52,7 @@ static void put_optional(struct wr *w, const char *text)
 
 void launch_put(struct wr *w, const struct launch *l)
 {
-	pk_array(w, 18);
+	pk_array(w, LAUNCH_FIELDS);
 	pk_u64(w, LAUNCH_VERSION);
 	pk_u64(w, l->run);
 	put_texts(w, l->argv);
@@ -92,11 +93,13 @@ static void get_lists(struct rd *r, struct launch *l, struct arena *arena)
 
 int launch_get(struct launch *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err)
 {
+	uint32_t n;
 	struct rd r;
 
 	*out = (struct launch){0};
 	rd_init(&r, bytes, len);
-	if (up_array(&r) != 18 || up_u64(&r) != LAUNCH_VERSION)
+	n = up_array(&r);
+	if (n < LAUNCH_FIELDS || up_u64(&r) != LAUNCH_VERSION)
 		rd_fail(&r, "a launch of an unknown version");
 	out->run = (uint32_t)up_u64(&r);
 	out->argv = get_texts(&r, arena, LAUNCH_ARGS_MAX);
@@ -116,6 +119,9 @@ int launch_get(struct launch *out, struct arena *arena, const uint8_t *bytes, si
 	out->stop_grace_ms = (uint32_t)up_u64(&r);
 	out->watchdog_ms = (uint32_t)up_u64(&r);
 	up_nil(&r);
+	/* A later build's, which must mean nothing to one that does not know them. */
+	for (; n > LAUNCH_FIELDS && rd_ok(&r); n--)
+		up_skip(&r);
 	if (rd_ok(&r) && (!out->argv[0] || !out->cwd || out->stop_signal < 1 || out->stop_signal >= NSIG))
 		rd_fail(&r, "a launch without a command, folder or signal");
 	return rd_end(&r, err);

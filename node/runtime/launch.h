@@ -11,6 +11,11 @@
  *	log/       see logfile.h
  *
  * Messages on the socket, in both directions: u16 length of the rest, u8 kind, fields; integers big-endian.
+ *
+ * Agents and shims of different builds meet: a shim lives as long as its task, over upgrades of the agent, and the
+ * binary that starts as a shim may be newer than the agent that spawns it. So all of this is frozen; test_launch.c
+ * holds the bytes. Kinds keep their numbers, messages and the records `run` and `exit` their fields. What is new gets
+ * a kind of its own, which a side that does not know it skips; a launch grows at its end.
  */
 #ifndef NODE_RUNTIME_LAUNCH_H
 #define NODE_RUNTIME_LAUNCH_H
@@ -50,7 +55,7 @@ int launch_get(struct launch *out, struct arena *arena, const uint8_t *bytes, si
 
 /* Which step of starting a process failed, with its errno. */
 enum launch_step {
-	STEP_NONE,
+	STEP_NONE, /* numbers never change, as all that is in a record */
 	STEP_FORK,
 	STEP_STDIO,
 	STEP_CGROUP,
@@ -90,6 +95,7 @@ int run_get(struct run_record *out, const uint8_t *bytes, size_t len, struct err
 void exit_put(struct wr *w, const struct exit_record *e);
 int exit_get(struct exit_record *out, const uint8_t *bytes, size_t len, struct err *err);
 
+/* These numbers never change, nor is one used again: agents and shims of different builds meet. */
 enum shim_message {
 	/* agent to shim */
 	SHIM_STOP = 1,  /* u8 signal, u32 grace in ms: signal the process, SIGKILL to all of it after the grace */

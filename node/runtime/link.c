@@ -1,20 +1,19 @@
 #include "node/runtime/link.h"
 
+#include "base/log.h"
 #include "base/text.h"
-#include "node/runtime/files.h"
-#include "node/runtime/procs.h"
+#include "node/runtime/link_end.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-/* Milliseconds; on the loop, so it must be short. */
-#define LOCK_WAIT_MS 20
+/* A shim that lives but does not talk is asked again after pauses that double. A connection that lasted for the
+ * longest of them begins with the shortest again. */
+#define AGAIN_FIRST_MS 5
+#define AGAIN_MAX_MS   SECONDS(5)
 
 struct driver_run {
 	uv_pipe_t pipe;
@@ -22,6 +21,11 @@ struct driver_run {
 	int handles;          /* open ones; the last one's close callback frees */
 	bool process_open;
 	bool pipe_open;
+	bool pipe_closing; /* its close callback is still to come */
+	bool again_open;
+	uv_timer_t again; /* to connect again */
+	int64_t pause_ms; /* before the next attempt; 0: the last connection was a good one */
+	mono_ms connected_at;
 	bool over;     /* EXITED or LOST was said */
 	bool released; /* the owner wants no more events */
 	driver_event_fn *fn;
@@ -30,6 +34,12 @@ struct driver_run {
 	id64 task;
 	int dir_fd; /* the owner's; not used once released */
 	uint32_t run;
+	/* What the shim may not have heard; said again on a new connection. It takes both twice without harm. */
+	int stop_signal; /* 0: none */
+	int64_t stop_grace_ms;
+	bool check_waits;
+	uint32_t check_seq;
+	int64_t check_timeout_ms;
 	size_t len;
 	uint8_t in[SHIM_MESSAGE_MAX];
 };
@@ -51,12 +61,27 @@ static void close_process(struct driver_run *r)
 	uv_close((uv_handle_t *)&r->process, on_closed);
 }
 
+static void on_pipe_closed(uv_handle_t *h)
+{
+	((struct driver_run *)h->data)->pipe_closing = false;
+	on_closed(h);
+}
+
 static void close_pipe(struct driver_run *r)
 {
 	if (!r->pipe_open)
 		return;
 	r->pipe_open = false;
-	uv_close((uv_handle_t *)&r->pipe, on_closed);
+	r->pipe_closing = true;
+	uv_close((uv_handle_t *)&r->pipe, on_pipe_closed);
+}
+
+static void close_again(struct driver_run *r)
+{
+	if (!r->again_open)
+		return;
+	r->again_open = false;
+	uv_close((uv_handle_t *)&r->again, on_closed);
 }
 
 static void tell(struct driver_run *r, struct driver_event *ev)
@@ -66,77 +91,6 @@ static void tell(struct driver_run *r, struct driver_event *ev)
 	if (ev->kind == DRIVER_EXITED || ev->kind == DRIVER_LOST)
 		r->over = true;
 	r->fn(r->ctx, ev);
-}
-
-/* A record file of the folder that belongs to this run. */
-static bool read_run(int dir_fd, uint32_t run, struct run_record *out)
-{
-	struct arena arena;
-	uint8_t *bytes;
-	size_t len;
-	bool found;
-
-	arena_init(&arena);
-	bytes = file_read(dir_fd, "run", RECORD_FILE_MAX, &arena, &len, NULL);
-	found = bytes && run_get(out, bytes, len, NULL) == 0 && out->run == run;
-	arena_free(&arena);
-	return found;
-}
-
-static bool read_exit(int dir_fd, uint32_t run, struct exit_record *out)
-{
-	struct arena arena;
-	uint8_t *bytes;
-	size_t len;
-	bool found;
-
-	arena_init(&arena);
-	bytes = file_read(dir_fd, "exit", RECORD_FILE_MAX, &arena, &len, NULL);
-	found = bytes && exit_get(out, bytes, len, NULL) == 0 && out->run == run;
-	arena_free(&arena);
-	return found;
-}
-
-/* The lock of the folder; -1 with errno EWOULDBLOCK while a shim holds it. A dying shim's socket closes a moment before
- * its lock is free, so that moment is waited for. */
-static int take_lock(int dir_fd)
-{
-	struct timespec pause = {.tv_nsec = 1000000};
-	int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int rc, saved;
-
-	if (fd < 0)
-		return -1;
-	for (int waited = 0; (rc = flock(fd, LOCK_EX | LOCK_NB)) < 0 && waited < LOCK_WAIT_MS; waited++)
-		nanosleep(&pause, NULL);
-	if (rc == 0)
-		return fd;
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
-/* No shim holds the folder: how did its run end? Kills what a killed shim left. */
-static void find_end(int dir_fd, uint32_t run, id64 task, const struct cgroups *cgroups, struct driver_event *ev)
-{
-	struct run_record record = {0};
-	char id[17];
-	int found;
-
-	*ev = (struct driver_event){.kind = DRIVER_EXITED};
-	if (read_exit(dir_fd, run, &ev->exit))
-		return;
-	id64_text(id, task);
-	found = cgroup_kill(cgroups, id);
-	/* A shim killed before it could write the record: the task's mark still tells. */
-	if (!read_run(dir_fd, run, &record))
-		record = (struct run_record){0};
-	found += procs_kill_leftovers(&record, id);
-	cgroup_remove(cgroups, id);
-	ev->kind = DRIVER_LOST;
-	snprintf(ev->text, sizeof(ev->text), "its shim was killed%s",
-	        found ? "; what it left running was killed" : "");
 }
 
 static bool handle(struct driver_run *r, enum shim_message kind, struct rd *body)
@@ -165,27 +119,66 @@ static bool handle(struct driver_run *r, enum shim_message kind, struct rd *body
 		text = rd_bytes(body, len);
 		if (!rd_ok(body))
 			return false;
+		if (ev.seq == r->check_seq)
+			r->check_waits = false;
 		len = MIN(len, sizeof(ev.text) - 1);
 		if (len && text_is_utf8((const char *)text, len))
 			memcpy(ev.text, text, len);
 		break;
 	default:
-		return false;
+		return true; /* of a shim of another build; what we need of it comes in messages that we know */
 	}
 	tell(r, &ev);
 	return true;
 }
 
-/* The shim is gone, or says what makes no sense: the folder tells how it ended. */
-static void on_end(struct driver_run *r)
+static void on_again(uv_timer_t *timer);
+
+static void connect_later(struct driver_run *r, uv_loop_t *loop)
+{
+	char id[17];
+
+	if (!r->again_open) {
+		uv_timer_init(loop, &r->again);
+		r->again.data = r;
+		r->again_open = true;
+		r->handles++;
+	}
+	if ((mono_ms)uv_now(loop) - r->connected_at >= AGAIN_MAX_MS && r->connected_at)
+		r->pause_ms = 0;
+	r->connected_at = 0;
+	if (r->pause_ms < AGAIN_MAX_MS && r->pause_ms * 2 >= AGAIN_MAX_MS) {
+		id64_text(id, r->task);
+		log_warn("task",
+		        "the shim of task %s holds its folder but does not talk to this agent; the task is left "
+		        "alone, and asked again every %d s",
+		        id, (int)(AGAIN_MAX_MS / 1000));
+	}
+	r->pause_ms = r->pause_ms ? MIN(r->pause_ms * 2, AGAIN_MAX_MS) : AGAIN_FIRST_MS;
+	uv_timer_start(&r->again, on_again, (uint64_t)r->pause_ms, 0);
+}
+
+/* No connection. Only a free lock says that the shim is gone, and then the folder tells how its run ended. A shim that
+ * holds it lives, and so does its task: one of another build may have closed the socket over a message. */
+static void look(struct driver_run *r, uv_loop_t *loop)
 {
 	struct driver_event ev;
 
-	close_pipe(r);
-	if (r->over || r->released)
+	if (!link_end(r->dir_fd, r->run, r->task, r->cgroups, 0, &ev)) {
+		connect_later(r, loop);
 		return;
-	find_end(r->dir_fd, r->run, r->task, r->cgroups, &ev);
+	}
 	tell(r, &ev);
+}
+
+/* The stream has ended, or the shim says what makes no sense. */
+static void on_end(struct driver_run *r)
+{
+	uv_loop_t *loop = r->pipe.loop;
+
+	close_pipe(r);
+	if (!r->over && !r->released)
+		look(r, loop);
 }
 
 static void take_messages(struct driver_run *r)
@@ -246,6 +239,8 @@ static void open_pipe(struct driver_run *r, uv_loop_t *loop, int fd)
 	r->pipe.data = r;
 	r->pipe_open = true;
 	r->handles++;
+	r->len = 0;
+	r->connected_at = (mono_ms)uv_now(loop);
 	uv_pipe_open(&r->pipe, fd);
 	uv_read_start((uv_stream_t *)&r->pipe, on_alloc, on_read);
 }
@@ -291,7 +286,7 @@ struct driver_run *link_launch(
         uv_loop_t *loop, const struct driver_task *t, driver_event_fn *fn, void *ctx, struct err *err)
 {
 	struct driver_run *r;
-	int lock_fd = take_lock(t->dir_fd);
+	int lock_fd = link_lock(t->dir_fd, LINK_LOCK_WAIT_MS);
 	int pair[2];
 	int rc;
 
@@ -342,27 +337,19 @@ struct driver_run *link_adopt(uv_loop_t *loop, const struct driver_task *t, mono
         void *ctx, struct driver_event *ended)
 {
 	struct driver_run *r;
-	int fd, lock_fd;
+	int fd;
 
 	/* A shim that is about to listen, or about to end, holds the lock without a socket, but not for long. */
-	for (;;) {
+	do {
 		fd = connect_socket(t->dir_fd);
-		if (fd >= 0)
-			break;
-		lock_fd = take_lock(t->dir_fd);
-		if (lock_fd >= 0 || errno != EWOULDBLOCK) {
-			if (lock_fd >= 0)
-				close(lock_fd);
-			find_end(t->dir_fd, t->run, t->task->task, t->cgroups, ended);
+		if (fd < 0 && link_end(t->dir_fd, t->run, t->task->task, t->cgroups, LINK_LOCK_WAIT_MS, ended))
 			return NULL;
-		}
-		if ((mono_ms)(uv_hrtime() / 1000000) >= deadline) {
-			*ended = (struct driver_event){.kind = DRIVER_LOST, .text = "its shim does not answer"};
-			return NULL;
-		}
-	}
+	} while (fd < 0 && (mono_ms)(uv_hrtime() / 1000000) < deadline);
 	r = run_new(t, fn, ctx);
-	open_pipe(r, loop, fd);
+	if (fd < 0)
+		connect_later(r, loop);
+	else
+		open_pipe(r, loop, fd);
 	return r;
 }
 
@@ -386,7 +373,7 @@ static void send_message(struct driver_run *r, struct sending *s, struct wr *w)
 		free(s);
 }
 
-void link_stop(struct driver_run *r, int signal, int64_t grace_ms)
+static void say_stop(struct driver_run *r)
 {
 	struct sending *s = xcalloc(1, sizeof(*s));
 	struct wr w;
@@ -394,13 +381,13 @@ void link_stop(struct driver_run *r, int signal, int64_t grace_ms)
 
 	wr_fixed(&w, s->bytes, sizeof(s->bytes));
 	at = message_begin(&w, SHIM_STOP);
-	wr_u8(&w, (uint8_t)signal);
-	wr_u32(&w, (uint32_t)MIN(MAX(grace_ms, 0), INT32_MAX));
+	wr_u8(&w, (uint8_t)r->stop_signal);
+	wr_u32(&w, (uint32_t)MIN(MAX(r->stop_grace_ms, 0), INT32_MAX));
 	message_end(&w, at);
 	send_message(r, s, &w);
 }
 
-void link_check(struct driver_run *r, uint32_t seq, int64_t timeout_ms)
+static void say_check(struct driver_run *r)
 {
 	struct sending *s = xcalloc(1, sizeof(*s));
 	struct wr w;
@@ -408,10 +395,41 @@ void link_check(struct driver_run *r, uint32_t seq, int64_t timeout_ms)
 
 	wr_fixed(&w, s->bytes, sizeof(s->bytes));
 	at = message_begin(&w, SHIM_CHECK);
-	wr_u32(&w, seq);
-	wr_u32(&w, (uint32_t)MIN(MAX(timeout_ms, 1), INT32_MAX));
+	wr_u32(&w, r->check_seq);
+	wr_u32(&w, (uint32_t)MIN(MAX(r->check_timeout_ms, 1), INT32_MAX));
 	message_end(&w, at);
 	send_message(r, s, &w);
+}
+
+static void on_again(uv_timer_t *timer)
+{
+	struct driver_run *r = timer->data;
+	int fd = r->pipe_closing ? -1 : connect_socket(r->dir_fd);
+
+	if (fd < 0) {
+		look(r, timer->loop);
+		return;
+	}
+	open_pipe(r, timer->loop, fd);
+	if (r->stop_signal)
+		say_stop(r);
+	if (r->check_waits)
+		say_check(r);
+}
+
+void link_stop(struct driver_run *r, int signal, int64_t grace_ms)
+{
+	r->stop_signal = signal;
+	r->stop_grace_ms = grace_ms;
+	say_stop(r);
+}
+
+void link_check(struct driver_run *r, uint32_t seq, int64_t timeout_ms)
+{
+	r->check_waits = true;
+	r->check_seq = seq;
+	r->check_timeout_ms = timeout_ms;
+	say_check(r);
 }
 
 void link_release(struct driver_run *r)
@@ -419,4 +437,5 @@ void link_release(struct driver_run *r)
 	r->released = true;
 	close_pipe(r);
 	close_process(r);
+	close_again(r);
 }

@@ -2,6 +2,8 @@
 #include "tests/unit/unit.h"
 
 #include "base/drbg.h"
+#include "base/pack.h"
+#include "base/text.h"
 #include "node/runtime/env.h"
 #include "node/runtime/files.h"
 #include "node/runtime/launch.h"
@@ -150,6 +152,85 @@ static void records_come_back_and_an_impossible_pid_is_refused(void **state)
 	assert_int_equal(exit_get(&e, buf, w.len, NULL), 0);
 	assert_true(e.signalled && e.oom && e.code == 9);
 	assert_int_equal(exit_get(&e, buf, w.len - 1, NULL), -1);
+}
+
+/* What is written here was written once and never changes: agents and shims of different builds meet. A change that
+ * makes this test fail kills, or leaves without an agent, the tasks of every host that is upgraded. */
+static void agents_and_shims_of_all_builds_speak_the_same(void **state)
+{
+	static const char launch_bytes[] =
+	        "dc0012010793c4082f62696e2f776562c4062d2d706f7274c40092c403413d31c40b423d74776f20776f72647390c4042f737276"
+	        "c3cdfffe6492050691c41e2f7379732f66732f6367726f75702f706964732f737461726c696e672f78c40000000fcd271003c0";
+	struct launch l = sample();
+	struct run_record run = {
+	        .run = 3, .shim_pid = 10, .pid = 11, .shim_ticks = 5, .ticks = 6, .started = 1234};
+	struct exit_record ended = {.run = 3,
+	        .step = STEP_EXEC,
+	        .step_errno = 13,
+	        .signalled = true,
+	        .code = 9,
+	        .oom = true,
+	        .started = 1,
+	        .ended = 2};
+	char hex[1024];
+	struct wr w;
+
+	(void)state;
+	wr_init(&w, LAUNCH_BYTES_MAX);
+	launch_put(&w, &l);
+	hex_encode(hex, w.p, w.len);
+	assert_string_equal(hex, launch_bytes);
+	wr_reset(&w);
+	run_put(&w, &run);
+	hex_encode(hex, w.p, w.len);
+	assert_string_equal(
+	        hex, "73725201000000030000000a00000000000000050000000b000000000000000600000000000004d2");
+	wr_reset(&w);
+	exit_put(&w, &ended);
+	hex_encode(hex, w.p, w.len);
+	assert_string_equal(hex, "7372450100000003090000000d01090100000000000000010000000000000002");
+	wr_free(&w);
+	assert_int_equal(SHIM_STOP, 1);
+	assert_int_equal(SHIM_CHECK, 2);
+	assert_int_equal(SHIM_STARTED, 16);
+	assert_int_equal(SHIM_EXIT, 17);
+	assert_int_equal(SHIM_CHECKED, 18);
+	assert_int_equal(CHECK_PASSED, 0);
+	assert_int_equal(CHECK_FAILED, 1);
+	assert_int_equal(CHECK_TIMED_OUT, 2);
+	assert_int_equal(CHECK_NOT_RUN, 3);
+	assert_int_equal(STEP_FORK, 1);
+	assert_int_equal(STEP_STDIO, 2);
+	assert_int_equal(STEP_CWD, 7);
+	assert_int_equal(STEP_NOT_FOUND, 8);
+}
+
+static void a_launch_of_a_later_build_is_read_as_far_as_it_is_known(void **state)
+{
+	struct launch l = sample(), got;
+	struct arena arena;
+	struct wr w;
+
+	(void)state;
+	arena_init(&arena);
+	wr_init(&w, LAUNCH_BYTES_MAX);
+	launch_put(&w, &l);
+	/* Three fields more, of any kind. */
+	assert_int_equal(w.p[2], 18);
+	w.p[2] = 21;
+	pk_u64(&w, 99);
+	pk_array(&w, 1);
+	pk_str(&w, "what is this");
+	assert_int_equal(launch_get(&got, &arena, w.p, w.len, NULL), -1);
+	pk_nil(&w);
+	assert_int_equal(launch_get(&got, &arena, w.p, w.len, NULL), 0);
+	assert_int_equal(got.run, 7);
+	assert_int_equal(got.watchdog_ms, 3);
+	/* One field less is no launch. */
+	w.p[2] = 17;
+	assert_int_equal(launch_get(&got, &arena, w.p, w.len, NULL), -1);
+	wr_free(&w);
+	arena_free(&arena);
 }
 
 static void messages_are_taken_whole_and_within_their_bound(void **state)
@@ -382,6 +463,8 @@ int main(void)
 	        cmocka_unit_test(a_launch_comes_back_as_it_was),
 	        cmocka_unit_test(a_damaged_launch_is_refused_or_read_within_its_bounds),
 	        cmocka_unit_test(records_come_back_and_an_impossible_pid_is_refused),
+	        cmocka_unit_test(agents_and_shims_of_all_builds_speak_the_same),
+	        cmocka_unit_test(a_launch_of_a_later_build_is_read_as_far_as_it_is_known),
 	        cmocka_unit_test(messages_are_taken_whole_and_within_their_bound),
 	        cmocka_unit_test(signals_have_names_numbers_and_real_time_ones),
 	        cmocka_unit_test(a_user_is_found_by_name_number_and_group),
