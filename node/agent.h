@@ -27,8 +27,10 @@ struct refusal {
 	id64 slot;
 	id64 content;
 	id64 revision;
+	mono_ms until; /* then it is tried again */
+	char why[256];
 };
-#define REFUSALS_MAX 64 /* one more is not said: the slot then waits for its deputies' delay */
+#define REFUSALS_MAX 256 /* one more is not said: its task stays, failed or in backoff */
 
 struct agent {
 	uv_loop_t loop;
@@ -96,6 +98,17 @@ struct now agent_now(struct agent *a);
 /* Tells all that this peer leaves; stops each task once another peer serves its slot, all of them after so many ms,
  * then ends the agent. */
 void agent_leave(struct agent *a, int64_t patience_ms);
+/* agent_refusals.c. Notes a refusal, of which slot, content and revision are given; false: there are too many. */
+bool agent_refuse(struct agent *a, const struct refusal *what, const char *why);
+/* Tasks that cannot start on this host become refusals. */
+void agent_take_refused(struct agent *a);
+/* Ends those whose time is over; when the next one's is, or MONO_NEVER. */
+void agent_expire_refusals(struct agent *a);
+mono_ms agent_refusals_due(const struct agent *a);
+/* Ends those that the view in a->view no longer asks for. True: some were. */
+bool agent_drop_old_refusals(struct agent *a);
+/* This peer's refusal of a slot, or NULL. */
+const struct refusal *agent_refusal(const struct agent *a, id64 slot);
 const char *agent_state_name(const struct agent *a);
 
 #endif

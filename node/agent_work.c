@@ -122,23 +122,9 @@ static void refuse(struct agent *a, const struct placed_slot *slot, const struct
 
 	log_warn("agent", "%s/%s/%u cannot start here: %s; another peer is asked", st->name, s->name, slot->index,
 	        why);
-	if (a->n_refusals < REFUSALS_MAX)
-		a->refusals[a->n_refusals++] = (struct refusal){
-		        .slot = slot->slot, .content = service_content(s), .revision = st->revision_id};
-}
-
-/* A refusal holds for one slot at one revision: a newer one is tried again. */
-static void drop_old_refusals(struct agent *a)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < a->n_refusals; i++) {
-		const struct placed_slot *s = view_slot(&a->placement, a->refusals[i].slot);
-
-		if (s && a->view.stacks[s->stack].revision_id == a->refusals[i].revision)
-			a->refusals[kept++] = a->refusals[i];
-	}
-	a->n_refusals = kept;
+	agent_refuse(a,
+	        &(struct refusal){.slot = slot->slot, .content = service_content(s), .revision = st->revision_id},
+	        why);
 }
 
 static void start(struct agent *a, const struct placed_slot *slot)
@@ -289,6 +275,7 @@ static void swap_zone(struct agent *a)
 static void look(struct agent *a, struct own *own)
 {
 	arena_free(&a->arena);
+	agent_take_refused(a);
 	gather_own(a, &a->arena, own);
 	viewer_build(a->viewer, a->gossip, &a->keys.public_key, own->claims, own->n_claims, &a->arena, &a->view);
 	place(&a->view, &a->arena, &a->placement);
@@ -313,6 +300,7 @@ void agent_work(struct agent *a)
 		return;
 	}
 	agent_publish_facts(a);
+	agent_expire_refusals(a);
 	look(a, &own);
 	if (a->leaving) {
 		agent_leave_pass(a);
@@ -329,10 +317,12 @@ void agent_work(struct agent *a)
 		carry_out(a, &actions[i]);
 	if (n) /* claims, answers and names must show what was just started and stopped */
 		look(a, &own);
-	drop_old_refusals(a);
+	if (agent_drop_old_refusals(a))
+		agent_kick(a);
 	publish_claims(a, &own);
 	swap_zone(a);
 	control_changed(a->control);
+	wake = MIN(wake, agent_refusals_due(a));
 	if (wake != MONO_NEVER)
 		set_work_timer(a, MAX(wake, a->worked_at + WORK_GAP));
 	if (ready && !a->said_ready) {

@@ -14,8 +14,16 @@ static bool shown(const struct ps *ps, const char *stack)
 	return !ps->given || !strcmp(ps->stack, stack);
 }
 
-static const char *why_unplaced(const struct view *v, const struct placed_slot *s, struct arena *arena)
+static const char *why_unplaced(const struct agent *a, const struct placed_slot *s, struct arena *arena)
 {
+	const struct refusal *refusal = agent_refusal(a, s->slot);
+	const struct view *v = &a->view;
+
+	if (refusal && !s->n_candidates)
+		return arena_printf(arena, "no peer can run it: %s (on %s)", refusal->why, a->cfg.name);
+	if (refusal)
+		return arena_printf(arena, "refused here: %s; %s is next", refusal->why,
+		        view_member_name(v, s->candidate[0], arena));
 	if (!s->n_candidates)
 		return arena_printf(arena, "no peer can run it: %s", place_reason_text(s->reason));
 	for (size_t i = 0; i < v->n_claims; i++) {
@@ -90,7 +98,7 @@ static void slot_rows(struct agent *a, const struct placed_slot *s, struct arena
 		                .member = -1,
 		                .driver = driver_of(spec),
 		                .revision = st->revision_id,
-		                .reason = why_unplaced(v, s, arena),
+		                .reason = why_unplaced(a, s, arena),
 		        },
 		        arena, r);
 }

@@ -1,5 +1,7 @@
 """Stacks from deploy to removal: placement, names, logs, scaling, revisions."""
+import contextlib
 import json
+import socket
 import subprocess
 import time
 import urllib.request
@@ -158,6 +160,43 @@ def test_a_slot_that_nothing_can_run_says_why(flock):
     assert row["peer"] is None and row["reason"]
     told = f.cli("explain", "c/s", check=False)
     assert told.returncode == 0 and "p1" in told.stdout and "p2" in told.stdout
+
+
+def test_a_command_that_no_peer_has_ends_the_deployment_with_its_name(flock):
+    f = flock(3)
+    path = f.write("m.yaml", stack("m", s={"command": ["no-such-program"]}))
+    done = f.cli("deploy", path, check=False, timeout=60)
+    assert done.returncode == 4, done
+    assert "no-such-program" in done.stderr and "not found in PATH" in done.stderr
+    row, = f.ps("m")
+    assert row["peer"] is None and row["state"] == "pending"
+    assert row["reason"].startswith("no peer can run it: ") and row["reason"].endswith("not found in PATH (on p1)")
+
+
+def test_what_one_peer_cannot_start_the_next_one_does(flock):
+    f = flock(2)
+    # A stranger holds the host ports on one of two empty hosts, and either is asked first for some of the services.
+    with contextlib.ExitStack() as strangers:
+        held = [strangers.enter_context(socket.create_server((f[0].address, 0))) for _ in range(4)]
+        services = {f"s{n}": sleeper(1, ports=[{"target": 8080, "published": s.getsockname()[1], "mode": "host"}])
+                    for n, s in enumerate(held)}
+        f.cli("deploy", f.write("n.yaml", stack("n", **services)))
+        assert {r["peer_name"] for r in f.wait_serving("n", 4)} == {"p2"}
+
+
+def test_an_update_that_no_peer_can_start_stops_at_its_first_slot(flock):
+    f = flock(3)
+    f.cli("deploy", f.write("u.yaml", stack("u", s=sleeper(4))))
+    before = {r["slot"]: r["pid"] for r in f.wait_serving("u", 4)}
+    bad = {"command": ["no-such-program"], "deploy": {"replicas": 4}}
+    done = f.cli("deploy", f.write("u.yaml", stack("u", s=bad)), check=False, timeout=60)
+    assert done.returncode == 4 and "not found in PATH" in done.stderr, done
+    time.sleep(10)  # longer than any wait after which a slot no longer holds up the rest
+    left = {r["slot"]: r["pid"] for r in f.serving("u")}
+    assert len(left) == 3 and left.items() <= before.items()
+    # And a revision that works goes through at once.
+    f.cli("deploy", f.write("u.yaml", stack("u", s=sleeper(4))))
+    f.wait_serving("u", 4)
 
 
 def test_a_task_that_ends_is_restarted(flock):
