@@ -1,6 +1,7 @@
 #include "cli/slots.h"
 
 #include "base/hash.h"
+#include "placement/place.h"
 
 static const char *text(const json_t *row, const char *key)
 {
@@ -36,6 +37,48 @@ static bool settled(const json_t *row)
 		return true;
 	return strcmp(text(row, "state"), "running") == 0 &&
 	       (strcmp(health, "none") == 0 || strcmp(health, "healthy") == 0);
+}
+
+static enum slots_fit fit_of(json_int_t reason)
+{
+	switch (reason) {
+	case REASON_OK:
+		return FIT_SOMEWHERE;
+	case REASON_POWER:
+		return FIT_WITHOUT_POWER;
+	case REASON_FEATURE:
+	case REASON_PLATFORM:
+	case REASON_DRIVER:
+	case REASON_CONSTRAINT:
+	case REASON_CAPACITY:
+		return FIT_NOWHERE;
+	default:
+		return FIT_NOWHERE_NOW;
+	}
+}
+
+enum slots_fit slots_fit(const json_t *items)
+{
+	enum slots_fit best = FIT_WITHOUT_POWER;
+	bool any = false;
+	size_t i;
+	size_t k;
+	const json_t *item;
+	const json_t *p;
+
+	json_array_foreach (items, i, item) {
+		if (json_is_string(json_object_get(item, "owner")) ||
+		        json_array_size(json_object_get(item, "candidates")))
+			return FIT_SOMEWHERE;
+		json_array_foreach (json_object_get(item, "peers"), k, p) {
+			enum slots_fit fit = fit_of(json_integer_value(json_object_get(p, "number")));
+
+			/* A peer that can take it and is no candidate will be one at the next look. */
+			best = MIN(best, fit);
+			any = true;
+		}
+	}
+	return any ? best : FIT_SOMEWHERE;
 }
 
 bool slots_row_lags(const json_t *row, const char *revision)

@@ -26,6 +26,15 @@ struct slots {
 /* rows: `ps STACK`; revision: 16 hex digits. Memory is arena's. */
 void slots_count(struct slots *out, const struct spec *spec, const char *revision, const json_t *rows,
         struct arena *arena);
+/* Where a slot without a task may go. */
+enum slots_fit {
+	FIT_SOMEWHERE,     /* it has a candidate, or nobody can tell */
+	FIT_NOWHERE_NOW,   /* no peer can take it; a peer that comes, or room, may change that by itself */
+	FIT_NOWHERE,       /* by what the spec asks for and what every peer is */
+	FIT_WITHOUT_POWER, /* its author may not run it, wherever */
+};
+/* items: the answer of `explain` on the slot. */
+enum slots_fit slots_fit(const json_t *items);
 /* Is this row of the revision and still not settled? */
 bool slots_row_lags(const json_t *row, const char *revision);
 

@@ -11,6 +11,11 @@
 /* Milliseconds without progress after which slots that fit nowhere, or tasks that gave up, end the waiting: long
  * enough for a new peer's facts to arrive and for a slot's next candidate to act. */
 #define STALL_MS SECONDS(5)
+/* Milliseconds without progress after which slots that fit nowhere whatever happens end it: a first look at facts
+ * that the agent has anyway. */
+#define FINAL_MS SECONDS(1)
+/* The same where the author lacks a power, which is true at once: only a deployment on its way is left alone. */
+#define POWER_MS 300
 /* How often progress is looked at when nothing is told; bounds how late Ctrl-C is noticed. */
 #define STEP_MS 200
 /* A task without a check counts as healthy once it runs; one that fails at once (no such module, no such file) would
@@ -45,6 +50,7 @@ struct wait {
 	struct arena arena; /* of one look at the rows */
 	struct slots slots;
 	mono_ms started, until, progressed;
+	mono_ms fit_at;  /* when to ask next whether slots fit anywhere */
 	mono_ms done_at; /* since when everything is settled; 0: it is not */
 	uint64_t fingerprint;
 	uint32_t settled; /* most slots that were settled at once: more is progress, to and fro is not */
@@ -64,6 +70,7 @@ static int wait_begin(struct wait *w, struct cli *cli, const char *stack, struct
 	*w = (struct wait){.cli = cli, .stack = stack, .started = cli->started};
 	w->until = w->started + (cli->timeout_ms ? cli->timeout_ms : WAIT_TIMEOUT_MS);
 	w->progressed = clock_mono();
+	w->fit_at = w->progressed + POWER_MS;
 	w->rows = json_array();
 	arena_init(&w->arena);
 	catch_interrupt();
@@ -114,10 +121,10 @@ static void draw(struct wait *w)
 
 /* --- the verdict --- */
 
-static bool explain(struct wait *w)
+static void explain(struct wait *w)
 {
 	w->in_place = false; /* the next progress stands below what follows */
-	return why_lagging(w->cli, w->stack, w->revision, w->rows);
+	why_lagging(w->cli, w->stack, w->revision, w->rows);
 }
 
 /* A newer revision makes waiting for this one pointless. */
@@ -142,6 +149,30 @@ static bool superseded(struct wait *w, char other[17])
 	return rows && strcmp(other, w->revision) != 0;
 }
 
+static int say_unplaceable(struct wait *w)
+{
+	uint32_t n = w->slots.unplaced;
+
+	fprintf(w->cli->errors, "starling %s: %u slot%s of stack %s %s no peer:\n", w->cli->verb->name, n,
+	        n == 1 ? "" : "s", w->stack, n == 1 ? "has" : "have");
+	explain(w);
+	return ERR_UNPLACEABLE;
+}
+
+/* Is there a slot that no peer will ever take? 0 no, else the exit code. */
+static int misfit(struct wait *w, mono_ms now)
+{
+	enum slots_fit fit;
+
+	if (!w->slots.unplaced || now < w->fit_at)
+		return 0;
+	w->fit_at = now + FINAL_MS;
+	fit = why_fit(w->cli, w->stack, w->revision, w->rows);
+	if (fit == FIT_WITHOUT_POWER || (fit == FIT_NOWHERE && now - w->progressed >= FINAL_MS))
+		return say_unplaceable(w);
+	return 0;
+}
+
 /* Nothing moved for STALL_MS: is there a cause that waiting will not cure? 0 no, else the exit code. */
 static int stalled(struct wait *w)
 {
@@ -161,8 +192,10 @@ static int stalled(struct wait *w)
 			return ERR_UNPLACEABLE;
 		}
 	}
-	if (!w->slots.unplaced && !w->slots.failed) {
-		/* Perhaps it waits for another service: say so once, and go on. */
+	if (w->slots.unplaced && why_fit(w->cli, w->stack, w->revision, w->rows) != FIT_SOMEWHERE)
+		return say_unplaceable(w);
+	if (!w->slots.failed) {
+		/* Perhaps it waits for another service, or for a peer to start it: say so once, and go on. */
 		if (w->slots.seen && !w->told && !w->cli->quiet) {
 			fprintf(w->cli->errors, "still trying:\n");
 			explain(w);
@@ -170,15 +203,10 @@ static int stalled(struct wait *w)
 		w->told = true;
 		return 0;
 	}
-	if (w->slots.failed)
-		fprintf(w->cli->errors, "starling %s: %u task%s of stack %s gave up:\n", w->cli->verb->name,
-		        w->slots.failed, w->slots.failed == 1 ? "" : "s", w->stack);
-	else
-		fprintf(w->cli->errors, "starling %s: %u slot%s of stack %s have no peer:\n", w->cli->verb->name,
-		        w->slots.unplaced, w->slots.unplaced == 1 ? "" : "s", w->stack);
-	if (explain(w))
-		return ERR_UNPLACEABLE;
-	return w->slots.failed ? ERR_FAILED : 0;
+	fprintf(w->cli->errors, "starling %s: %u task%s of stack %s gave up:\n", w->cli->verb->name,
+	        w->slots.failed, w->slots.failed == 1 ? "" : "s", w->stack);
+	explain(w);
+	return ERR_FAILED;
 }
 
 static int give_up(struct wait *w)
@@ -249,6 +277,9 @@ static int wait_loop(struct wait *w)
 			return 0;
 		if (now >= w->until)
 			return give_up(w);
+		code = misfit(w, now);
+		if (code)
+			return code;
 		if (now - w->progressed >= STALL_MS && !w->done_at) {
 			w->progressed = now;
 			code = stalled(w);
@@ -279,7 +310,62 @@ int wait_deployed(struct cli *cli, const char *stack, const struct spec *spec, c
 	return code;
 }
 
-static int removed_loop(struct wait *w)
+/* Rows of a peer go when it has stopped its tasks, and when it is lost: then they may run on. Names of those of seen
+ * (id -> name) that are lost, as "p1, p2"; empty: none. */
+static void lost_peers(struct wait *w, const json_t *seen, char *out, size_t cap)
+{
+	struct err err = {0};
+	struct client *c = client_open(w->cli, &err);
+	json_t *rows = c ? client_list(c, "members", NULL, false, &err) : NULL;
+	size_t len = 0;
+	size_t i;
+	const json_t *row;
+
+	out[0] = '\0';
+	json_array_foreach (rows, i, row) {
+		const char *id = json_string_value(json_object_get(row, "id"));
+		const char *name = json_string_value(json_object_get(row, "name"));
+		const char *state = json_string_value(json_object_get(row, "state"));
+
+		if (id && name && state && json_object_get(seen, id) && len < cap &&
+		        (strcmp(state, "suspect") == 0 || strcmp(state, "dead") == 0))
+			len += (size_t)snprintf(out + len, cap - len, "%s%s", len ? ", " : "", name);
+	}
+	json_decref(rows);
+	client_close(c);
+}
+
+static void note_peers(json_t *seen, const json_t *rows)
+{
+	size_t i;
+	const json_t *row;
+
+	json_array_foreach (rows, i, row) {
+		const char *id = json_string_value(json_object_get(row, "peer"));
+
+		if (id)
+			json_object_set_new(seen, id, json_true());
+	}
+}
+
+/* No rows are left: 0, or ERR_PARTIAL when that is because peers were lost. */
+static int say_removed(struct wait *w, const json_t *seen)
+{
+	char lost[512];
+
+	lost_peers(w, seen, lost, sizeof(lost));
+	if (!*lost) {
+		cli_say(w->cli, "stack %s is gone after %.2f s", w->stack,
+		        (double)(clock_mono() - w->started) / 1000);
+		return 0;
+	}
+	fprintf(w->cli->errors,
+	        "starling %s: stack %s is removed; %s could not be reached and stops its tasks when it is back\n",
+	        w->cli->verb->name, w->stack, lost);
+	return ERR_PARTIAL;
+}
+
+static int removed_loop(struct wait *w, json_t *seen)
 {
 	size_t left = SIZE_MAX;
 
@@ -293,10 +379,12 @@ static int removed_loop(struct wait *w)
 			err_wrap(&err, "no longer waiting; the flock goes on");
 			return cli_fail(w->cli, &err);
 		}
+		if (got > 0)
+			note_peers(seen, w->rows);
 		if (got > 0 && json_array_size(w->rows) != left) {
 			left = json_array_size(w->rows);
 			if (!left)
-				return 0;
+				return say_removed(w, seen);
 			cli_say(w->cli, "stack %s: %zu task%s left, %.1f s", w->stack, left, left == 1 ? "" : "s",
 			        (double)(clock_mono() - w->started) / 1000);
 		}
@@ -313,15 +401,16 @@ int wait_removed(struct cli *cli, const char *stack)
 {
 	struct err err = {0};
 	struct wait w;
+	json_t *seen;
 	int code;
 
 	if (wait_begin(&w, cli, stack, &err) < 0) {
 		wait_end(&w);
 		return cli_fail(cli, &err);
 	}
-	code = removed_loop(&w);
-	if (code == 0)
-		cli_say(cli, "stack %s is gone after %.2f s", stack, (double)(clock_mono() - w.started) / 1000);
+	seen = json_object();
+	code = removed_loop(&w, seen);
+	json_decref(seen);
 	wait_end(&w);
 	return code;
 }

@@ -11,7 +11,8 @@
 /* Until every slot of spec runs that revision and is healthy. Prints progress, and on failure why: placement's
  * reasons, the last lines of the tasks' logs. The exit code: 0, 1, 4, 6, or 130 after Ctrl-C. */
 int wait_deployed(struct cli *cli, const char *stack, const struct spec *spec, const struct key32 *revision);
-/* Until no task of the stack is left. 0, 1, 6 or 130. */
+/* Until no task of the stack is left that a peer within reach knows of. 0, 1, 6, 7 when peers that ran some were lost
+ * meanwhile (they are named), or 130. */
 int wait_removed(struct cli *cli, const char *stack);
 
 #endif

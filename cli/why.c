@@ -38,19 +38,14 @@ static void print_log(const struct why *w, const struct peers *peers, const json
 	client_close(c);
 }
 
-/* Gives whether some peer can take the slot; also when nobody can tell. */
-static bool print_reasons(const struct why *w, const json_t *row)
+/* The answer of `explain` on a row's slot. NULL: none. */
+static json_t *explain(const struct why *w, const json_t *row)
 {
 	const char *service = json_string_value(json_object_get(row, "service"));
 	json_int_t slot = json_integer_value(json_object_get(row, "slot"));
 	struct err err = {0};
 	struct wr args;
 	json_t *items;
-	bool fits;
-	size_t i;
-	size_t k;
-	const json_t *item;
-	const json_t *p;
 
 	wr_init(&args, 1024);
 	pk_map(&args, 3);
@@ -59,25 +54,53 @@ static bool print_reasons(const struct why *w, const json_t *row)
 	pk_kv_u64(&args, "slot", (uint64_t)slot);
 	items = client_list(w->c, "explain", &args, false, &err);
 	wr_free(&args);
-	fits = !items;
-	json_array_foreach (items, i, item) {
-		if (json_array_size(json_object_get(item, "candidates")))
-			fits = true;
+	return items;
+}
+
+static void print_reasons(const struct why *w, const json_t *row)
+{
+	json_t *items = explain(w, row);
+	size_t i;
+	size_t k;
+	const json_t *item;
+	const json_t *p;
+
+	json_array_foreach (items, i, item)
 		json_array_foreach (json_object_get(item, "peers"), k, p)
 			fprintf(w->cli->errors, "    %s: %s\n", json_string_value(json_object_get(p, "name")),
 			        json_string_value(json_object_get(p, "reason")));
-	}
 	json_decref(items);
-	return fits;
 }
 
-bool why_lagging(struct cli *cli, const char *stack, const char *revision, const json_t *rows)
+enum slots_fit why_fit(struct cli *cli, const char *stack, const char *revision, const json_t *rows)
+{
+	struct err err = {0};
+	struct why w = {cli, client_open(cli, &err), stack};
+	enum slots_fit worst = FIT_SOMEWHERE;
+	unsigned asked = 0;
+	size_t i;
+	const json_t *row;
+
+	json_array_foreach (rows, i, row) {
+		json_t *items;
+
+		if (!w.c || !slots_row_lags(row, revision) || json_is_string(json_object_get(row, "task")) ||
+		        asked++ >= EXPLAIN_MAX)
+			continue;
+		items = explain(&w, row);
+		worst = MAX(worst, slots_fit(items));
+		json_decref(items);
+	}
+	client_close(w.c);
+	return worst;
+}
+
+void why_lagging(struct cli *cli, const char *stack, const char *revision, const json_t *rows)
 {
 	struct err err = {0};
 	struct client *c = client_open(cli, &err);
 	struct peers *peers = c ? peers_get(c, &err) : NULL;
 	struct why w = {cli, c, stack};
-	bool unplaceable = false;
 	unsigned shown = 0;
 	size_t i;
 	const json_t *row;
@@ -94,15 +117,13 @@ bool why_lagging(struct cli *cli, const char *stack, const char *revision, const
 		        reason ? reason : "");
 		if (!c || !peers)
 			continue;
-		if (json_is_string(json_object_get(row, "task"))) {
+		if (json_is_string(json_object_get(row, "task")))
 			print_log(&w, peers, row);
-		} else {
-			unplaceable |= !print_reasons(&w, row);
-		}
+		else
+			print_reasons(&w, row);
 	}
 	if (shown > EXPLAIN_MAX)
 		fprintf(cli->errors, "  and %u more; see starling ps %s\n", shown - EXPLAIN_MAX, stack);
 	peers_free(peers);
 	client_close(c);
-	return unplaceable;
 }

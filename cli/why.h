@@ -3,9 +3,11 @@
 #define CLI_WHY_H
 
 #include "cli/client.h"
+#include "cli/slots.h"
 
-/* Prints it for the first few rows of `ps` that lag behind the revision (16 hex digits). Gives whether some slot fits on
- * no peer at all. */
-bool why_lagging(struct cli *cli, const char *stack, const char *revision, const json_t *rows);
+/* Prints it for the first few rows of `ps` that lag behind the revision (16 hex digits). */
+void why_lagging(struct cli *cli, const char *stack, const char *revision, const json_t *rows);
+/* Prints nothing: of the first few rows without a task, how the one fares that is worst off. */
+enum slots_fit why_fit(struct cli *cli, const char *stack, const char *revision, const json_t *rows);
 
 #endif

@@ -273,3 +273,27 @@ def test_ls_sums_up(flock):
     table = f.cli("ls").stdout
     assert "a" in table.split()
     assert json.loads(f.cli("ls", "-o", "json", peer=1).stdout)[0]["revision"] == row["revision"]
+
+
+def test_a_stack_that_fits_nowhere_is_told_soon(flock):
+    f = flock(2)
+    text = stack("far", s=sleeper(1, deploy={"placement": {"constraints": ["node.labels.zone == moon"]}}))
+    started = time.monotonic()
+    done = f.cli("deploy", f.write("far.yaml", text), check=4)
+    took = time.monotonic() - started
+    assert "1 slot of stack far has no peer:" in done.stderr
+    assert done.stderr.count("has no peer") == 1 and "a placement constraint does not hold" in done.stderr
+    print(f"told after {took:.1f} s")
+
+
+def test_removing_names_the_peers_that_may_still_run_it(flock):
+    f = flock(3)
+    f.cli("deploy", f.write("gl.yaml", stack("gl", s={"command": ["/bin/sleep", "100000"], "deploy": {"mode": "global"}})), "--detach")
+    f.wait_serving("gl", 3)
+    pid, = {r["pid"] for r in f.serving("gl") if r["peer_name"] == "p3"}
+    f[2].kill()
+    done = f.cli("rm", "gl", "--yes", check=7)
+    assert "stack gl is removed; p3 could not be reached and stops its tasks when it is back" in done.stderr
+    assert alive(pid)
+    f[2].start()
+    wait_until("p3 to stop its task", lambda: not alive(pid))

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "cli/slots.h"
+#include "placement/place.h"
 
 #define NEW "00000000000000aa"
 #define OLD "00000000000000bb"
@@ -193,6 +194,36 @@ static void progress_shows_in_the_fingerprint(void **state)
 	end(&w);
 }
 
+/* The answer of explain on a slot: three peers with these reasons. */
+static enum slots_fit fit(const char *candidate, int a, int b, int c)
+{
+	json_t *items = json_pack("[{s:n, s:[], s:[{s:i}, {s:i}, {s:i}]}]", "owner", "candidates", "peers",
+	        "number", a, "number", b, "number", c);
+	enum slots_fit got;
+
+	if (candidate)
+		json_array_append_new(
+		        json_object_get(json_array_get(items, 0), "candidates"), json_string(candidate));
+	got = slots_fit(items);
+	json_decref(items);
+	return got;
+}
+
+static void only_what_no_time_changes_is_final(void **state)
+{
+	json_t *none = json_array();
+
+	(void)state;
+	assert_int_equal(fit(NULL, REASON_CONSTRAINT, REASON_DRIVER, REASON_CAPACITY), FIT_NOWHERE);
+	assert_int_equal(fit(NULL, REASON_CONSTRAINT, REASON_NOT_ALIVE, REASON_CAPACITY), FIT_NOWHERE_NOW);
+	assert_int_equal(fit(NULL, REASON_CONSTRAINT, REASON_ROOM, REASON_CAPACITY), FIT_NOWHERE_NOW);
+	assert_int_equal(fit(NULL, REASON_POWER, REASON_POWER, REASON_POWER), FIT_WITHOUT_POWER);
+	assert_int_equal(fit("p2", REASON_CONSTRAINT, REASON_OK, REASON_OK), FIT_SOMEWHERE);
+	assert_int_equal(slots_fit(none), FIT_SOMEWHERE);
+	assert_int_equal(slots_fit(NULL), FIT_SOMEWHERE);
+	json_decref(none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +237,7 @@ int main(void)
 	        cmocka_unit_test(a_global_service_is_there_when_every_row_is),
 	        cmocka_unit_test(rows_that_make_no_sense_do_no_harm),
 	        cmocka_unit_test(progress_shows_in_the_fingerprint),
+	        cmocka_unit_test(only_what_no_time_changes_is_final),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
