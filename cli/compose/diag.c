@@ -2,8 +2,6 @@
 
 #include "base/text.h"
 
-#include "base/text.h"
-
 #include <stdarg.h>
 
 /* Characters of a source line shown: a terminal's width and some. */
