@@ -81,6 +81,8 @@ struct agent {
 	mono_ms published_at;
 	struct refusal refusals[REFUSALS_MAX];
 	size_t n_refusals;
+	bool disk_full;   /* no room in the data folder: no new work (agent_disk.c) */
+	mono_ms disk_due; /* while it is: when to look again */
 	struct zone *zone;
 	uint32_t zone_serial;
 };
@@ -109,6 +111,10 @@ mono_ms agent_refusals_due(const struct agent *a);
 bool agent_drop_old_refusals(struct agent *a);
 /* This peer's refusal of a slot, or NULL. */
 const struct refusal *agent_refusal(const struct agent *a, id64 slot);
+/* agent_disk.c. Something could not be written, or could at last: is the disk full? */
+void agent_look_at_disk(struct agent *a);
+/* While it is full, looks again when it is time; returns when that is next, or MONO_NEVER. */
+mono_ms agent_watch_disk(struct agent *a);
 const char *agent_state_name(const struct agent *a);
 
 #endif

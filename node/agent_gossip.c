@@ -35,6 +35,8 @@ void agent_on_persisted(void *ctx, const struct key32 *id, bool ok, bool fatal, 
 	}
 	if (!ok)
 		log_error("store", "a record could not be stored: %s", why);
+	if (!ok || a->disk_full)
+		agent_look_at_disk(a);
 	gossip_on_disk(a->gossip, id, ok, agent_now(a));
 	agent_pump(a);
 }

@@ -11,6 +11,10 @@ static bool ready(void *ctx, struct wr *body)
 	const struct agent *a = ctx;
 	const char *state = agent_state_name(a);
 
+	if (a->disk_full) {
+		say(body, "disk full: this peer takes no new work\n");
+		return false;
+	}
 	if (!strcmp(state, "ready")) {
 		say(body, "ready\n");
 		return true;
@@ -120,7 +124,10 @@ static void all_metrics(void *ctx, struct metrics *m)
 	metrics_gauge(m, "starling_info", "Always 1; says who this is.");
 	metrics_u64(m, 1, "version", STARLING_VERSION, "peer", a->cfg.name, NULL);
 	metrics_gauge(m, "starling_ready", "1 when this peer takes new work.");
-	metrics_u64(m, !strcmp(agent_state_name(a), "ready"), NULL);
+	metrics_u64(m, !strcmp(agent_state_name(a), "ready") && !a->disk_full, NULL);
+	metrics_gauge(
+	        m, "starling_store_full", "1 while the data folder has no room: this peer takes no new work.");
+	metrics_u64(m, a->disk_full, NULL);
 	metrics_gauge(m, "starling_uptime_seconds", "Since the agent started.");
 	metrics_milli(m, now.wall - a->started, NULL);
 	flock_metrics(a, m);

@@ -20,6 +20,7 @@ bool agent_refuse(struct agent *a, const struct refusal *what, const char *why)
 	*r = *what;
 	r->until = agent_now(a).mono + REFUSAL_MS;
 	text_copy(r->why, sizeof(r->why), why);
+	agent_look_at_disk(a);
 	return true;
 }
 

@@ -231,7 +231,7 @@ void agent_publish_facts(struct agent *a)
 	        .memory = a->host.memory,
 	        .drivers = 1u << DRIVER_EXEC,
 	        .algorithm = PLACE_ALGORITHM,
-	        .ready = gossip_ready(a->gossip),
+	        .ready = gossip_ready(a->gossip) && !a->disk_full,
 	        .adopted = a->adopted,
 	        .started = a->started,
 	        .n_addrs = 1,
@@ -290,6 +290,7 @@ void agent_work(struct agent *a)
 	size_t n;
 
 	a->worked_at = agent_now(a).mono;
+	agent_watch_disk(a);
 	if (agent_check_evicted(a)) {
 		arena_free(&a->arena);
 		viewer_build(a->viewer, a->gossip, &a->keys.public_key, NULL, 0, &a->arena, &a->view);
@@ -322,7 +323,7 @@ void agent_work(struct agent *a)
 	publish_claims(a, &own);
 	swap_zone(a);
 	control_changed(a->control);
-	wake = MIN(wake, agent_refusals_due(a));
+	wake = MIN(wake, MIN(agent_refusals_due(a), agent_watch_disk(a)));
 	if (wake != MONO_NEVER)
 		set_work_timer(a, MAX(wake, a->worked_at + WORK_GAP));
 	if (ready && !a->said_ready) {

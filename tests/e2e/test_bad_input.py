@@ -257,6 +257,40 @@ def test_http_is_read_only_and_bounded(untouched):
         assert code in codes, (method, path[:40], code)
 
 
+def http_get(peer, path):
+    try:
+        with urllib.request.urlopen("http://%s:%d%s" % (*peer.http, path), timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read().decode()
+
+
+@needs_root
+def test_a_task_that_finds_the_disk_full_starts_elsewhere(flock):
+    f = flock(2, up=False)
+    disk = f[0].data
+    os.makedirs(disk)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=755", "tmpfs", disk], check=True)
+    try:
+        f.up()
+        with open(os.path.join(disk, "ballast"), "wb", buffering=0) as ballast:
+            try:
+                while ballast.write(b"\0" * 4096):
+                    pass
+            except OSError:
+                pass
+        f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(4))), peer=1)
+        assert {r["peer_name"] for r in f.wait_serving("a", 4, peer=1)} == {"p2"}
+        code, text = wait_until("p1 to say so", lambda: (lambda r: r if r[0] == 503 else None)(http_get(f[0], "/readyz")), 10)
+        assert "disk full" in text
+        # What comes next is not even offered to it.
+        told = f.cli("explain", "a/s", peer=1, check=False).stdout
+        assert "not ready" in told, told
+    finally:
+        f.destroy(keep=True)
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
 @needs_root
 def test_a_full_disk_refuses_new_specs_and_keeps_running_tasks(flock):
     f = flock(1, up=False)
@@ -284,12 +318,17 @@ def test_a_full_disk_refuses_new_specs_and_keeps_running_tasks(flock):
         assert refused is not None and refused.returncode == 1, "a full disk was never noticed"
         assert re.search("full|space", refused.stderr), refused.stderr
         assert f[0].running()
+        code, text = wait_until("it to say so", lambda: (lambda r: r if r[0] == 503 else None)(http_get(f[0], "/readyz")), 10)
+        assert "disk full" in text
+        assert "\nstarling_store_full 1\n" in http_get(f[0], "/metrics")[1]
         assert {r["pid"] for r in f.serving("a")} == {r["pid"] for r in rows}
         known = {r["stack"] for r in f.json("ls")}
         assert f"b{n}" not in known
         os.unlink(os.path.join(disk, "ballast"))
         f.cli("deploy", f.write("c.yaml", stack("c", s=sleeper(1))), "--detach")
         f.wait_serving("c", 1)
+        assert http_get(f[0], "/readyz")[0] == 200
+        assert "\nstarling_store_full 0\n" in http_get(f[0], "/metrics")[1]
         # And what was refused is not there after a restart either; what was accepted is.
         f[0].kill()
         f[0].start()
@@ -340,3 +379,36 @@ def test_without_an_agent_the_error_says_what_to_do(flock):
     f.init()
     done = f.cli("ps", check=1)
     assert "agent" in done.stderr and f[0].data in done.stderr
+
+
+def test_idle_connections_make_room_for_those_who_ask(flock):
+    f = flock(1)
+    held = []
+
+    def connect(request=b""):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(5)
+        s.connect(os.path.join(f[0].data, "control.sock"))
+        held.append(s)
+        assert s.recv(4096), "no greeting"
+        s.sendall(request and struct.pack(">I", len(request)) + request)
+        return s
+    try:
+        watcher = connect(b"\x83\xa4verb\xa2ps\xa3seq\x00\xa4args\x81\xa5watch\xc3")
+        for _ in range(63):
+            connect()
+        full = f.cli("status", check=1)
+        assert "64 connections already" in full.stderr, full.stderr
+        wait_until("an idle connection to make room", lambda: f.cli("status", check=False).returncode == 0, 20, 1)
+        # Each of these takes the place of the one that was idle for longest; who watches is not idle.
+        for _ in range(20):
+            f.cli("status")
+        watcher.settimeout(0.5)
+        while True:
+            try:
+                assert watcher.recv(65536), "the watcher was cut off"
+            except TimeoutError:
+                break
+    finally:
+        for s in held:
+            s.close()
