@@ -108,6 +108,7 @@ static int take_message(struct client *c, int64_t ms, const uint8_t **msg, size_
 static int greet(struct client *c, struct err *err)
 {
 	const struct key32 *proved = transport_peer(&c->to);
+	struct reply reply;
 	const uint8_t *msg;
 	size_t len;
 	int got = take_message(c, time_limit(c->cli), &msg, &len, err);
@@ -116,6 +117,11 @@ static int greet(struct client *c, struct err *err)
 		return err_set(err, ERR_TIMEOUT, "%s does not answer", c->to.to);
 	if (got < 0)
 		return -1;
+	/* An agent that cannot serve one more says so instead. */
+	if (proto_read_reply(&reply, msg, len, NULL) == 0 && reply.kind == REPLY_ERROR) {
+		*err = reply.error;
+		return err_wrap(err, "%s", c->to.to);
+	}
 	if (proto_read_hello(&c->hello, msg, len, err) < 0)
 		return err_wrap(err, "%s", c->to.to);
 	if (proved && !key32_eq(proved, &c->hello.peer))

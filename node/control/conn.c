@@ -15,14 +15,18 @@ struct control_conn {
 	struct proto_in in;
 	struct call *call; /* under way; further requests wait in `in` */
 	uint32_t seq;      /* the next request must have it: a signature holds once */
+	mono_ms idle_from; /* when it was greeted, or its last request ended */
 	bool closing;
 };
+
+/* Milliseconds without a request after which a connection may be closed to make room for another. A CLI asks at once;
+ * an agent that asks another connects again when it has to. */
+#define IDLE_MS SECONDS(10)
 
 struct control {
 	struct agent *agent;
 	struct list conns;
 	struct list calls;
-	size_t n_conns;
 	struct ask *ask;
 	struct control_socket *socket;
 	bool shut; /* control_free() was called; the last connection to go frees it */
@@ -121,13 +125,56 @@ static void greet(struct control_conn *conn)
 	wr_free(&w);
 }
 
+/* Is there room for one more? If need be, the connection that has asked for nothing for longest makes it. */
+static bool make_room(struct control *c)
+{
+	mono_ms now = agent_now(c->agent).mono;
+	struct control_conn *idle = NULL;
+	size_t n_open = 0;
+
+	list_each (&c->conns, item) {
+		struct control_conn *conn = list_entry(item, struct control_conn, link);
+
+		if (conn->closing)
+			continue;
+		n_open++;
+		if (!conn->call && now - conn->idle_from >= IDLE_MS &&
+		        (!idle || conn->idle_from < idle->idle_from))
+			idle = conn;
+	}
+	if (n_open < CONTROL_CONNS_MAX)
+		return true;
+	if (!idle)
+		return false;
+	idle->closing = true;
+	idle->to.close(idle->to.ctx);
+	return true;
+}
+
+static void turn_away(const struct control_transport *t)
+{
+	struct err err;
+	struct wr w;
+
+	err_set(&err, ERR_FAILED,
+	        "the agent serves %d connections already and all are in use; end some (each --watch and logs -f has "
+	        "one), or try again in %d s",
+	        CONTROL_CONNS_MAX, (int)(IDLE_MS / 1000));
+	wr_init(&w, 4096);
+	proto_error(&w, &err);
+	t->write(t->ctx, w.p, w.len);
+	wr_free(&w);
+}
+
 struct control_conn *control_accept(
         struct control *c, enum control_origin origin, const struct key32 *key, const struct control_transport *t)
 {
 	struct control_conn *conn;
 
-	if (c->n_conns >= CONTROL_CONNS_MAX)
+	if (!make_room(c)) {
+		turn_away(t);
 		return NULL;
+	}
 	conn = xcalloc(1, sizeof(*conn));
 	conn->control = c;
 	conn->to = *t;
@@ -135,8 +182,8 @@ struct control_conn *control_accept(
 	if (key)
 		conn->key = *key;
 	proto_in_init(&conn->in);
+	conn->idle_from = agent_now(c->agent).mono;
 	list_push_back(&c->conns, &conn->link);
-	c->n_conns++;
 	greet(conn);
 	return conn;
 }
@@ -149,7 +196,6 @@ void control_gone(struct control_conn *conn)
 	if (conn->call)
 		call_free(conn->call);
 	list_remove(&conn->link);
-	c->n_conns--;
 	proto_in_free(&conn->in);
 	free(conn);
 	if (c->shut && list_empty(&c->conns))
@@ -252,6 +298,7 @@ static void finish(struct call *c, struct wr *w)
 	conn_write(conn, w);
 	wr_free(w);
 	call_free(c);
+	conn->idle_from = agent_now(conn->control->agent).mono;
 	/* A request that came meanwhile; nested only as deep as requests are pipelined in one read. */
 	if (!conn->closing)
 		serve(conn);

@@ -34,7 +34,8 @@ struct control *control_new(struct agent *a);
 void control_free(struct control *c);
 /* Opens DATA/control.sock. */
 int control_listen(struct control *c, struct err *err);
-/* A new connection; greets it. NULL when there are too many. */
+/* A new connection; greets it. When there are too many, one that has been idle for ten seconds is closed for it; if
+ * none is, the new one is told so and the answer is NULL: the caller closes it. */
 struct control_conn *control_accept(struct control *c, enum control_origin origin, const struct key32 *key,
         const struct control_transport *t);
 void control_feed(struct control_conn *conn, const uint8_t *bytes, size_t len);

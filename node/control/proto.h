@@ -9,6 +9,8 @@
  *	reply    {item: any} any number of times; with args.watch: {reset: N} then N items, again after each change
  *	last     {end: {...}} or {error: {code, text}}                       then the next request may be sent
  *
+ * An agent with no room for the connection sends {error} in place of its hello, and closes.
+ *
  * sig is Ed25519 over "starling request 1", flock, peer, boot, nonce, seq, BLAKE2b(verb), BLAKE2b(args as sent):
  * it holds for one request to one boot of one peer, whoever relays it. stamp is a fresh HLC for authoring.
  *
