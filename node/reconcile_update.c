@@ -35,6 +35,7 @@ static enum progress progress_of(struct run *x, const struct group *g, size_t k)
 	const struct view_claim *c = owner_of(x, k);
 	const struct memory *m = x->memory[k];
 	mono_ms gap = x->r->cfg.settle + 2 * x->r->cfg.deputy_delay;
+	mono_ms since;
 
 	if (mine && !other_owner(x, k))
 		return progress_of_own(x, g, k, mine);
@@ -51,9 +52,12 @@ static enum progress progress_of(struct run *x, const struct group *g, size_t k)
 		rc_wake_at(x, m->refused_at + gap);
 		return UNDER_WAY;
 	}
-	/* Between its stop and its start nobody claims it. A slot that nobody takes for long does not hold up the rest. */
-	if (m->claimed && m->orphan_since && x->now - m->orphan_since < gap && x->p->slots[k].n_candidates) {
-		rc_wake_at(x, m->orphan_since + gap);
+	/* Between its stop and its start nobody claims it; and who just started does not know what was before. A slot
+	 * that nobody takes for long does not hold up the rest. */
+	since = MAX(m->orphan_since, x->r->ready_since);
+	if ((m->claimed || !g->stack->arrived) && m->orphan_since && x->now - since < gap &&
+	        x->p->slots[k].n_candidates) {
+		rc_wake_at(x, since + gap);
 		return UNDER_WAY;
 	}
 	return UP_TO_DATE;

@@ -685,6 +685,29 @@ static void r5_content_that_every_peer_refuses_stops_the_update_at_its_first_slo
 	finish();
 }
 
+static void r5_an_agent_that_restarts_tries_the_missing_slot_before_it_stops_another(void **state)
+{
+	(void)state;
+	start(1, 0)->replicas = 2;
+	task(1);
+	new_revision();
+	c.stacks[0].arrived = 0; /* known from disk; what was refused before the restart is not */
+	ready = false;
+	run();
+	after(SECONDS(60));
+	ready = true;
+	after(1);
+	expect_nothing();
+	after(reconcile_defaults().settle);
+	expect(DO_START, slot(0));
+	refuse(0, 0);
+	after(1);
+	expect_nothing();
+	after(SECONDS(60));
+	expect_nothing();
+	finish();
+}
+
 static void r10_a_refusal_seen_after_a_claim_does_not_wait_for_settle(void **state)
 {
 	struct claim *theirs;
@@ -840,6 +863,7 @@ int main(void)
 	        cmocka_unit_test(r5_another_peers_slot_under_way_holds_up_ours),
 	        cmocka_unit_test(r5_a_slot_that_nobody_takes_does_not_hold_up_the_rest_for_ever),
 	        cmocka_unit_test(r5_content_that_every_peer_refuses_stops_the_update_at_its_first_slot),
+	        cmocka_unit_test(r5_an_agent_that_restarts_tries_the_missing_slot_before_it_stops_another),
 	        cmocka_unit_test(r10_a_refusal_seen_after_a_claim_does_not_wait_for_settle),
 	        cmocka_unit_test(r5_without_the_authors_power_the_old_revision_goes_on),
 	        cmocka_unit_test(r5_a_newer_revision_that_forbids_this_peer_moves_the_slot),
