@@ -26,10 +26,10 @@ demo:
 static:
 	packaging/deps.sh static
 	packaging/static.sh $(STATIC_DEPS)
-	$(MAKE) FLAVOR=static CC=musl-gcc \
+	$(Q)$(MAKE) --no-print-directory FLAVOR=static CC=musl-gcc \
 		CFLAGS="-flto=2 -fstack-protector-strong -I$(STATIC_DEPS)/include -idirafter $(STATIC_DEPS)/kernel-headers" \
 		LDFLAGS="-static -flto=2 -Os -L$(STATIC_DEPS)/lib -Wl,--gc-sections -s" build/static/starling
-	cp -f build/static/starling build/starling-static
+	$(Q)cp -f build/static/starling build/starling-static
 	@size=$$(stat -c %s build/starling-static); \
 		echo "build/starling-static: $$size bytes, $$(awk "BEGIN { printf \"%.2f\", $$size / 1048576 }") MiB (the target is 2 MiB)"
 	@if readelf -lW build/starling-static | grep -q INTERP; then echo "not static: it names an interpreter" >&2; exit 1; fi
