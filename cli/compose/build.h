@@ -102,7 +102,8 @@ void finish_deploy(struct build *b, const char *path, struct draft *d);
 void finish_health(struct build *b, const char *path, struct draft *d);
 /* The HTTP and TCP probes under x-starling. */
 void take_probes(struct build *b, const char *path, const struct node *n, void *draft);
-/* Map or list of KEY=VALUE into kvs. value NULL for a name without one; nulls: allowed. */
-void take_kvs(struct build *b, const char *path, const struct node *n, struct kvs *out, bool names_alone);
+/* Map or list of KEY=VALUE into kvs. is_env: a name without a value is kept with value NULL, which is "" otherwise, and
+ * names that spec_env_reserved() are refused. */
+void take_kvs(struct build *b, const char *path, const struct node *n, struct kvs *out, bool is_env);
 
 #endif

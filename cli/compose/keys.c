@@ -90,7 +90,8 @@ static const struct key_rule service_rules[] = {
                 "read by the CLI, beside the Compose file; string, list, or list of path, required, "
                 "format"},
         {"environment", take_environment,
-                "map or list; a name alone takes its value from the CLI's environment, and is left out if unset"},
+                "map or list; a name alone takes its value from the CLI's environment, and is left out if unset; "
+                "STARLING_* is the agent's"},
         {"expose", NULL, "list the port under `ports` as \"PORT\": it gets a free host port and a name in DNS"},
         {"extends", NULL, "is not followed yet; use a YAML anchor and a merge key << in this file"},
         {"external_links", NULL, "find other stacks by name: SERVICE.STACK.starling.internal"},

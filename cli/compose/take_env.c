@@ -43,9 +43,18 @@ void take_entrypoint(struct build *b, const char *path, const struct node *n, vo
 	take_words(b, path, n, &s->entrypoint, &s->n_entrypoint);
 }
 
+/* is_env: a name that the agent keeps for itself is refused where it stands. */
+static void take_kv(struct build *b, const char *path, struct mark at, struct kvs *out, bool is_env,
+        const char *key, const char *value)
+{
+	if (is_env && spec_env_reserved(key))
+		diag_error(b->diags, at, path, "%s: " SPEC_ENV_RESERVED_TEXT, key);
+	else
+		kvs_set(b, out, key, value);
+}
+
 /* "KEY=VALUE" or "KEY". */
-static void take_kv_item(
-        struct build *b, const char *path, const struct node *n, struct kvs *out, bool names_alone)
+static void take_kv_item(struct build *b, const char *path, const struct node *n, struct kvs *out, bool is_env)
 {
 	const char *text;
 	const char *eq;
@@ -56,30 +65,33 @@ static void take_kv_item(
 	if (!*text || eq == text)
 		refuse(b, path, n, "has no name before the =");
 	else if (eq)
-		kvs_set(b, out, arena_strndup(b->arena, text, (size_t)(eq - text)), eq + 1);
+		take_kv(b, path, n->mark, out, is_env, arena_strndup(b->arena, text, (size_t)(eq - text)),
+		        eq + 1);
 	else
-		kvs_set(b, out, text, names_alone ? NULL : "");
+		take_kv(b, path, n->mark, out, is_env, text, is_env ? NULL : "");
 }
 
-void take_kvs(struct build *b, const char *path, const struct node *n, struct kvs *out, bool names_alone)
+void take_kvs(struct build *b, const char *path, const struct node *n, struct kvs *out, bool is_env)
 {
 	if (n->kind == NODE_SCALAR) {
 		wrong_kind(b, path, n, "a map or a list");
 		return;
 	}
 	for (size_t i = 0; i < n->n; i++) {
+		struct mark at;
 		const char *text;
 
 		if (n->kind == NODE_LIST) {
-			take_kv_item(b, path_index(b, path, i), n->items[i], out, names_alone);
+			take_kv_item(b, path_index(b, path, i), n->items[i], out, is_env);
 			continue;
 		}
+		at = n->pairs[i].mark;
 		if (!*n->pairs[i].key)
-			diag_error(b->diags, n->pairs[i].mark, path, "an entry has no name");
+			diag_error(b->diags, at, path, "an entry has no name");
 		else if (node_is_null(n->pairs[i].value))
-			kvs_set(b, out, n->pairs[i].key, names_alone ? NULL : "");
+			take_kv(b, path, at, out, is_env, n->pairs[i].key, is_env ? NULL : "");
 		else if (want_text(b, path_key(b, path, n->pairs[i].key), n->pairs[i].value, &text))
-			kvs_set(b, out, n->pairs[i].key, text);
+			take_kv(b, path, at, out, is_env, n->pairs[i].key, text);
 	}
 }
 
@@ -107,8 +119,8 @@ static const char *beside(struct build *b, const char *path)
 	return arena_printf(b->arena, "%s/%s", b->folder, path);
 }
 
-static void read_file(
-        struct build *b, const char *at, const struct node *n, const struct file_entry *f, struct kvs *out)
+static void read_file(struct build *b, const char *at, const struct node *n, const struct file_entry *f,
+        struct kvs *out, bool is_env)
 {
 	struct source *src = arena_alloc(b->arena, sizeof(*src));
 	struct err err = {0};
@@ -129,7 +141,10 @@ static void read_file(
 	}
 	envfile_parse(&file, src, (enum envfile_format)f->format, &b->vars, b->arena, b->diags);
 	for (size_t i = 0; i < file.n; i++)
-		kvs_set(b, out, file.vars[i].key, file.vars[i].value);
+		if (is_env && spec_env_reserved(file.vars[i].key))
+			refuse(b, at, n, "%s sets %s: " SPEC_ENV_RESERVED_TEXT, src->name, file.vars[i].key);
+		else
+			kvs_set(b, out, file.vars[i].key, file.vars[i].value);
 }
 
 static void take_file_path(struct build *b, const char *path, const struct node *n, void *target)
@@ -160,7 +175,8 @@ const struct key_level level_env_file = {
 /* Files of one service. */
 #define FILES_MAX 16
 
-static void take_files(struct build *b, const char *path, const struct node *n, struct kvs *out, bool long_form)
+/* is_env: env_file, which has a long form as well. */
+static void take_files(struct build *b, const char *path, const struct node *n, struct kvs *out, bool is_env)
 {
 	size_t count = n->kind == NODE_LIST ? n->n : 1;
 
@@ -173,7 +189,7 @@ static void take_files(struct build *b, const char *path, const struct node *n, 
 		const char *at = n->kind == NODE_LIST ? path_index(b, path, i) : path;
 		struct file_entry f = {NULL, true, ENVFILE_COMPOSE};
 
-		if (item->kind == NODE_MAP && long_form && n->kind == NODE_LIST) {
+		if (item->kind == NODE_MAP && is_env && n->kind == NODE_LIST) {
 			take_map(b, at, item, &level_env_file, &f);
 			if (!node_get(item, "path"))
 				refuse(b, at, item, "has no `path`");
@@ -181,7 +197,7 @@ static void take_files(struct build *b, const char *path, const struct node *n, 
 			want_text(b, at, item, &f.path);
 		}
 		if (f.path)
-			read_file(b, at, item, &f, out);
+			read_file(b, at, item, &f, out, is_env);
 	}
 }
 

@@ -13,6 +13,11 @@ static bool all_digits(const char *s)
 	return *s && s[strspn(s, "0123456789")] == '\0';
 }
 
+bool spec_env_reserved(const char *key)
+{
+	return !strncmp(key, SPEC_ENV_RESERVED, strlen(SPEC_ENV_RESERVED));
+}
+
 /* what: "stack", "service". */
 static int check_name(const char *what, const char *name, bool underscore, struct err *err)
 {
@@ -216,6 +221,17 @@ static int check_program(const struct service *s, struct err *err)
 	return 0;
 }
 
+static int check_env(const struct service *s, struct err *err)
+{
+	for (size_t i = 0; i < s->n_env; i++) {
+		if (strchr(s->env[i].key, '='))
+			return fault(err, "environment.%s: a name cannot hold =", s->env[i].key);
+		if (spec_env_reserved(s->env[i].key))
+			return fault(err, "environment.%s: " SPEC_ENV_RESERVED_TEXT, s->env[i].key);
+	}
+	return 0;
+}
+
 static int check_service(const struct service *s, struct err *err)
 {
 	if (check_program(s, err) < 0 || check_user(s->user, err) < 0 || check_stop(s, err) < 0 ||
@@ -228,9 +244,8 @@ static int check_service(const struct service *s, struct err *err)
 		return fault(err,
 		        "x-starling.partition: majority is refused until a flock can have a voters list: use run or "
 		        "pause");
-	for (size_t i = 0; i < s->n_env; i++)
-		if (strchr(s->env[i].key, '='))
-			return fault(err, "environment.%s: a name cannot hold =", s->env[i].key);
+	if (check_env(s, err) < 0)
+		return -1;
 	if (s->working_dir && s->working_dir[0] != '/')
 		return fault(err, "working_dir: \"%s\" is not an absolute path", s->working_dir);
 	for (size_t i = 0; i < s->n_ports; i++)

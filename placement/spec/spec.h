@@ -147,6 +147,11 @@ int spec_decode(struct spec *out, struct arena *arena, const uint8_t *bytes, siz
 /* Laws of a spec apart from its syntax: names, ranges, ports unique, exec has a command ... First fault only; the
  * message starts with its path: "services.web: ports[1]: ...". */
 int spec_check(const struct spec *spec, struct err *err);
+/* Names in a task's environment that are the runtime's alone (docs/tasks.md): a service cannot set them. */
+#define SPEC_ENV_RESERVED "STARLING_"
+#define SPEC_ENV_RESERVED_TEXT                                                                                   \
+	"names that start with " SPEC_ENV_RESERVED " are reserved for what the agent tells a task; choose another"
+bool spec_env_reserved(const char *key);
 /* Hash of what makes a running task of this service differ: not replicas, placement, deploy labels, born. */
 id64 service_content(const struct service *s);
 const struct service *spec_service(const struct spec *spec, const char *name);

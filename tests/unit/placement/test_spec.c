@@ -392,7 +392,8 @@ static void law_breakers_are_named(void **state)
 	struct spec_port no_host[] = {{.name = "a", .target = 1, .mode = PORT_HOST}};
 	struct spec_port free_published[] = {{.name = "a", .target = 1, .published = 80}};
 	struct spec_port no_target[] = {{.name = "a"}};
-	struct kv twice[] = {{"A", "1"}, {"A", "2"}}, equals[] = {{"A=B", "1"}};
+	struct kv twice[] = {{"A", "1"}, {"A", "2"}}, equals[] = {{"A=B", "1"}},
+	          reserved[] = {{"STARLING_STACK", "1"}};
 	struct spec_constraint worker[] = {{"node.role", OP_EQ, "worker"}};
 	struct spec_constraint unknown[] = {{"node.ip", OP_EQ, "1"}}, bare[] = {{"node.labels.", OP_EQ, "1"}};
 	const char *argv[] = {"x"}, *empty[] = {""};
@@ -443,6 +444,8 @@ static void law_breakers_are_named(void **state)
 	BREAK(s.stop_grace_ms = -1, "stop_grace_period");
 	BREAK(s.restart.delay_ms = -1, "deploy.restart_policy: delay_ms");
 	BREAK((s.n_env = 2, s.env = twice), "environment.A: stands twice");
+	BREAK((s.n_env = 1, s.env = reserved),
+	        "environment.STARLING_STACK: names that start with STARLING_ are reserved");
 	BREAK((s.n_env = 1, s.env = equals), "cannot hold =");
 	BREAK((s.n_ports = 2, s.ports = clash), "ports[1]: name \"a\" is taken by ports[0]");
 	BREAK((s.n_ports = 2, s.ports = same_host), "ports[1]: host port 80");
