@@ -13,7 +13,7 @@
 const struct cli_option cmd_logs_options[] = {
         {"follow", 'f', OPT_FLAG, NULL, "go on with what is written from now on"},
         {"tail", 'n', OPT_NUMBER, "N", "the last N lines of each task (default: all that are kept)"},
-        {"since", 0, OPT_DURATION, "TIME", "lines of the last TIME"},
+        {"since", 0, OPT_TEXT, "TIME", "lines of the last TIME (10m), or from then on (2026-11-22T16:50:31Z)"},
         {"timestamps", 't', OPT_FLAG, NULL, "put the time before each line"},
         {0},
 };
@@ -45,6 +45,7 @@ struct logs {
 	struct wr text;
 	unsigned unreachable;
 	unsigned unauthorised;
+	wall_ms since; /* 0: all */
 };
 
 static void print_line(struct logs *l, const struct source *s, wall_ms at, const char *text, size_t len)
@@ -123,14 +124,13 @@ static void open_source(struct logs *l, const struct peers *peers, const struct 
 	struct source *s = &l->sources[l->n];
 	const char *task = json_string_value(json_object_get(row, "task"));
 	const char *peer = json_string_value(json_object_get(row, "peer"));
-	int64_t since = cli_duration(l->cli, "since", 0);
 	struct err err = {0};
 
 	snprintf(s->label, sizeof(s->label), "%s/%lld", json_string_value(json_object_get(row, "service")),
 	        (long long)json_integer_value(json_object_get(row, "slot")));
 	s->c = peers_open(peers, l->cli, c, peer ? peer : "", &err);
-	if (s->c && tail_request(s->c, task, cli_number(l->cli, "tail", UINT64_MAX),
-	                    since ? clock_wall() - since : 0, cli_flag(l->cli, "follow"), &err) == 0) {
+	if (s->c && tail_request(s->c, task, cli_number(l->cli, "tail", UINT64_MAX), l->since,
+	                    cli_flag(l->cli, "follow"), &err) == 0) {
 		l->n++;
 		return;
 	}
@@ -238,6 +238,31 @@ static int open_all(struct logs *l, const struct address *a, struct err *err)
 	                       a->stack);
 }
 
+/* "10m": so long ago; or a time in UTC, with milliseconds or without. */
+static int read_since(const struct cli *cli, wall_ms *out, struct err *err)
+{
+	const char *text = cli_text(cli, "since");
+	size_t len = text ? strlen(text) : 0;
+	char full[25];
+	int64_t ms;
+
+	*out = 0;
+	if (!text)
+		return 0;
+	if (text_duration(text, &ms) && ms > 0) {
+		*out = MAX(clock_wall() - ms, (wall_ms)1);
+		return 0;
+	}
+	if (len == strlen("2026-11-22T16:50:31Z") && text[len - 1] == 'Z') {
+		snprintf(full, sizeof(full), "%.19s.000Z", text);
+		text = full;
+	}
+	if (text_time_parse(text, out))
+		return 0;
+	return err_set(err, ERR_USAGE, "--since %.80s: a duration such as 10m or 1h30m, or a time such as %s",
+	        cli_text(cli, "since"), "2026-11-22T16:50:31Z");
+}
+
 int cmd_logs(struct cli *cli)
 {
 	struct logs *l = xcalloc(1, sizeof(*l));
@@ -247,7 +272,8 @@ int cmd_logs(struct cli *cli)
 
 	l->cli = cli;
 	wr_init(&l->text, MERGE_BYTES_MAX);
-	if (address_parse(&a, cli->args[0], ADDRESS_SERVICE, &err) < 0 || open_all(l, &a, &err) < 0) {
+	if (address_parse(&a, cli->args[0], ADDRESS_SERVICE, &err) < 0 || read_since(cli, &l->since, &err) < 0 ||
+	        open_all(l, &a, &err) < 0) {
 		code = cli_fail(cli, &err);
 	} else {
 		show_past(l, cli_flag(cli, "follow"));

@@ -297,3 +297,17 @@ def test_removing_names_the_peers_that_may_still_run_it(flock):
     assert alive(pid)
     f[2].start()
     wait_until("p3 to stop its task", lambda: not alive(pid))
+
+
+def test_logs_since_a_time_or_for_a_while(flock):
+    f = flock(1)
+    f.cli("deploy", f.write("a.yaml", stack("a", s=shell("echo early; sleep 3; echo late; sleep 100000"))), "--detach")
+    f.wait_serving("a", 1)
+    wait_until("both lines", lambda: "late" in f.cli("logs", "a/s").stdout)
+    at = [line.split()[0] for line in f.cli("logs", "a/s", "-t").stdout.splitlines()]
+    assert f.cli("logs", "a/s", "--since", "1h").stdout == "early\nlate\n"
+    assert f.cli("logs", "a/s", "--since", at[0]).stdout == "early\nlate\n"
+    assert f.cli("logs", "a/s", "--since", at[1]).stdout == "late\n"
+    assert f.cli("logs", "a/s", "--since", at[1][:19] + "Z").stdout == "late\n"
+    for bad in ("yesterday", "2026-13-01T00:00:00Z", "-5m", "0s"):
+        assert "--since" in f.cli("logs", "a/s", "--since=" + bad, check=2).stderr
