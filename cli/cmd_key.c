@@ -21,6 +21,20 @@ const struct cli_option cmd_key_grant_options[] = {
         {0},
 };
 
+/* --peer needs the flock's id beside the key; where the caller's own key has it, the new one gets it too. A file that
+ * is there already may be that of another flock, whose keys are kept there: it stays. */
+static void keep_flock(const struct cli *cli, const char *path)
+{
+	struct cli of_new = {.key_path = path};
+	struct key32 flock;
+	struct err err;
+
+	if (client_flock(&of_new, &flock, NULL) == 0 || client_flock(cli, &flock, NULL) < 0)
+		return;
+	if (flock_file_write(path, &flock, &err) < 0)
+		cli_warn(cli, "the flock's id is not kept beside %s, which --peer needs: %s", path, err.text);
+}
+
 int cmd_key_new(struct cli *cli)
 {
 	const char *name = cli_text(cli, "name");
@@ -37,6 +51,7 @@ int cmd_key_new(struct cli *cli)
 		return cli_fail(cli, &err);
 	hex_encode(hex, key.public_key.b, sizeof(key.public_key.b));
 	sodium_memzero(&key, sizeof(key));
+	keep_flock(cli, path);
 	fprintf(cli->out, "%s\n", hex);
 	cli_say(cli, "%s is the secret half; an admin lets it act by: starling key grant %s NAME", path, hex);
 	return 0;

@@ -5,6 +5,7 @@ import socket
 import struct
 
 from conftest import needs_root, sleeper, stack
+from flock import wait_until
 
 
 def new_key(f, name):
@@ -109,6 +110,11 @@ def test_the_command_line_reaches_a_far_peer_with_a_key_alone(flock):
     f.cli(*far, "deploy", f.write("a.yaml", stack("a", s=sleeper(2))), "--detach", peer=None)
     f.wait_serving("a", 2)
     f.cli(*far, "logs", "a/s", peer=None)
+    # A new key may be used from afar as it is: the flock's id stands beside it.
+    os.mkdir(os.path.join(f.folder, "carried"))
+    carried, public = new_key(f, "carried/eye")
+    f.cli("key", "grant", public, "eye", "--role", "read")
+    wait_until("p2 to know the key", lambda: f.cli("--key", carried, *far, "status", peer=None, check=False).returncode == 0)
     stranger, _ = new_key(f, "stranger")
     refused = f.cli("--key", stranger, *far, "status", peer=None, check=False)
     assert refused.returncode == 8, refused
