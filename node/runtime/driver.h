@@ -60,7 +60,8 @@ struct driver {
 	struct driver_run *(*launch)(
 	        uv_loop_t *loop, const struct driver_task *t, driver_event_fn *fn, void *ctx, struct err *err);
 	/* Finds a run that an earlier agent launched, waiting for its answer until deadline (uv_hrtime, in ms); one that
-	 * lives but does not answer by then is asked again later. NULL: it is over, and *ended says how (EXITED or LOST). */
+	 * lives but does not answer by then is asked again later. NULL: it is over, and *ended says how (EXITED or
+	 * LOST). */
 	struct driver_run *(*adopt)(uv_loop_t *loop, const struct driver_task *t, mono_ms deadline,
 	        driver_event_fn *fn, void *ctx, struct driver_event *ended);
 	/* Stop signal now, SIGKILL to all of it after the grace. Again with less grace: sooner. */

@@ -49,13 +49,15 @@ static void set_port(struct env *e, const char *name, const char *port)
 
 static void set_ports(struct env *e, const struct runtime_task *t)
 {
-	for (size_t i = 0; i < t->n_ports; i++) {
-		const char *port = arena_printf(e->arena, "%u", t->ports[i].port);
+	bool one = t->n_ports > 0;
 
-		set_port(e, t->spec->ports[t->ports[i].index].name, port);
-		if (t->n_ports == 1)
-			set(e, "PORT", port);
+	for (size_t i = 0; i < t->n_ports; i++) {
+		set_port(e, t->spec->ports[t->ports[i].index].name,
+		        arena_printf(e->arena, "%u", t->ports[i].port));
+		one &= t->ports[i].port == t->ports[0].port;
 	}
+	if (one)
+		set(e, "PORT", arena_printf(e->arena, "%u", t->ports[0].port));
 }
 
 char **env_build(struct arena *arena, const struct runtime_config *host, const struct runtime_task *t,

@@ -71,7 +71,7 @@ int port_try(const struct addr *address, uint16_t port, enum spec_proto proto)
 	return rc;
 }
 
-bool port_free_everywhere(uint16_t port, enum spec_proto proto)
+static bool free_everywhere(uint16_t port, enum spec_proto proto)
 {
 	static const struct addr any4 = {.family = 4};
 	static const struct addr any6 = {.family = 6};
@@ -82,7 +82,13 @@ bool port_free_everywhere(uint16_t port, enum spec_proto proto)
 	return port_try(&any6, port, proto) == 0 || errno != EADDRINUSE;
 }
 
-uint16_t ports_find(struct ports *p, enum spec_proto proto, uint64_t seed)
+bool port_free_everywhere(uint16_t port, unsigned protos)
+{
+	return (!(protos & PORTS_TCP) || free_everywhere(port, PROTO_TCP)) &&
+	       (!(protos & PORTS_UDP) || free_everywhere(port, PROTO_UDP));
+}
+
+uint16_t ports_find(struct ports *p, unsigned protos, uint64_t seed)
 {
 	uint32_t span = p->last < p->first ? 0 : (uint32_t)(p->last - p->first) + 1;
 	uint32_t start = span ? (uint32_t)(seed % span) : 0;
@@ -90,10 +96,28 @@ uint16_t ports_find(struct ports *p, enum spec_proto proto, uint64_t seed)
 	for (uint32_t i = 0; i < span; i++) {
 		uint16_t port = (uint16_t)(p->first + (start + i) % span);
 
-		if (ports_taken(p, port) || !port_free_everywhere(port, proto))
+		if (ports_taken(p, port) || !port_free_everywhere(port, protos))
 			continue;
 		ports_take(p, port);
 		return port;
 	}
 	return 0;
+}
+
+static bool alike(const struct spec_port *a, const struct spec_port *b)
+{
+	return a->mode == PORT_DYNAMIC && b->mode == PORT_DYNAMIC && a->target == b->target;
+}
+
+size_t ports_twin(const struct spec_port *ports, size_t n, size_t index)
+{
+	const struct spec_port *p = &ports[index];
+	size_t rank = 0;
+
+	for (size_t i = 0; i < index; i++)
+		rank += alike(&ports[i], p) && ports[i].proto == p->proto;
+	for (size_t i = 0; i < n; i++)
+		if (alike(&ports[i], p) && ports[i].proto != p->proto && rank-- == 0)
+			return i;
+	return n;
 }

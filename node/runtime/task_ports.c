@@ -1,33 +1,74 @@
 /* Which host ports a task has, before each start. */
 #include "node/runtime/task.h"
 
-/* A dynamic port of the last run is kept while it is free; else another is found. */
-static int choose_dynamic(struct task *t, size_t index, struct err *err)
+/* Where pub.ports holds the port that the spec lists at index; n_ports when it does not. */
+static size_t entry_of(const struct task *t, size_t index)
 {
-	const struct spec_port *want = &t->pub.spec->ports[index];
-	struct ports *all = &t->rt->ports;
-	size_t at = t->pub.n_ports;
+	size_t at = 0;
 
-	for (size_t i = 0; i < at; i++)
-		if (t->pub.ports[i].index == index)
-			at = i;
-	if (at < t->pub.n_ports) {
-		if (port_free_everywhere(t->pub.ports[at].port, want->proto))
-			return 0;
-		ports_release(all, t->pub.ports[at].port);
-	}
-	uint16_t port = ports_find(all, want->proto, t->pub.task + index * 7919 + t->run_number);
+	while (at < t->pub.n_ports && t->pub.ports[at].index != index)
+		at++;
+	return at;
+}
 
-	if (!port) {
-		if (at < t->pub.n_ports)
-			t->pub.ports[at] = t->pub.ports[--t->pub.n_ports];
-		return err_set(err, ERR_FAILED, "%s: no free host port in %u-%u for port %s", t->pub.service,
-		        all->first, all->last, want->name);
-	}
+static void set_port(struct task *t, size_t index, uint16_t port)
+{
+	size_t at = entry_of(t, index);
+
 	t->pub.ports[at].index = (uint8_t)index;
 	t->pub.ports[at].port = port;
 	if (at == t->pub.n_ports)
 		t->pub.n_ports++;
+}
+
+/* The port of the last run is no longer this task's. */
+static void drop_port(struct task *t, size_t index)
+{
+	size_t at = entry_of(t, index);
+
+	if (at == t->pub.n_ports)
+		return;
+	ports_release(&t->rt->ports, t->pub.ports[at].port);
+	t->pub.ports[at] = t->pub.ports[--t->pub.n_ports];
+}
+
+/* A dynamic port of the last run is kept while it is free; else another is found. A twin gets the same one: by the
+ * target both have one name, and STARLING_PORT_NAME tells one number. */
+static int choose_dynamic(struct task *t, size_t index, struct err *err)
+{
+	const struct service *s = t->pub.spec;
+	const struct spec_port *want = &s->ports[index];
+	struct ports *all = &t->rt->ports;
+	size_t twin = ports_twin(s->ports, s->n_ports, index), at = entry_of(t, index);
+	unsigned protos = 1u << want->proto;
+	uint16_t port;
+
+	if (twin < index)
+		return 0; /* chosen with that one */
+	if (twin < s->n_ports) {
+		size_t other = entry_of(t, twin);
+
+		protos = PORTS_TCP | PORTS_UDP;
+		/* Of an earlier build, which gave them two. */
+		if (at < t->pub.n_ports && other < t->pub.n_ports &&
+		        t->pub.ports[other].port != t->pub.ports[at].port)
+			drop_port(t, twin);
+		at = entry_of(t, index);
+	}
+	if (at < t->pub.n_ports && port_free_everywhere(t->pub.ports[at].port, protos)) {
+		port = t->pub.ports[at].port;
+	} else {
+		drop_port(t, index);
+		if (twin < s->n_ports)
+			drop_port(t, twin);
+		port = ports_find(all, protos, t->pub.task + index * 7919 + t->run_number);
+	}
+	if (!port)
+		return err_set(err, ERR_FAILED, "%s: no free host port in %u-%u for port %s", t->pub.service,
+		        all->first, all->last, want->name);
+	set_port(t, index, port);
+	if (twin < s->n_ports)
+		set_port(t, twin, port);
 	return 0;
 }
 

@@ -49,11 +49,42 @@ static void a_port_in_use_on_another_address_is_not_given_to_a_task(void **state
 
 	(void)state;
 	assert_int_equal(port_try(&loopback, port, PROTO_TCP), 0);
-	assert_false(port_free_everywhere(port, PROTO_TCP));
+	assert_false(port_free_everywhere(port, PORTS_TCP));
 	ports_init(&p, port, port);
-	assert_int_equal(ports_find(&p, PROTO_TCP, 0), 0);
+	assert_int_equal(ports_find(&p, PORTS_TCP, 0), 0);
 	close(fd);
-	assert_int_equal(ports_find(&p, PROTO_TCP, 0), port);
+	assert_int_equal(ports_find(&p, PORTS_TCP, 0), port);
+}
+
+static void a_port_for_both_protocols_is_free_for_both(void **state)
+{
+	uint16_t port;
+	int fd = occupy(SOCK_DGRAM, INADDR_LOOPBACK, &port);
+	struct ports p;
+
+	(void)state;
+	ports_init(&p, port, port);
+	assert_true(port_free_everywhere(port, PORTS_TCP));
+	assert_int_equal(ports_find(&p, PORTS_TCP | PORTS_UDP, 0), 0);
+	close(fd);
+	assert_int_equal(ports_find(&p, PORTS_TCP | PORTS_UDP, 0), port);
+}
+
+static void twins_are_free_ports_of_one_target_and_two_protocols(void **state)
+{
+	const struct spec_port ports[] = {
+	        {.target = 53, .proto = PROTO_UDP, .mode = PORT_DYNAMIC},
+	        {.target = 53, .proto = PROTO_UDP, .mode = PORT_DYNAMIC},
+	        {.target = 80, .proto = PROTO_TCP, .mode = PORT_DYNAMIC},
+	        {.target = 53, .proto = PROTO_TCP, .published = 53, .mode = PORT_HOST},
+	        {.target = 53, .proto = PROTO_TCP, .mode = PORT_DYNAMIC},
+	        {.target = 80, .proto = PROTO_TCP, .mode = PORT_DYNAMIC},
+	};
+	static const size_t twins[] = {4, 6, 6, 6, 0, 6};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(ports); i++)
+		assert_int_equal(ports_twin(ports, ARRAY_LEN(ports), i), twins[i]);
 }
 
 static void every_port_is_given_once_until_it_is_released(void **state)
@@ -65,12 +96,12 @@ static void every_port_is_given_once_until_it_is_released(void **state)
 	(void)state;
 	close(fd);
 	ports_init(&p, base, base);
-	port = ports_find(&p, PROTO_TCP, 12345);
+	port = ports_find(&p, PORTS_TCP, 12345);
 	assert_int_equal(port, base);
 	assert_true(ports_taken(&p, base));
-	assert_int_equal(ports_find(&p, PROTO_TCP, 1), 0);
+	assert_int_equal(ports_find(&p, PORTS_TCP, 1), 0);
 	ports_release(&p, base);
-	assert_int_equal(ports_find(&p, PROTO_TCP, 2), base);
+	assert_int_equal(ports_find(&p, PORTS_TCP, 2), base);
 }
 
 static void the_search_begins_where_the_seed_says_and_goes_round(void **state)
@@ -80,11 +111,11 @@ static void the_search_begins_where_the_seed_says_and_goes_round(void **state)
 
 	(void)state;
 	ports_init(&p, 28000, 28009);
-	got = ports_find(&p, PROTO_TCP, 7);
+	got = ports_find(&p, PORTS_TCP, 7);
 	assert_in_range(got, 28000, 28009);
 	for (uint16_t port = 28007; port <= 28009; port++)
 		ports_take(&p, port);
-	got = ports_find(&p, PROTO_TCP, 7);
+	got = ports_find(&p, PORTS_TCP, 7);
 	assert_in_range(got, 28000, 28006);
 }
 
@@ -97,7 +128,7 @@ static void a_port_outside_the_range_is_never_marked(void **state)
 	ports_take(&p, 80);
 	assert_false(ports_taken(&p, 80));
 	ports_init(&p, 10, 9);
-	assert_int_equal(ports_find(&p, PROTO_TCP, 3), 0);
+	assert_int_equal(ports_find(&p, PORTS_TCP, 3), 0);
 }
 
 int main(void)
@@ -105,6 +136,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_port_in_use_is_noticed_on_its_own_protocol),
 	        cmocka_unit_test(a_port_in_use_on_another_address_is_not_given_to_a_task),
+	        cmocka_unit_test(a_port_for_both_protocols_is_free_for_both),
+	        cmocka_unit_test(twins_are_free_ports_of_one_target_and_two_protocols),
 	        cmocka_unit_test(every_port_is_given_once_until_it_is_released),
 	        cmocka_unit_test(the_search_begins_where_the_seed_says_and_goes_round),
 	        cmocka_unit_test(a_port_outside_the_range_is_never_marked),

@@ -504,10 +504,12 @@ static void a_stop_said_while_the_shim_was_away_is_said_again(void **state)
 	shim = shim_of(w, id);
 	talk_nonsense(connection_to(shim));
 	WAIT(w, connection_to(shim) < 0);
+	assert_true(is(w, id, TASK_RUNNING));
 	runtime_stop(w->rt, id, "enough");
 	WAIT(w, ended(w, id));
 	assert_true(is(w, id, TASK_DONE));
 	assert_int_equal(task(w, id)->exit_signal, SIGTERM);
+	assert_int_equal(task(w, id)->restarts, 0);
 }
 
 static void a_shim_skips_what_an_agent_of_another_build_says(void **state)
@@ -709,6 +711,42 @@ static void two_tasks_get_two_ports_and_keep_them_over_a_restart(void **state)
 	kill((pid_t)task(w, a)->pid, SIGKILL);
 	WAIT(w, task(w, a)->restarts == 1);
 	assert_int_equal(task(w, a)->ports[0].port, port);
+}
+
+static void one_target_on_both_protocols_is_one_host_port(void **state)
+{
+	struct world *w = *state;
+	struct service *s = service(w, "dns", "env; exec sleep 1000");
+	struct spec_port ports[] = {{.name = "53", .target = 53, .proto = PROTO_UDP, .mode = PORT_DYNAMIC},
+	        {.name = "53", .target = 53, .proto = PROTO_TCP, .mode = PORT_DYNAMIC}};
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	char told[64];
+	uint16_t port;
+	int fd;
+	id64 id;
+
+	s->n_ports = 2;
+	s->ports = ports;
+	id = start(w, s);
+	WAIT(w, is(w, id, TASK_RUNNING) && strstr(log_of(w, id, 100), "STARLING_TASK"));
+	assert_int_equal(task(w, id)->n_ports, 2);
+	port = task(w, id)->ports[0].port;
+	assert_int_equal(task(w, id)->ports[1].port, port);
+	snprintf(told, sizeof(told), "STARLING_PORT_53=%u\n", port);
+	WAIT(w, strstr(log_of(w, id, 100), told));
+	snprintf(told, sizeof(told), "\nPORT=%u\n", port);
+	WAIT(w, strstr(log_of(w, id, 100), told));
+	/* Somebody takes it on one of the two while the task is down: both move. */
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sa.sin_port = htons(port);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	kill((pid_t)task(w, id)->pid, SIGKILL);
+	WAIT(w, task(w, id)->restarts == 1);
+	assert_int_equal(task(w, id)->n_ports, 2);
+	assert_int_not_equal(task(w, id)->ports[0].port, port);
+	assert_int_equal(task(w, id)->ports[0].port, task(w, id)->ports[1].port);
+	close(fd);
 }
 
 static void a_command_check_turns_healthy_then_unhealthy_and_restarts(void **state)
@@ -1064,6 +1102,7 @@ int main(int argc, char **argv)
 	        STORY(an_unknown_user_says_so),
 	        STORY(a_host_port_in_use_waits_and_then_starts),
 	        STORY(two_tasks_get_two_ports_and_keep_them_over_a_restart),
+	        STORY(one_target_on_both_protocols_is_one_host_port),
 	        STORY(a_command_check_turns_healthy_then_unhealthy_and_restarts),
 	        STORY(a_check_that_hangs_is_killed_and_counts_as_failed),
 	        STORY(an_http_check_asks_the_tasks_own_port),
