@@ -96,10 +96,6 @@ void verb_leave(struct call *);
 void verb_join(struct call *);
 void verb_admit(struct call *);
 
-/* What submit asks of a record before gossip does: that a revision's spec can be read, is of that stack, and needs no
- * power that its author lacks. ERR_USAGE or ERR_UNAUTHORISED. */
-int submit_check(const struct trust *t, const struct record *rec, struct err *err);
-
 /* What only a task's owner knows (ask.c fetches it from other peers). */
 struct detail {
 	id64 task;
