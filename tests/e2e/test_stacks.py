@@ -311,3 +311,46 @@ def test_logs_since_a_time_or_for_a_while(flock):
     assert f.cli("logs", "a/s", "--since", at[1][:19] + "Z").stdout == "late\n"
     for bad in ("yesterday", "2026-13-01T00:00:00Z", "-5m", "0s"):
         assert "--since" in f.cli("logs", "a/s", "--since=" + bad, check=2).stderr
+
+
+def test_a_host_port_is_one_per_peer(flock):
+    f = flock(3)
+    port = {"name": "http", "target": 80, "published": 18080, "mode": "host"}
+    f.cli("deploy", f.write("p.yaml", stack("p", s=sleeper(3, ports=[port]))), "--detach")
+    rows = f.wait_serving("p", 3)
+    assert sorted(r["peer_name"] for r in rows) == ["p1", "p2", "p3"]
+    assert {(e["port"], e["address"]) for r in rows for e in r["endpoints"]} == {(18080, p.address) for p in f.peers}
+    f.cli("scale", "p/s=4", "--detach")
+    row = wait_until("the fourth to be listed", lambda: [r for r in f.ps("p") if r["slot"] == 3], 10)[0]
+    assert row["peer"] is None and "port" in row["reason"]
+    assert len(f.serving("p")) == 3
+
+
+def test_an_update_replaces_one_slot_after_the_other(flock):
+    f = flock(3)
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(4))), "--detach")
+    old = {r["slot"]: r["task"] for r in f.wait_serving("a", 4)}
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(4, environment={"V": "2"}))), "--detach", peer=1)
+    fewest = 4
+
+    def done():
+        nonlocal fewest
+        rows = f.serving("a")
+        fewest = min(fewest, len({r["slot"] for r in rows}))
+        return len(rows) == 4 and not {r["task"] for r in rows} & set(old.values())
+    wait_until("all four to be replaced", done, 60)
+    assert fewest >= 3
+
+
+def test_a_newer_revision_supersedes_one_that_cannot_run(flock):
+    f = flock(2)
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(3))), "--detach")
+    old = {r["slot"]: r["pid"] for r in f.wait_serving("a", 3)}
+    f.cli("deploy", f.write("a.yaml", stack("a", s={"command": ["/no/such/program"], "deploy": {"replicas": 3}})), "--detach")
+    wait_until("the broken one to be tried", lambda: any(r["state"] != "running" or r["reason"] for r in f.ps("a")), 20)
+    # It holds after the first slot: the others serve on.
+    kept = [r for r in f.serving("a") if r["pid"] == old[r["slot"]]]
+    assert len(kept) >= 2
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(3))), "--detach")
+    now = {r["slot"]: r["pid"] for r in f.wait_serving("a", 3, timeout=60)}
+    assert {s: p for s, p in now.items() if p in old.values()}, "what still ran the first revision's content was left alone"
