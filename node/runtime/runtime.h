@@ -51,7 +51,7 @@ struct runtime_task {
 	int exit_signal;
 	bool oom;
 	bool stopping;
-	bool refused; /* this host cannot start it, and it never ran: another peer may; reason says why */
+	bool refused;     /* this host cannot start it, and it never ran: another peer may; reason says why */
 	char reason[256]; /* why it is in its state: last exit, failed check, stop's why */
 	size_t n_ports;
 	struct {
