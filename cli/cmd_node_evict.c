@@ -49,6 +49,11 @@ int cmd_node_evict(struct cli *cli)
 		return cli_usage(cli, "it puts %.80s out of the flock for good: say --yes", cli->args[0]);
 	c = client_open(cli, &err);
 	rc = c ? look_up(c, cli->args[0], &v, &err) : -1;
+	if (rc == 0 && key32_eq(&v.key, &client_hello(c)->peer))
+		rc = err_set(&err, ERR_USAGE,
+		        "peer %s is the one that you ask: its own word on its eviction would reach nobody for sure; ask "
+		        "another peer with --peer ADDR, or let it go in good order with `starling leave`",
+		        v.name);
 	snprintf(what, sizeof(what),
 	        "put peer %.80s (%s) out of the flock for good, and run its %lld task%s elsewhere", v.name, v.id,
 	        v.tasks, v.tasks == 1 ? "" : "s");

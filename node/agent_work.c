@@ -270,6 +270,16 @@ static void swap_zone(struct agent *a)
 	dns_server_swap(a->dns, z);
 }
 
+/* What an evicted peer knows grows old: SERVFAIL sends resolvers to another server. */
+static void drop_zone(struct agent *a)
+{
+	if (!a->zone)
+		return;
+	zone_unref(a->zone);
+	a->zone = NULL;
+	dns_server_swap(a->dns, NULL);
+}
+
 /* --- the pass --- */
 
 static void look(struct agent *a, struct own *own)
@@ -297,6 +307,7 @@ void agent_work(struct agent *a)
 		a->view.self = SIZE_MAX; /* no member any more */
 		place(&a->view, &a->arena, &a->placement);
 		agent_evicted_pass(a);
+		drop_zone(a);
 		control_changed(a->control);
 		return;
 	}

@@ -144,7 +144,7 @@ static const struct key_rule service_rules[] = {
         {"stop_signal", take_stop_signal, "SIGTERM unless set; with or without SIG"},
         {"storage_opt", NULL, NO_DRIVER "; remove it"},
         {"sysctls", NULL, "are the host's settings; remove it"},
-        {"tmpfs", NULL, "a task has a private /tmp; remove it"},
+        {"tmpfs", NULL, "Starling mounts nothing for a task yet; remove it, the program sees the host's /tmp"},
         {"tty", NULL, "a task has no terminal; remove it"},
         {"ulimits", NULL, "set limits in the program, or use `deploy.resources.limits`"},
         {"use_api_socket", NULL, "there is no engine's socket to hand over; remove it"},

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 
+import dnsq
 from conftest import sleeper, stack
 from flock import wait_until
 
@@ -30,6 +31,7 @@ def test_an_evicted_peer_is_out_everywhere_and_its_tasks_start_elsewhere(flock):
     own = len(f.serving("w", on={"p3"}))
     assert own
     victim = f.nodes()["p3"]["id"]
+    assert "starling leave" in f.cli("node", "evict", "p1", "--yes", check=2).stderr
     assert f.cli("node", "evict", "p3", check=2).stdout == ""  # nobody can be asked, so --yes is needed
     assert set(f.nodes()) == {"p1", "p2", "p3"}
     out = f.cli("node", "evict", "p3", "--yes")
@@ -43,6 +45,9 @@ def test_an_evicted_peer_is_out_everywhere_and_its_tasks_start_elsewhere(flock):
     f.cli("deploy", f.write("x.yaml", stack("x", s=sleeper(4))), "--detach")
     f.wait_serving("x", 4, on={"p1", "p2"})
     assert not f[2].tasks()
+    # Its names would only grow old, and what it accepted would reach nobody.
+    assert dnsq.ask(f[2].dns, "s.w.starling.internal", dnsq.A).rcode == dnsq.SERVFAIL
+    assert "was evicted" in f.cli("rm", "w", "--yes", peer=2, check=8).stderr
     # An evicted peer knows it after a restart too, and nobody listens to it.
     assert f[2].stop() == 0
     f[2].start(wait=False)
