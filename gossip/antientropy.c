@@ -6,6 +6,8 @@
  * while it changes nothing. Equal digests are equal sets, so a quiet flock opens no stream at all.
  */
 #define DIFFERS_MS SECONDS(2)
+/* Of two that both see the difference, the higher id waits this much longer. */
+#define TURN_MS SECONDS(1)
 /* How often to look whether one is due, while any digest differs or this peer is not ready. */
 #define LOOK_MS         250
 #define SYNC_SPACE_MS   SECONDS(10)
@@ -126,6 +128,11 @@ void entropy_first_contact(struct gossip *g, struct peer *p)
 {
 	p->differs_since = 0;
 	p->sync_backoff = 0;
+	if (p->syncs) {
+		/* It is back from the dead: what it says of itself now is wanted before its old claims are judged. */
+		p->returned = true;
+		p->sync_after = g->now.mono;
+	}
 	if (!g->started || p->syncs)
 		return;
 	/* Before we are ready we ask; later whoever starts asks us, and a difference shows in the acks. */
@@ -144,10 +151,14 @@ void entropy_on_digests(struct gossip *g, struct peer *p, const struct digest_br
 	if (memcmp(&own[0], durable, sizeof(own[0])) == 0 && memcmp(&own[1], volatile_, sizeof(own[1])) == 0) {
 		p->differs_since = 0;
 		p->sync_backoff = 0;
+		p->returned = false;
 		return;
 	}
-	if (!p->differs_since)
+	if (p->returned) /* as if it had lasted; the other side does not know that it was gone, so no turns are taken */
+		p->differs_since = g->now.mono - DIFFERS_MS - TURN_MS;
+	else if (!p->differs_since)
 		p->differs_since = g->now.mono;
+	p->returned = false;
 	g->entropy_at = MIN(g->entropy_at, g->now.mono + LOOK_MS);
 }
 
@@ -186,8 +197,7 @@ static bool due(const struct gossip *g, const struct peer *p)
 		return true;
 	if (g->bodies_missing)
 		return true;
-	return p->differs_since &&
-	       g->now.mono - p->differs_since >= DIFFERS_MS + (g->id > p->id ? SECONDS(1) : 0);
+	return p->differs_since && g->now.mono - p->differs_since >= DIFFERS_MS + (g->id > p->id ? TURN_MS : 0);
 }
 
 void entropy_tick(struct gossip *g)
