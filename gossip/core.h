@@ -113,7 +113,7 @@ struct peer {
 	int64_t retry_ms;
 	/* Reconciliation with this peer. */
 	mono_ms differs_since; /* digests in its acks differ from ours since; 0 equal */
-	bool returned; /* from the dead, and no digest of it was seen since */
+	bool returned;         /* from the dead, and no digest of it was seen since */
 	mono_ms sync_after;
 	int64_t sync_backoff;
 	unsigned syncs;
