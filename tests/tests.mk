@@ -47,7 +47,7 @@ CLANG_FORMAT ?= clang-format-14
 CLANG_TIDY   ?= clang-tidy-14
 C_FILES      = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 
-.PHONY: deps test lint format format-check tidy fuzz fuzz-build e2e bench
+.PHONY: deps test lint format format-check tidy fuzz fuzz-build e2e bench bench-gossip
 deps:
 	packaging/deps.sh build
 test:
@@ -100,9 +100,14 @@ bench_programs := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))
 $(bench_programs): $(B)/%: $(B)/%.o $(ARCHIVES)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
-bench: all static $(bench_programs)
+bench: all static $(filter-out $(bench_gossip),$(bench_programs))
 	packaging/deps.sh demo
-	tests/bench/run $(bench_programs)
+	tests/bench/run $(filter-out $(bench_gossip),$(bench_programs))
+
+# The tables of the gossip layer, as markdown: each program prints its own, one after the other.
+bench_gossip := $(B)/tests/bench/bench_sync
+bench-gossip: $(bench_gossip)
+	@for program in $^; do $$program || exit 1; done
 
 # --- Simulator: whole flocks in virtual time; see tests/sim/sim.h. SEED=n STORY=name replays; SECONDS_MAX=n runs
 # --- new seeds for so long.
