@@ -39,11 +39,11 @@ static struct peer *next_copy(struct gossip *g, const struct ticket *t)
 	struct peer *best = NULL;
 	uint64_t best_rank = 0;
 
-	for (size_t i = 0; i < g->n_peers; i++) {
-		struct peer *p = g->peers[i];
+	for (size_t i = 0; i < g->n_contacts; i++) {
+		struct peer *p = g->contacts[i]->peer;
 		uint64_t rank = drbg_u64(&g->rng) >> 1;
 
-		if (!p->reachable || p->state != MEMBER_ALIVE || tried(t, p->id))
+		if (!p->reachable || p->state != MEMBER_ALIVE || tried(t, peer_id(p)))
 			continue;
 		if (stream_open_to(g, p))
 			rank |= UINT64_C(1) << 63;
@@ -66,7 +66,7 @@ static void push_more(struct gossip *g, struct ticket *t)
 
 		if (!p)
 			break;
-		t->tried[t->n_tried++] = p->id;
+		t->tried[t->n_tried++] = peer_id(p);
 		st = stream_to(g, p);
 		if (!st)
 			continue;

@@ -40,7 +40,7 @@ static void pump(struct gossip *g, struct stream *s, struct sync *sync, uint8_t 
 static void finish(struct gossip *g, struct stream *s)
 {
 	const struct sync_stats *stats = sync_stats(s->ask);
-	struct peer *p = s->peer;
+	struct contact *p = s->peer->contact;
 	bool moved = stats->records_in || stats->records_out;
 
 	g->count.syncs++;
@@ -73,9 +73,11 @@ static void states_batch(struct gossip *g, const struct wr *w, void *ctx)
 /* Who is there, before what there is: once to each that has just appeared. */
 static void send_states(struct gossip *g, struct stream *s)
 {
-	if (s->peer->states_sent)
+	struct contact *c = contact_of(g, s->peer);
+
+	if (c->states_sent)
 		return;
-	s->peer->states_sent = true;
+	c->states_sent = true;
 	member_states(g, FRAME_BYTES_MAX / 2, states_batch, s);
 }
 
@@ -83,7 +85,7 @@ void entropy_want(struct gossip *g, struct peer *p)
 {
 	struct stream *s = stream_to(g, p);
 
-	p->sync_after = g->now.mono + SYNC_SPACE_MS;
+	contact_of(g, p)->sync_after = g->now.mono + SYNC_SPACE_MS;
 	if (!s || s->ask)
 		return;
 	send_states(g, s);
@@ -108,7 +110,7 @@ int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t
 	}
 	s->sync_heard = g->now.mono;
 	if (sync_on_frame(*which, bytes, len, &err) < 0) {
-		log_warn("gossip", "reconciliation with peer %016llx: %s", (unsigned long long)s->peer->id,
+		log_warn("gossip", "reconciliation with peer %016llx: %s", (unsigned long long)peer_id(s->peer),
 		        err.text);
 		return -1;
 	}
@@ -124,8 +126,10 @@ int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t
 	return 0;
 }
 
-void entropy_first_contact(struct gossip *g, struct peer *p)
+void entropy_first_contact(struct gossip *g, struct peer *peer)
 {
+	struct contact *p = contact_of(g, peer);
+
 	p->differs_since = 0;
 	p->sync_backoff = 0;
 	if (p->syncs) {
@@ -138,13 +142,14 @@ void entropy_first_contact(struct gossip *g, struct peer *p)
 	/* Before we are ready we ask; later whoever starts asks us, and a difference shows in the acks. */
 	if (!g->ready && g->first_syncs < READY_SYNCS) {
 		g->first_syncs++;
-		entropy_want(g, p);
+		entropy_want(g, peer);
 	}
 }
 
-void entropy_on_digests(struct gossip *g, struct peer *p, const struct digest_brief *durable,
+void entropy_on_digests(struct gossip *g, struct peer *peer, const struct digest_brief *durable,
         const struct digest_brief *volatile_)
 {
+	struct contact *p = contact_of(g, peer);
 	struct digest_brief own[2];
 
 	digests_brief(g, &own[0], &own[1]);
@@ -166,8 +171,8 @@ static size_t reachable(const struct gossip *g)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < g->n_peers; i++)
-		n += g->peers[i]->reachable;
+	for (size_t i = 0; i < g->n_contacts; i++)
+		n += g->contacts[i]->peer->reachable;
 	return n;
 }
 
@@ -185,19 +190,20 @@ static void check_ready(struct gossip *g)
 	else if (age >= READY_GIVE_UP_MS)
 		g->ready = true;
 	if (g->ready)
-		output_member(g, &g->key);
+		output_self(g);
 }
 
 /* Is a reconciliation with p due? Of two that both see the difference, the lower id asks first. */
-static bool due(const struct gossip *g, const struct peer *p)
+static bool due(const struct gossip *g, const struct contact *p)
 {
-	if (!p->reachable || !member_up(p) || g->now.mono < p->sync_after)
+	if (!p->peer->reachable || !member_up(p->peer) || g->now.mono < p->sync_after)
 		return false;
 	if (!g->ready && !p->syncs && g->syncs_done < READY_SYNCS)
 		return true;
 	if (g->bodies_missing)
 		return true;
-	return p->differs_since && g->now.mono - p->differs_since >= DIFFERS_MS + (g->id > p->id ? TURN_MS : 0);
+	return p->differs_since &&
+	       g->now.mono - p->differs_since >= DIFFERS_MS + (g->id > peer_id(p->peer) ? TURN_MS : 0);
 }
 
 void entropy_tick(struct gossip *g)
@@ -206,10 +212,12 @@ void entropy_tick(struct gossip *g)
 
 	if (g->now.mono < g->entropy_at)
 		return;
-	for (size_t i = 0; i < g->n_peers; i++) {
-		if (due(g, g->peers[i]))
-			entropy_want(g, g->peers[i]);
-		differs |= g->peers[i]->differs_since != 0;
+	for (size_t i = 0; i < g->n_contacts; i++) {
+		struct contact *c = g->contacts[i];
+
+		if (due(g, c))
+			entropy_want(g, c->peer);
+		differs |= c->differs_since != 0;
 	}
 	check_ready(g);
 	g->entropy_at = differs || !g->ready || g->bodies_missing ? g->now.mono + LOOK_MS : MONO_NEVER;

@@ -2,8 +2,12 @@
  * Inside gossip/: the state behind the front door, shared by its files and by nobody else.
  *
  *	gossip.c       front door: configuration, time, requests, reading
+ *	tuning.c       constants of each kind of network
  *	packet.c       packets out and in, what rides on them
- *	member.c       who is there: the table, statements, their order, refutation
+ *	table.c        the table of members: order of probing, contacts, counts (peer.h)
+ *	member.c       who is there: statements, their order
+ *	self.c         what is said of this peer: refutation, newer runs, fencing
+ *	admit.c        members appear and disappear as trust says
  *	suspicion.c    accusers, the shrinking timeout, the way to dead
  *	probe.c        probe rounds, the dead, local health
  *	relay.c        probing for others
@@ -23,37 +27,16 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "gossip/broadcast.h"
-#include "gossip/gossip.h"
-#include "gossip/seal.h"
+#include "gossip/intern.h"
+#include "gossip/peer.h"
 #include "gossip/sync.h"
-#include "gossip/wire.h"
 
-/* Timing of one kind of network. All in milliseconds. */
-struct profile {
-	int64_t period;   /* each peer probes one other per period (in a small flock: each other) */
-	int64_t ping_min; /* bounds of the space between direct pings, which follows the round trip */
-	int64_t ping_max;
-	int64_t indirect;       /* for the answers of those asked to probe for us */
-	int64_t suspicion_unit; /* alpha and beta multiply it */
-	int64_t spread;         /* between sends of what waits in the broadcast queue */
-};
-
-/* Lifeguard (Dadgar, Phillips, Currey 2018), table of parameters. */
-#define SUSPICION_ALPHA 4
-#define SUSPICION_BETA  6
-#define SUSPICION_K     3
-#define HEALTH_MAX      8
-#define INDIRECT_PROBES 3
-/* Direct pings of one probe round, before anybody is asked to help. */
-#define DIRECT_PINGS 3
 /* Probe rounds at once: our own, rechecks of suspects, and rounds as a deputy. */
 #define PROBES_MAX 16
 /* Pings relayed for others at once. */
 #define RELAYS_MAX 64
 /* Peers that get what is new at once. */
 #define SPREAD_FANOUT 3
-/* Distinct accusers remembered of one suspect: K and one more. */
-#define ACCUSERS_MAX (SUSPICION_K + 1)
 /* How long accusations wait for somebody to confirm that others are silent; with nobody to ask. */
 #define ISOLATION_MS     SECONDS(15)
 #define ISOLATION_TWO_MS SECONDS(5)
@@ -62,64 +45,13 @@ struct profile {
 /* The dead are tried this often at least: a healed split needs nobody's command. Begins at RETRY_MIN. */
 #define RETRY_MIN_MS SECONDS(1)
 #define RETRY_MAX_MS SECONDS(10)
-/* Tries of the dead in one go. */
+/* Tries in one go of those that went lately, and time until the next go. */
 #define RETRIES_AT_ONCE 8
+#define RETRY_LOOK_MS   100
 /* A tick this late means that the process or the machine stood still. */
 #define STALL_MS 400
 /* Copies of our own statement sent to a peer that has just appeared. */
 #define INTRODUCTIONS 3
-
-struct accusation {
-	struct statement suspect;
-	struct statement dead;
-	bool has_suspect, has_dead;
-	id64 accuser;
-};
-
-struct suspicion {
-	size_t n;
-	struct accusation by[ACCUSERS_MAX];
-	mono_ms deadline;
-	int64_t grace; /* for time that we stood still, or were cut off ourselves */
-	bool ours;     /* we are among the accusers */
-	bool fired;    /* our own timer ran out */
-};
-
-/* Another member, as this peer sees it. */
-struct peer {
-	struct key32 key;
-	id64 id;
-	size_t index;  /* in gossip.peers */
-	bool admitted; /* mark during member_refresh() */
-	enum member_state state;
-	uint64_t incarnation; /* 0: never heard of in this boot */
-	struct addr addr;     /* where packets go */
-	struct addr advertised;
-	mono_ms since, suspected;
-	int64_t rtt, rtt_var; /* microseconds, RFC 6298; 0 unknown */
-	bool udp_bad;
-	bool reachable;
-	bool silent;         /* the last probe failed, and nothing was heard since */
-	bool stale;          /* it sent an older statement of its own than we hold: tell it */
-	mono_ms heard;       /* last authentic packet or frame */
-	mono_ms told;        /* last packet that it did not ask for */
-	unsigned introduced; /* copies of our alive statement sent */
-	struct seal_peer seal;
-	struct statement alive, left; /* the newest, for passing on */
-	bool has_alive, has_left;
-	struct suspicion sus;
-	mono_ms recheck_at; /* a suspect of ours is probed again */
-	mono_ms retry_at;   /* while dead or left */
-	int64_t retry_ms;
-	/* Reconciliation with this peer. */
-	mono_ms differs_since; /* digests in its acks differ from ours since; 0 equal */
-	bool returned;         /* from the dead, and no digest of it was seen since */
-	mono_ms sync_after;
-	int64_t sync_backoff;
-	unsigned syncs;
-	bool states_sent; /* it was told of all members since it began */
-	unsigned bad_frames;
-};
 
 struct probe {
 	bool used;
@@ -190,7 +122,7 @@ struct gossip {
 	id64 id;
 	struct drbg rng;
 	struct now now;
-	const struct profile *prof;
+	const struct tuning *tune;
 	struct seal seal;
 	struct store *store;
 	struct trust *trust;
@@ -202,12 +134,20 @@ struct gossip {
 	uint64_t incarnation; /* boot count << 32 | n */
 	uint32_t record_n;
 	struct statement self; /* our alive, or left, statement */
+	bool announced;        /* a GOSSIP_MEMBER for us waits to be drained */
 	bool adopted_newer;    /* a newer boot of our own key was heard once */
 	bool fenced;
+	mono_ms refuted_at; /* when the incarnation last rose to refute: once per period at most */
+	mono_ms refute_at;  /* when it shall rise again; MONO_NEVER: it need not */
 
-	struct map by_id; /* id64 -> struct peer */
-	struct peer **peers;
-	size_t n_peers, cap_peers;
+	struct map by_id;    /* id64 -> struct peer */
+	struct peer **peers; /* in the order that gossip/peer.h draws */
+	size_t at_order, n_up, n_peers, cap_peers;
+	size_t n_alive, n_silent; /* alive; of these, silent */
+	struct contact **contacts;
+	size_t n_contacts, cap_contacts;
+	struct peer **suspects;
+	size_t n_suspects, cap_suspects;
 	bool trust_changed;
 	struct { /* addresses given before their peers are known */
 		struct key32 key;
@@ -222,9 +162,8 @@ struct gossip {
 	struct probe probes[PROBES_MAX];
 	struct relay relays[RELAYS_MAX];
 	uint32_t seq;
-	struct peer **order; /* shuffled round */
-	size_t n_order, at_order;
 	mono_ms probe_at, retry_at;
+	mono_ms retry_old_at;            /* when one of those who are dead for long may be tried again */
 	unsigned health;                 /* Lifeguard's local health multiplier is this + 1 */
 	id64 targets[ISOLATION_TARGETS]; /* last distinct probe targets */
 	size_t n_targets, at_targets;
@@ -258,31 +197,19 @@ struct gossip {
 struct out *output_new(struct gossip *g, enum gossip_action_kind kind, size_t len);
 void output_bytes(struct gossip *g, enum gossip_action_kind kind, const struct addr *addr, uint64_t stream,
         const void *bytes, size_t len);
-void output_member(struct gossip *g, const struct key32 *key);
+/* One GOSSIP_MEMBER at a time waits for each. */
+void output_member(struct gossip *g, struct peer *p);
+void output_self(struct gossip *g);
+void output_member_drained(struct gossip *g, const struct key32 *key);
 void output_record(struct gossip *g, const struct key32 *id, uint8_t kind);
 
 /* member.c */
-struct peer *member_by_id(const struct gossip *g, id64 id);
-void member_refresh(struct gossip *g); /* after trust changed: members appear and disappear */
-void member_free(struct peer *p);
-/* Alive or suspect. */
-static inline bool member_up(const struct peer *p)
-{
-	return p->state == MEMBER_ALIVE || p->state == MEMBER_SUSPECT;
-}
-size_t members_up(const struct gossip *g); /* others */
-/* k distinct members that are up and fit, at random; except may be NULL. */
-size_t member_pick(struct gossip *g, struct peer **out, size_t k, const struct peer *except, bool reachable_only);
 void member_on_statement(struct gossip *g, const struct statement *st, struct peer *from);
 /* An authentic packet or frame came from p. */
 void member_heard(struct gossip *g, struct peer *p);
 void member_set_state(struct gossip *g, struct peer *p, enum member_state state);
-/* A newer run of this very peer has been seen: adopt its boot count + 1 (boot_id NULL: its boot is not known). */
-void member_own_newer(struct gossip *g, uint32_t boot, const uint8_t boot_id[16]);
-void member_sign_self(struct gossip *g, enum msg_type type);
-void member_announce_self(struct gossip *g, enum broadcast_class c);
 /* Statements about p that it should hear before anything else (buddy): it is suspected, or taken for dead. */
-bool member_has_news(const struct peer *p);
+bool member_has_news(const struct gossip *g, const struct peer *p);
 /* At most TELL_BYTES_MAX bytes. */
 void member_tell(struct gossip *g, struct peer *p, struct wr *w);
 #define TELL_BYTES_MAX (4 * STATEMENT_BYTES_MAX)
@@ -291,10 +218,20 @@ void member_states(
         struct gossip *g, size_t batch, void (*fn)(struct gossip *, const struct wr *, void *), void *ctx);
 void member_broadcast(struct gossip *g, enum broadcast_class c, const struct statement *st);
 
+/* self.c */
+void self_sign(struct gossip *g, enum msg_type type);
+void self_announce(struct gossip *g, enum broadcast_class c);
+void self_on_statement(struct gossip *g, const struct statement *st, struct peer *from);
+/* A newer run of this very peer has been seen: adopt its boot count + 1 (boot_id NULL: its boot is not known). */
+void self_on_newer(struct gossip *g, uint32_t boot, const uint8_t boot_id[16]);
+void self_tick(struct gossip *g);
+
+/* admit.c */
+void member_refresh(struct gossip *g); /* after trust changed: members appear and disappear */
+
 /* suspicion.c */
 void suspicion_accuse(struct gossip *g, struct peer *p); /* our own evidence: it did not answer */
 void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st);
-void suspicion_clear(struct peer *p);
 void suspicion_tick(struct gossip *g);
 mono_ms suspicion_wake(const struct gossip *g);
 void suspicion_shift(struct gossip *g, int64_t by);
@@ -328,9 +265,14 @@ bool isolation_holds(const struct gossip *g);
 void isolation_confirmed(struct gossip *g);
 
 /* gossip.c */
-/* Notes the time; a gap in which the timer should have fired is a stall: timers move by it. */
 /* Evaluates trust again if a trust record came, and members with it. */
 void trust_settle(struct gossip *g);
+/* Does this part of the failure detector take part? */
+static inline bool part(const struct gossip *g, unsigned which)
+{
+	return g->tune->parts & which;
+}
+/* Notes the time; a gap in which the timer should have fired is a stall: timers move by it. */
 void core_enter(struct gossip *g, struct now now);
 /* packet.c */
 /* Sends the messages in w (at most PAYLOAD_BYTES_MAX) to p, with what waits to be told in the room left. */

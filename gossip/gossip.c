@@ -5,27 +5,6 @@
 /* Addresses remembered for peers that are not admitted yet. */
 #define HINTS_MAX 1024
 
-static const struct profile profiles[] = {
-        [PROFILE_LAN] = {.period = 1000,
-                .ping_min = 100,
-                .ping_max = 300,
-                .indirect = 400,
-                .suspicion_unit = 750,
-                .spread = 100},
-        [PROFILE_WAN] = {.period = 2000,
-                .ping_min = 300,
-                .ping_max = 1000,
-                .indirect = 1500,
-                .suspicion_unit = 1500,
-                .spread = 250},
-        [PROFILE_LOCAL] = {.period = 500,
-                .ping_min = 50,
-                .ping_max = 200,
-                .indirect = 250,
-                .suspicion_unit = 500,
-                .spread = 50},
-};
-
 struct gossip *gossip_new(const struct gossip_config *cfg)
 {
 	struct gossip *g = xcalloc(1, sizeof(*g));
@@ -34,12 +13,12 @@ struct gossip *gossip_new(const struct gossip_config *cfg)
 	g->cfg = *cfg;
 	g->key = cfg->key;
 	g->id = key32_id(&cfg->key);
-	g->prof = &profiles[cfg->profile];
+	g->tune = cfg->tuning ? cfg->tuning : tuning_of(cfg->profile);
 	drbg_init(&g->rng, cfg->seed);
 	drbg_bytes(&g->rng, start, sizeof(start));
 	drbg_bytes(&g->rng, token_secret, sizeof(token_secret));
 	drbg_bytes(&g->rng, map_secret, sizeof(map_secret));
-	seal_init(&g->seal, &cfg->key, cfg->secret, &cfg->flock, start, token_secret, cfg->plain);
+	seal_init(&g->seal, &cfg->key, cfg->secret, &cfg->flock, start, token_secret, cfg->plain || cfg->bare);
 	g->store = store_new(&cfg->flock, map_secret);
 	g->trust = trust_new(&cfg->flock);
 	g->incarnation = (uint64_t)cfg->boot << 32;
@@ -50,7 +29,7 @@ struct gossip *gossip_new(const struct gossip_config *cfg)
 	list_init(&g->tickets);
 	list_init(&g->out);
 	g->spread_at = g->suspicion_at = g->entropy_at = MONO_NEVER;
-	g->probe_at = g->retry_at = MONO_NEVER;
+	g->probe_at = g->retry_at = g->refute_at = MONO_NEVER;
 	return g;
 }
 
@@ -65,12 +44,8 @@ void gossip_free(struct gossip *g)
 	map_each (&g->pending, pending)
 		free(pending);
 	map_free(&g->pending);
-	for (size_t i = 0; i < g->n_peers; i++)
-		member_free(g->peers[i]);
-	free(g->peers);
-	free(g->order);
+	table_free(g);
 	free(g->hints);
-	map_free(&g->by_id);
 	broadcast_free(&g->bc);
 	list_each (&g->out, i)
 		free(list_entry(i, struct out, at));
@@ -113,8 +88,10 @@ void gossip_load_addr(struct gossip *g, const struct key32 *peer, const struct a
 	struct peer *p = member_by_id(g, key32_id(peer));
 
 	if (p) {
-		if (!p->seal.known)
-			p->addr = *addr;
+		struct contact *c = contact_of(g, p);
+
+		if (!c->seal || !c->seal->known)
+			c->addr = *addr;
 		probe_retry_soon(g, p);
 		return;
 	}
@@ -134,28 +111,46 @@ void trust_settle(struct gossip *g)
 	member_refresh(g);
 }
 
+void gossip_load_statement(struct gossip *g, const struct statement *st)
+{
+	struct peer *p = member_by_id(g, st->subject);
+
+	if (!p || p->alive)
+		return;
+	p->incarnation = st->incarnation;
+	peer_set_alive(g, p, st);
+	peer_set_state(g, p, MEMBER_ALIVE);
+}
+
+const struct statement *gossip_self(const struct gossip *g)
+{
+	return &g->self;
+}
+
 void gossip_start(struct gossip *g, struct now now)
 {
 	g->now = now;
 	g->started = true;
 	g->started_at = now.mono;
 	g->own_told = now.mono - SECONDS(1);
-	member_sign_self(g, MSG_ALIVE);
+	g->refuted_at = g->retry_old_at = now.mono - MINUTES(1);
+	self_sign(g, MSG_ALIVE);
 	g->trust_changed = true;
 	trust_settle(g);
 	probe_start(g);
 	g->entropy_at = now.mono;
-	member_announce_self(g, BROADCAST_ALIVE);
+	self_announce(g, BROADCAST_ALIVE);
 	gossip_tick(g, now);
 }
 
 mono_ms gossip_wake(const struct gossip *g)
 {
-	mono_ms at = MIN(probe_wake(g), suspicion_wake(g));
+	mono_ms at;
 
 	if (!g->started)
 		return MONO_NEVER;
-	at = MIN(at, g->spread_at);
+	at = MIN(probe_wake(g), suspicion_wake(g));
+	at = MIN(at, MIN(g->spread_at, g->refute_at));
 	at = MIN(at, stream_wake(g));
 	at = MIN(at, ticket_wake(g));
 	return MIN(at, entropy_wake(g));
@@ -165,7 +160,7 @@ void core_enter(struct gossip *g, struct now now)
 {
 	mono_ms due = gossip_wake(g);
 
-	if (due != MONO_NEVER && now.mono - due > STALL_MS) {
+	if (due != MONO_NEVER && now.mono - due > STALL_MS && part(g, PART_STALL)) {
 		int64_t late = now.mono - due;
 
 		log_warn("gossip", "stood still for %lld ms", (long long)late);
@@ -184,6 +179,7 @@ void gossip_tick(struct gossip *g, struct now now)
 		return;
 	probe_tick(g);
 	suspicion_tick(g);
+	self_tick(g);
 	ticket_tick(g);
 	stream_tick(g);
 	entropy_tick(g);
@@ -201,6 +197,8 @@ bool gossip_next(struct gossip *g, struct gossip_action *out)
 	list_remove(&g->current->at);
 	g->n_out--;
 	*out = g->current->action;
+	if (out->kind == GOSSIP_MEMBER)
+		output_member_drained(g, &out->peer);
 	return true;
 }
 
@@ -211,8 +209,8 @@ void gossip_leave(struct gossip *g, struct now now)
 	core_enter(g, now);
 	g->leaving = true;
 	g->incarnation++;
-	member_sign_self(g, MSG_LEFT);
-	member_announce_self(g, BROADCAST_LEAVE);
+	self_sign(g, MSG_LEFT);
+	self_announce(g, BROADCAST_LEAVE);
 }
 
 void gossip_set_advertise(struct gossip *g, const struct addr *addr, struct now now)
@@ -222,10 +220,10 @@ void gossip_set_advertise(struct gossip *g, const struct addr *addr, struct now 
 		return;
 	g->cfg.advertise = *addr;
 	g->incarnation++;
-	member_sign_self(g, MSG_ALIVE);
-	member_announce_self(g, BROADCAST_REFUTE);
-	for (size_t i = 0; i < g->n_peers; i++)
-		g->peers[i]->introduced = 0;
+	self_sign(g, MSG_ALIVE);
+	self_announce(g, BROADCAST_REFUTE);
+	for (size_t i = 0; i < g->n_contacts; i++)
+		g->contacts[i]->introduced = 0;
 }
 
 uint64_t gossip_stamp(struct gossip *g, wall_ms wall)
@@ -258,16 +256,22 @@ static struct member self_member(const struct gossip *g)
 
 static struct member member_of(const struct peer *p)
 {
-	return (struct member){.key = p->key,
-	        .id = p->id,
+	const struct contact *c = p->contact;
+	struct member m = {.key = p->key,
+	        .id = peer_id(p),
 	        .state = p->state,
 	        .incarnation = p->incarnation,
-	        .addr = p->addr,
+	        .addr = peer_addr(p),
 	        .since = p->since,
-	        .suspected = p->suspected,
-	        .rtt_us = (uint32_t)MIN(p->rtt, (int64_t)UINT32_MAX),
-	        .udp_bad = p->udp_bad,
 	        .reachable = p->reachable};
+
+	if (p->state != MEMBER_ALIVE)
+		m.suspected = p->sus ? p->sus->began : p->since;
+	if (c) {
+		m.rtt_us = (uint32_t)MIN(c->rtt, (int64_t)UINT32_MAX);
+		m.udp_bad = c->udp_bad;
+	}
+	return m;
 }
 
 static int by_id(const void *a, const void *b)

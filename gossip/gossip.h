@@ -12,10 +12,11 @@
 #include "base/limits.h"
 #include "gossip/store/store.h"
 #include "gossip/trust/trust.h"
+#include "gossip/tuning.h"
 
 struct gossip;
-
-enum gossip_profile { PROFILE_LAN, PROFILE_WAN, PROFILE_LOCAL };
+struct intern;
+struct statement;
 
 enum member_state { MEMBER_ALIVE, MEMBER_SUSPECT, MEMBER_DEAD, MEMBER_LEFT };
 
@@ -27,8 +28,15 @@ struct gossip_config {
 	uint8_t boot_id[16]; /* random per boot */
 	uint8_t seed[32];    /* for drbg */
 	enum gossip_profile profile;
-	struct addr advertise; /* where other peers reach this one (UDP and TCP, same port) */
-	bool plain;            /* simulator only: packets are not sealed (large runs) */
+	struct addr advertise;       /* where other peers reach this one (UDP and TCP, same port) */
+	const struct tuning *tuning; /* NULL: the profile's */
+	/* Simulator only. plain: packets are not encrypted. bare: nor is anything kept of each peer's packets, so there
+	 * are no replay windows, challenges and followed addresses either. roster: who is admitted, instead of what
+	 * admission records say. intern: one copy of each statement for the whole flock. */
+	bool plain, bare;
+	const struct key32 *roster;
+	size_t n_roster;
+	struct intern *intern;
 };
 
 /* A member as others may see it. since: when this state began, by our monotonic clock. */
@@ -80,6 +88,9 @@ void gossip_free(struct gossip *g);
 int gossip_load(struct gossip *g, const uint8_t *bytes, size_t len, struct err *err);
 void gossip_load_addr(struct gossip *g, const struct key32 *peer, const struct addr *addr);
 void gossip_start(struct gossip *g, struct now now);
+/* After it, simulator only: what was known when all of a large flock has been up for long (st: alive). */
+void gossip_load_statement(struct gossip *g, const struct statement *st);
+const struct statement *gossip_self(const struct gossip *g);
 
 /* Events. */
 void gossip_on_packet(
@@ -128,6 +139,7 @@ struct gossip_counters {
 	uint64_t packets_in, packets_out, bytes_in, bytes_out;
 	uint64_t drop_unknown, drop_bad, drop_replay, drop_short, challenges;
 	uint64_t frames_in, frames_out, syncs, records_bad, suspicions, deaths, refutes;
+	uint64_t accusations_dropped;
 };
 const struct gossip_counters *gossip_counters(const struct gossip *g);
 

@@ -28,9 +28,10 @@ void isolation_update(struct gossip *g, bool nobody)
 
 bool isolation_holds(const struct gossip *g)
 {
-	int64_t limit = members_up(g) <= 1 ? ISOLATION_TWO_MS : ISOLATION_MS;
+	int64_t limit = g->n_up <= 1 ? ISOLATION_TWO_MS : ISOLATION_MS;
 
-	return g->silent_since && g->silence_confirmed < g->silent_since && g->now.mono - g->silent_since < limit;
+	return part(g, PART_ISOLATION) && g->silent_since && g->silence_confirmed < g->silent_since &&
+	       g->now.mono - g->silent_since < limit;
 }
 
 void isolation_confirmed(struct gossip *g)
@@ -41,9 +42,9 @@ void isolation_confirmed(struct gossip *g)
 void isolation_target(struct gossip *g, const struct peer *p)
 {
 	for (size_t i = 0; i < g->n_targets; i++)
-		if (g->targets[i] == p->id)
+		if (g->targets[i] == peer_id(p))
 			return;
-	g->targets[g->at_targets] = p->id;
+	g->targets[g->at_targets] = peer_id(p);
 	g->at_targets = (g->at_targets + 1) % ISOLATION_TARGETS;
 	g->n_targets = MIN(g->n_targets + 1, (size_t)ISOLATION_TARGETS);
 }

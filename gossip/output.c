@@ -30,15 +30,32 @@ void output_bytes(struct gossip *g, enum gossip_action_kind kind, const struct a
 		memcpy(o->bytes, bytes, len);
 }
 
-void output_member(struct gossip *g, const struct key32 *key)
+static void output_change(struct gossip *g, const struct key32 *key, bool waits)
 {
-	list_each (&g->out, i) {
-		const struct gossip_action *a = &list_entry(i, struct out, at)->action;
+	if (!waits)
+		output_new(g, GOSSIP_MEMBER, 0)->action.peer = *key;
+}
 
-		if (a->kind == GOSSIP_MEMBER && key32_eq(&a->peer, key))
-			return;
-	}
-	output_new(g, GOSSIP_MEMBER, 0)->action.peer = *key;
+void output_member(struct gossip *g, struct peer *p)
+{
+	output_change(g, &p->key, p->announced);
+	p->announced = true;
+}
+
+void output_self(struct gossip *g)
+{
+	output_change(g, &g->key, g->announced);
+	g->announced = true;
+}
+
+void output_member_drained(struct gossip *g, const struct key32 *key)
+{
+	struct peer *p = member_by_id(g, key32_id(key));
+
+	if (p)
+		p->announced = false;
+	else if (key32_eq(key, &g->key))
+		g->announced = false;
 }
 
 void output_record(struct gossip *g, const struct key32 *id, uint8_t kind)

@@ -28,12 +28,12 @@ void spread_soon(struct gossip *g, int64_t in)
 static void seal_and_send(struct gossip *g, struct peer *p, const struct addr *to, const struct wr *w)
 {
 	uint8_t packet[PACKET_BYTES_MAX];
-	size_t len = seal_packet(&g->seal, &p->seal, PACKET_GOSSIP, w->p, w->len, packet);
+	size_t len = seal_packet(&g->seal, peer_seal(g, p), PACKET_GOSSIP, w->p, w->len, packet);
 
 	if (!len || !to->family)
 		return;
 	/* Where UDP does not get through, a stream that is open carries the same messages. */
-	if (p->udp_bad) {
+	if (p->contact && p->contact->udp_bad) {
 		struct stream *s = stream_open_to(g, p);
 
 		if (s)
@@ -61,7 +61,9 @@ void packet_send_to(struct gossip *g, struct peer *p, const struct addr *to, str
 
 void packet_send(struct gossip *g, struct peer *p, struct wr *w)
 {
-	packet_send_to(g, p, &p->addr, w);
+	struct addr to = peer_addr(p);
+
+	packet_send_to(g, p, &to, w);
 }
 
 /* Whom to tell: all others in a small flock, a few at random in a larger one. */
@@ -69,20 +71,14 @@ static size_t spread_targets(struct gossip *g, struct peer *out[SPREAD_FANOUT])
 {
 	size_t n = 0;
 
-	if (g->n_peers <= SPREAD_FANOUT) {
-		for (size_t i = 0; i < g->n_peers; i++)
-			if (member_up(g->peers[i]))
-				out[n++] = g->peers[i];
-		return n;
-	}
-	/* Most are up; a few misses are cheaper than a walk over all. */
-	for (int tries = 0; tries < 8 * SPREAD_FANOUT && n < SPREAD_FANOUT; tries++) {
-		struct peer *p = g->peers[drbg_below(&g->rng, g->n_peers)];
+	for (int tries = 0; tries < 8 * SPREAD_FANOUT && n < MIN(g->n_up, (size_t)SPREAD_FANOUT); tries++) {
+		struct peer *p =
+		        g->peers[g->n_up <= SPREAD_FANOUT ? (size_t)tries : drbg_below(&g->rng, g->n_up)];
 		bool twice = false;
 
 		for (size_t i = 0; i < n; i++)
 			twice |= out[i] == p;
-		if (member_up(p) && !twice)
+		if (!twice)
 			out[n++] = p;
 	}
 	return n;
@@ -91,13 +87,14 @@ static size_t spread_targets(struct gossip *g, struct peer *out[SPREAD_FANOUT])
 static void spread_packet(struct gossip *g, struct peer *p, const struct wr *w, bool tell)
 {
 	uint8_t buf[PAYLOAD_BYTES_MAX];
+	struct addr to = peer_addr(p);
 	struct wr all;
 
 	wr_fixed(&all, buf, sizeof(buf));
 	if (tell)
 		member_tell(g, p, &all);
 	wr_bytes(&all, w->p, w->len);
-	seal_and_send(g, p, &p->addr, &all);
+	seal_and_send(g, p, &to, &all);
 }
 
 /* Sends what waits, each message once to each of a few peers. */
@@ -111,7 +108,7 @@ void packet_spread(struct gossip *g)
 		return;
 	n = spread_targets(g, to);
 	for (size_t i = 0; i < n; i++)
-		if (member_has_news(to[i]))
+		if (member_has_news(g, to[i]))
 			tell = TELL_BYTES_MAX;
 	broadcast_round(&g->bc);
 	for (unsigned k = 0; n && k < SPREAD_PACKETS; k++) {
@@ -127,7 +124,7 @@ void packet_spread(struct gossip *g)
 			spread_packet(g, to[i], &w, k == 0);
 	}
 	if (broadcast_pending(&g->bc) && n)
-		g->spread_at = g->now.mono + g->prof->spread;
+		g->spread_at = g->now.mono + g->tune->spread;
 }
 
 /* Packets in. */
@@ -149,7 +146,7 @@ static void on_ping(struct gossip *g, struct peer *p, const struct msg *m, struc
 	struct digest_brief durable, volatile_;
 
 	if (m->flags & PING_TELL)
-		p->introduced = 0;
+		contact_of(g, p)->introduced = 0;
 	digests_brief(g, &durable, &volatile_);
 	wire_put_ack(reply, m->seq, &durable, &volatile_);
 }
@@ -162,7 +159,7 @@ void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr
 		break;
 	case MSG_ACK:
 		/* An answer in a packet: UDP works both ways. */
-		p->udp_bad &= stream != NULL;
+		contact_of(g, p)->udp_bad &= stream != NULL;
 		probe_on_ack(g, p, m->seq);
 		entropy_on_digests(g, p, &m->durable, &m->volatile_);
 		break;
@@ -196,6 +193,7 @@ static void on_payload(
         struct gossip *g, struct peer *p, const struct addr *from, const uint8_t *bytes, size_t len)
 {
 	uint8_t buf[PAYLOAD_BYTES_MAX];
+	struct contact *c = contact_of(g, p);
 	struct wr reply;
 	struct msg m;
 	struct rd r;
@@ -208,11 +206,22 @@ static void on_payload(
 		g->count.drop_bad++;
 	if (reply.len && wr_ok(&reply)) {
 		packet_send_to(g, p, from, &reply);
-	} else if ((p->stale || p->state == MEMBER_DEAD) && g->now.mono - p->told >= g->prof->period / 2) {
+	} else if ((c->stale || p->state == MEMBER_DEAD) && g->now.mono - c->told >= g->tune->period / 2) {
 		/* It speaks, though we hold it for dead or its word for old: it shall know, and answer that. */
-		p->told = g->now.mono;
+		c->told = g->now.mono;
 		packet_send_to(g, p, from, &reply);
 	}
+}
+
+/* It is where its newest packet came from, once that address has been proved. */
+static void follow_address(struct gossip *g, struct peer *p, const struct addr *from, bool newest)
+{
+	struct addr before = peer_addr(p);
+
+	if (!newest || addr_eq(&before, from))
+		return;
+	contact_of(g, p)->addr = *from;
+	output_member(g, p);
 }
 
 void gossip_on_packet(struct gossip *g, const struct addr *from, const uint8_t *bytes, size_t len, struct now now)
@@ -233,7 +242,7 @@ void gossip_on_packet(struct gossip *g, const struct addr *from, const uint8_t *
 		g->count.drop_unknown++;
 		return;
 	}
-	switch (seal_open(&g->seal, &p->seal, from, &h, bytes, len, now.mono, &opened)) {
+	switch (seal_open(&g->seal, peer_seal(g, p), from, &h, bytes, len, now.mono, &opened)) {
 	case OPEN_BAD:
 		g->count.drop_bad++;
 		return;
@@ -247,13 +256,10 @@ void gossip_on_packet(struct gossip *g, const struct addr *from, const uint8_t *
 		break;
 	case OPEN_PROVED:
 		if (opened.restarted)
-			p->introduced = 0;
+			contact_of(g, p)->introduced = 0;
 		/* fallthrough */
 	case OPEN_MESSAGES:
-		if (opened.newest && !addr_eq(&p->addr, from)) {
-			p->addr = *from;
-			output_member(g, &p->key);
-		}
+		follow_address(g, p, from, opened.newest);
 		member_heard(g, p);
 		break;
 	}

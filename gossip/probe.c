@@ -12,20 +12,18 @@
  * it is we who are slow, and raises the local health multiplier, which stretches all our timing.
  */
 
-/* In a small flock each peer looks twice per period: a loss is seen sooner, and load stays that of two pings. */
-#define SMALL_FLOCK 8
-
 static int64_t space(const struct gossip *g, const struct peer *p)
 {
+	const struct contact *c = p->contact;
 	/* RFC 6298: smoothed round trip and four deviations; in milliseconds. */
-	int64_t rto = p->rtt ? (p->rtt + 4 * p->rtt_var) / 1000 : g->prof->ping_max;
+	int64_t rto = c && c->rtt && part(g, PART_RETRIES) ? (c->rtt + 4 * c->rtt_var) / 1000 : g->tune->ping_max;
 
-	return MIN(MAX(rto, g->prof->ping_min), g->prof->ping_max) * (g->health + 1);
+	return MIN(MAX(rto, g->tune->ping_min), g->tune->ping_max) * (g->health + 1);
 }
 
 void health_bad(struct gossip *g)
 {
-	if (g->health < HEALTH_MAX)
+	if (g->health < HEALTH_MAX && part(g, PART_LHA_PROBE))
 		g->health++;
 }
 
@@ -72,7 +70,7 @@ static void ping_stream(struct gossip *g, struct probe *pr, struct peer *p)
 static void ask_others(struct gossip *g, struct probe *pr, struct peer *p)
 {
 	struct peer *helper[INDIRECT_PROBES];
-	size_t n = member_pick(g, helper, INDIRECT_PROBES, p, true);
+	size_t n = member_pick(g, helper, INDIRECT_PROBES, p);
 
 	if (!pr->asked)
 		pr->indirect_seq = ++g->seq;
@@ -81,7 +79,7 @@ static void ask_others(struct gossip *g, struct probe *pr, struct peer *p)
 		struct wr w;
 
 		wr_fixed(&w, buf, sizeof(buf));
-		wire_put_ping_req(&w, pr->indirect_seq, p->id);
+		wire_put_ping_req(&w, pr->indirect_seq, peer_id(p));
 		packet_send(g, helper[i], &w);
 	}
 	pr->helpers = MAX(pr->helpers, (unsigned)n);
@@ -91,16 +89,17 @@ static void ask_others(struct gossip *g, struct probe *pr, struct peer *p)
 void probe_target(struct gossip *g, struct peer *p)
 {
 	struct probe *free_one = NULL;
+	id64 id = peer_id(p);
 
 	for (size_t i = 0; i < PROBES_MAX; i++) {
-		if (g->probes[i].used && g->probes[i].target == p->id)
+		if (g->probes[i].used && g->probes[i].target == id)
 			return;
 		if (!g->probes[i].used && !free_one)
 			free_one = &g->probes[i];
 	}
-	if (!free_one || !p->addr.family)
+	if (!free_one || !peer_addr(p).family)
 		return;
-	*free_one = (struct probe){.used = true, .target = p->id, .began = g->now.mono};
+	*free_one = (struct probe){.used = true, .target = id, .began = g->now.mono};
 	isolation_target(g, p);
 	ping_direct(g, free_one, p);
 }
@@ -115,7 +114,7 @@ static void succeed(struct gossip *g, struct probe *pr)
 static void fail(struct gossip *g, struct probe *pr, struct peer *p)
 {
 	pr->used = false;
-	p->silent = true;
+	peer_set_silent(g, p, true);
 	if (pr->nacks)
 		isolation_confirmed(g);
 	/* Others spoke, yet not those whom we asked: we may be slow. */
@@ -123,8 +122,8 @@ static void fail(struct gossip *g, struct probe *pr, struct peer *p)
 		health_bad(g);
 	isolation_update(g, g->heard < pr->began);
 	/* The address that it stated may work again where the one it was last seen at does not. */
-	if (p->advertised.family && !addr_eq(&p->addr, &p->advertised))
-		p->addr = p->advertised;
+	if (p->contact && peer_advertised(p).family)
+		p->contact->addr = (struct addr){0};
 	if (!isolation_holds(g))
 		suspicion_accuse(g, p);
 }
@@ -138,10 +137,10 @@ static void step(struct gossip *g, struct probe *pr)
 		pr->used = false;
 		return;
 	}
-	if (pr->pings < DIRECT_PINGS) {
+	if (pr->pings < (part(g, PART_RETRIES) ? DIRECT_PINGS : 1)) {
 		ping_direct(g, pr, p);
 	} else if (!pr->asked) {
-		pr->end_at = g->now.mono + g->prof->indirect * (g->health + 1);
+		pr->end_at = g->now.mono + g->tune->indirect * (g->health + 1);
 		ask_others(g, pr, p);
 		ping_stream(g, pr, p);
 		pr->next_at = MIN(g->now.mono + space(g, p), pr->end_at);
@@ -154,95 +153,82 @@ static void step(struct gossip *g, struct probe *pr)
 	}
 }
 
-static void shuffle(struct gossip *g)
-{
-	g->order = xrealloc(g->order, MAX(g->n_peers, (size_t)1) * sizeof(*g->order));
-	g->n_order = 0;
-	g->at_order = 0;
-	for (size_t i = 0; i < g->n_peers; i++)
-		if (member_up(g->peers[i]))
-			g->order[g->n_order++] = g->peers[i];
-	for (size_t i = g->n_order; i > 1; i--) {
-		size_t j = drbg_below(&g->rng, i);
-		struct peer *swap = g->order[i - 1];
-
-		g->order[i - 1] = g->order[j];
-		g->order[j] = swap;
-	}
-}
-
-static void probe_next(struct gossip *g)
-{
-	/* Once through what is left of this round and once through a new one finds whoever is up. */
-	for (size_t tries = g->n_peers + g->n_order + 1; tries-- > 0;) {
-		struct peer *p;
-
-		if (g->at_order >= g->n_order) {
-			shuffle(g);
-			if (!g->n_order)
-				return;
-		}
-		p = g->order[g->at_order++];
-		if (!member_up(p))
-			continue;
-		probe_target(g, p);
-		return;
-	}
-}
-
 static int64_t interval(const struct gossip *g)
 {
-	size_t up = members_up(g);
-
-	return g->prof->period * (g->health + 1) / (up >= 2 && up <= SMALL_FLOCK ? 2 : 1);
+	return g->tune->period * (g->health + 1) / (g->n_up >= 2 && g->n_up <= SMALL_FLOCK ? 2 : 1);
 }
 
 void probe_start(struct gossip *g)
 {
-	g->probe_at = g->now.mono + (int64_t)drbg_below(&g->rng, (uint64_t)g->prof->period);
+	g->probe_at = g->now.mono + (int64_t)drbg_below(&g->rng, (uint64_t)g->tune->period);
 	g->retry_at = g->now.mono;
 }
 
 /* A ping to someone who is not counted on: dead, left for us, or never heard of. */
 void probe_greet(struct gossip *g, struct peer *p)
 {
-	if (p->addr.family)
+	if (peer_addr(p).family)
 		ping_send(g, p, ++g->seq);
 }
 
 void probe_retry_soon(struct gossip *g, struct peer *p)
 {
-	p->retry_ms = RETRY_MIN_MS / 2;
-	p->retry_at = g->now.mono;
+	struct contact *c = contact_of(g, p);
+
+	c->retry_ms = RETRY_MIN_MS / 2;
+	c->retry_at = g->now.mono;
 	g->retry_at = g->now.mono;
 }
 
 /* Nobody at all is up: UDP may be what is broken, or we were evicted while we were away, and a session tells. One at
  * a time, and not before pings had their chance. */
-static bool try_stream(const struct gossip *g, const struct peer *p)
+static bool try_stream(const struct gossip *g, const struct contact *c)
 {
-	return p->retry_ms >= RETRY_MIN_MS * 4 && !g->streams.len && !members_up(g);
+	return c->retry_ms >= RETRY_MIN_MS * 4 && !g->streams.len && !g->n_up;
 }
 
+static void retry(struct gossip *g, struct contact *c)
+{
+	probe_greet(g, c->peer);
+	if (try_stream(g, c))
+		stream_to(g, c->peer);
+	c->retry_at = g->now.mono + drbg_jitter(&g->rng, c->retry_ms, 20);
+	c->retry_ms = MIN(c->retry_ms * 2, (int64_t)RETRY_MAX_MS);
+}
+
+/* Those that went lately back off one by one; of those that are dead for long the one that waits longest has its turn
+ * once per period, so that hosts which never return cost the flock next to nothing. */
 static void retry_dead(struct gossip *g)
 {
+	struct contact *oldest = NULL;
 	size_t sent = 0;
 
 	g->retry_at = MONO_NEVER;
-	for (size_t i = 0; i < g->n_peers; i++) {
-		struct peer *p = g->peers[i];
+	for (size_t i = g->n_up; i < g->n_peers; i++) {
+		struct contact *c;
 
-		if (p->state != MEMBER_DEAD)
+		if (g->peers[i]->state != MEMBER_DEAD)
 			continue;
-		if (g->now.mono >= p->retry_at && sent < RETRIES_AT_ONCE) {
-			probe_greet(g, p);
-			if (try_stream(g, p))
-				stream_to(g, p);
-			p->retry_at = g->now.mono + drbg_jitter(&g->rng, p->retry_ms, 20);
-			p->retry_ms = MIN(p->retry_ms * 2, (int64_t)RETRY_MAX_MS);
+		c = contact_of(g, g->peers[i]);
+		if (c->retry_ms >= RETRY_MAX_MS) {
+			if (!oldest || c->retry_at < oldest->retry_at)
+				oldest = c;
+			continue;
+		}
+		if (g->now.mono >= c->retry_at && sent < RETRIES_AT_ONCE) {
+			retry(g, c);
 			sent++;
 		}
-		g->retry_at = MIN(g->retry_at, MAX(p->retry_at, g->now.mono + 100));
+		g->retry_at = MIN(g->retry_at, MAX(c->retry_at, g->now.mono + RETRY_LOOK_MS));
+	}
+	if (!oldest)
+		return;
+	if (g->now.mono >= MAX(oldest->retry_at, g->retry_old_at)) {
+		retry(g, oldest);
+		g->retry_old_at = g->now.mono + g->tune->period;
+		g->retry_at = MIN(g->retry_at, g->retry_old_at);
+	} else {
+		g->retry_at = MIN(g->retry_at, MAX(oldest->retry_at, g->retry_old_at));
 	}
 }
 
@@ -253,8 +239,11 @@ void probe_tick(struct gossip *g)
 			step(g, &g->probes[i]);
 	relay_tick(g);
 	if (g->now.mono >= g->probe_at) {
+		struct peer *next = table_next(g);
+
 		g->probe_at = g->now.mono + drbg_jitter(&g->rng, interval(g), 5);
-		probe_next(g);
+		if (next)
+			probe_target(g, next);
 	}
 	if (g->now.mono >= g->retry_at)
 		retry_dead(g);
@@ -279,16 +268,16 @@ void probe_shift(struct gossip *g, int64_t by)
 		}
 }
 
-static void measure(struct peer *p, int64_t sample_us)
+static void measure(struct contact *c, int64_t sample_us)
 {
-	if (!p->rtt) {
-		p->rtt = MAX(sample_us, INT64_C(1));
-		p->rtt_var = sample_us / 2;
+	if (!c->rtt) {
+		c->rtt = MAX(sample_us, INT64_C(1));
+		c->rtt_var = sample_us / 2;
 		return;
 	}
-	p->rtt_var += (llabs(sample_us - p->rtt) - p->rtt_var) / 4;
-	p->rtt += (sample_us - p->rtt) / 8;
-	p->rtt = MAX(p->rtt, INT64_C(1));
+	c->rtt_var += (llabs(sample_us - c->rtt) - c->rtt_var) / 4;
+	c->rtt += (sample_us - c->rtt) / 8;
+	c->rtt = MAX(c->rtt, INT64_C(1));
 }
 
 /* The ping that this seq belongs to, if it was p's own. */
@@ -296,7 +285,7 @@ static struct probe *direct(struct gossip *g, const struct peer *p, uint32_t seq
 {
 	for (size_t i = 0; i < PROBES_MAX; i++)
 		for (unsigned k = 0; g->probes[i].used && k < g->probes[i].pings; k++)
-			if (g->probes[i].seq[k] == seq && g->probes[i].target == p->id) {
+			if (g->probes[i].seq[k] == seq && g->probes[i].target == peer_id(p)) {
 				*sent = g->probes[i].sent[k];
 				return &g->probes[i];
 			}
@@ -317,7 +306,7 @@ void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
 	struct probe *pr = direct(g, from, seq, &sent);
 
 	if (pr) {
-		measure(from, (g->now.mono - sent) * 1000 + 500);
+		measure(contact_of(g, from), (g->now.mono - sent) * 1000 + 500);
 		succeed(g, pr);
 		return;
 	}
@@ -326,7 +315,7 @@ void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
 		struct peer *p = member_by_id(g, pr->target);
 
 		if (p)
-			p->silent = false;
+			peer_set_silent(g, p, false);
 		succeed(g, pr);
 		return;
 	}
@@ -337,15 +326,15 @@ void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq)
 {
 	struct probe *pr = indirect(g, seq);
 
-	if (pr && pr->target != from->id && pr->nacks < pr->helpers)
+	if (pr && pr->target != peer_id(from) && pr->nacks < pr->helpers)
 		pr->nacks++;
 }
 
 void probe_on_stream(struct gossip *g, struct peer *p)
 {
 	for (size_t i = 0; i < PROBES_MAX; i++)
-		if (g->probes[i].used && g->probes[i].target == p->id && g->probes[i].tcp_tried) {
-			p->udp_bad = true;
+		if (g->probes[i].used && g->probes[i].target == peer_id(p) && g->probes[i].tcp_tried) {
+			contact_of(g, p)->udp_bad = true;
 			succeed(g, &g->probes[i]);
 			return;
 		}
@@ -354,8 +343,6 @@ void probe_on_stream(struct gossip *g, struct peer *p)
 void probe_forget(struct gossip *g, const struct peer *p)
 {
 	for (size_t i = 0; i < PROBES_MAX; i++)
-		if (g->probes[i].target == p->id)
+		if (g->probes[i].target == peer_id(p))
 			g->probes[i].used = false;
-	/* A new round begins: the old one may name it. */
-	g->n_order = g->at_order = 0;
 }

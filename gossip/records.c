@@ -157,7 +157,7 @@ static void own_from_elsewhere(struct gossip *g, const struct record *r)
 	uint32_t boot = (uint32_t)(r->stamp >> 32), n = (uint32_t)r->stamp;
 
 	if (boot > g->cfg.boot)
-		member_own_newer(g, boot, NULL);
+		self_on_newer(g, boot, NULL);
 	else if (boot == g->cfg.boot)
 		g->record_n = MAX(g->record_n, n);
 }

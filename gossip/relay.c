@@ -55,7 +55,7 @@ void relay_on_ack(struct gossip *g, const struct peer *from, uint32_t seq)
 	for (size_t i = 0; i < RELAYS_MAX; i++) {
 		struct relay *r = &g->relays[i];
 
-		if (r->used && r->seq == seq && r->target == from->id) {
+		if (r->used && r->seq == seq && r->target == peer_id(from)) {
 			pass_on(g, r);
 			r->used = false;
 			return;
@@ -71,10 +71,10 @@ void relay_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 t
 	for (size_t i = 0; i < RELAYS_MAX; i++) {
 		struct relay *at = &g->relays[i];
 
-		if (at->used && at->origin == from->id && at->origin_seq == seq) {
+		if (at->used && at->origin == peer_id(from) && at->origin_seq == seq) {
 			/* Asked again: the first answer may have been lost, or the first ping. */
 			at->nacked = false;
-			at->nack_at = g->now.mono + g->prof->indirect / 2;
+			at->nack_at = g->now.mono + g->tune->indirect / 2;
 			if (p)
 				ping_send(g, p, at->seq);
 			return;
@@ -82,14 +82,14 @@ void relay_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 t
 		if (!at->used && !r)
 			r = at;
 	}
-	if (!p || !r || !p->addr.family || p == from)
+	if (!p || !r || !peer_addr(p).family || p == from)
 		return;
 	*r = (struct relay){.used = true,
 	        .seq = ++g->seq,
 	        .origin_seq = seq,
-	        .origin = from->id,
+	        .origin = peer_id(from),
 	        .target = target,
-	        .nack_at = g->now.mono + g->prof->indirect * 3 / 5,
-	        .end_at = g->now.mono + 2 * g->prof->period};
+	        .nack_at = g->now.mono + g->tune->indirect * 3 / 5,
+	        .end_at = g->now.mono + 2 * g->tune->period};
 	ping_send(g, p, r->seq);
 }

@@ -114,7 +114,8 @@ bool packet_header_get(struct packet_header *h, const uint8_t *bytes, size_t len
 /* Seals payload for p; out has PACKET_BYTES_MAX. Returns the packet's length, 0 if the peer's key is no point. */
 size_t seal_packet(struct seal *s, struct seal_peer *p, enum packet_type type, const uint8_t *payload, size_t len,
         uint8_t *out);
-/* Opens a packet of p that came from `from`. */
+/* Opens a packet of p that came from `from`. p is NULL, here and above, where nothing is kept of each sender (plain
+ * only): every packet counts. */
 enum open_verdict seal_open(struct seal *s, struct seal_peer *p, const struct addr *from,
         const struct packet_header *h, const uint8_t *bytes, size_t len, mono_ms now, struct opened *out);
 

@@ -60,7 +60,7 @@ static void stream_free(struct gossip *g, struct stream *s)
 	map_del(&g->streams, &s->id);
 	record_stream_gone(g, s);
 	if (s->ask)
-		s->peer->sync_after = g->now.mono + SECONDS(2);
+		contact_of(g, s->peer)->sync_after = g->now.mono + SECONDS(2);
 	sync_free(s->ask);
 	sync_free(s->answer);
 	wr_free(&s->backlog);
@@ -71,18 +71,20 @@ static void stream_free(struct gossip *g, struct stream *s)
 struct stream *stream_to(struct gossip *g, struct peer *p)
 {
 	struct stream *s = stream_open_to(g, p);
-	const struct addr *to = p->advertised.family ? &p->advertised : &p->addr;
+	struct addr to = peer_advertised(p);
 	struct out *o;
 
 	if (!s)
 		s = opening_to(g, p);
 	if (s)
 		return s;
-	if (!to->family || g->streams.len >= STREAMS_MAX)
+	if (!to.family)
+		to = peer_addr(p);
+	if (!to.family || g->streams.len >= STREAMS_MAX)
 		return NULL;
 	s = stream_add(g, ++g->stream_seq, p);
 	o = output_new(g, GOSSIP_CONNECT, 0);
-	o->action.addr = *to;
+	o->action.addr = to;
 	o->action.peer = p->key;
 	o->action.stream = s->id;
 	return s;
@@ -268,7 +270,7 @@ static bool on_part(struct gossip *g, struct stream *s, struct rd *r)
 	if (s->part.len < total)
 		return true;
 	if (record_take(g, s->part.p, s->part.len, s->peer, s, flags & RECORD_PUSH) == STORE_BAD)
-		s->peer->bad_frames++;
+		contact_of(g, s->peer)->bad_frames++;
 	wr_reset(&s->part);
 	return true;
 }
@@ -335,10 +337,10 @@ void gossip_on_frame(struct gossip *g, uint64_t stream, const uint8_t *bytes, si
 		good = len > 0;
 		break;
 	}
-	if (good && s->peer->bad_frames < BAD_FRAMES_MAX)
+	if (good && s->peer->contact->bad_frames < BAD_FRAMES_MAX)
 		return;
 	g->count.drop_bad++;
-	s->peer->bad_frames = 0;
+	s->peer->contact->bad_frames = 0;
 	stream_close(g, s);
 }
 

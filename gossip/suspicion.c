@@ -10,8 +10,13 @@
  * the second opinion comes within one probe round in a flock of any size.
  */
 
-/* Members that give a second opinion at once. */
-#define DEPUTIES SUSPICION_K
+/* Members that give a second opinion at once, on average: with five nobody does in 1 of 150 cases, and then the next
+ * probe round brings it. */
+#define DEPUTIES 5
+/* Accusations taken of one accuser at once, and per second after that. A split of a large flock makes each peer accuse
+ * some dozens within seconds; more than that is a liar, or a broken host. */
+#define BLAME_MAX        64
+#define BLAME_PER_SECOND 4
 /* A member known by hearsay alone, which neither we nor those asked to help could reach for so long, is accused. */
 #define HEARSAY_MS SECONDS(10)
 /* Those who saw nothing themselves let the accusers sign first. */
@@ -31,20 +36,16 @@ static int64_t log10_milli(size_t n)
 	return log2 * 30103 / 100000;
 }
 
-/* Others that are alive, as far as we hear, and not p: who could confirm. */
+/* Others that are alive and spoke when last probed, and not p: who could confirm. */
 static size_t others_alive(const struct gossip *g, const struct peer *p)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < g->n_peers; i++)
-		n += g->peers[i] != p && g->peers[i]->state == MEMBER_ALIVE && !g->peers[i]->silent;
-	return n;
+	return g->n_alive - g->n_silent - (p->state == MEMBER_ALIVE && !p->silent);
 }
 
 /* Signatures that `dead` takes: two, or one in a flock of three or fewer that still speak (us, p, another). */
 static size_t needed(const struct gossip *g, const struct peer *p)
 {
-	return others_alive(g, p) <= 1 ? 1 : 2;
+	return others_alive(g, p) <= 1 || !part(g, PART_SIGNATURES) ? 1 : 2;
 }
 
 static int64_t timeout(const struct gossip *g, const struct peer *p)
@@ -52,48 +53,43 @@ static int64_t timeout(const struct gossip *g, const struct peer *p)
 	/* 1000 * log(C + 1) / log(K + 1) for K = 1, 2, 3 */
 	static const int64_t shrink[SUSPICION_K + 1][SUSPICION_K + 1] = {
 	        {1000, 1000, 1000, 1000}, {0, 1000, 1000, 1000}, {0, 631, 1000, 1000}, {0, 500, 792, 1000}};
-	int64_t min = SUSPICION_ALPHA * g->prof->suspicion_unit *
-	              MAX(INT64_C(1000), log10_milli(g->n_peers + 1)) / 1000;
-	int64_t max = SUSPICION_BETA * min;
+	int64_t min =
+	        g->tune->alpha * g->tune->suspicion_unit * MAX(INT64_C(1000), log10_milli(g->n_peers + 1)) / 1000;
+	int64_t max = (part(g, PART_LHA_SUSPICION) ? g->tune->beta : 1) * min;
 	size_t k = MIN((size_t)SUSPICION_K, others_alive(g, p));
-	size_t c = p->sus.n ? MIN(p->sus.n - 1, (size_t)SUSPICION_K) : 0;
+	size_t c = p->sus->n ? MIN(p->sus->n - 1, (size_t)SUSPICION_K) : 0;
 
-	return max - (max - min) * shrink[k][c] / 1000;
+	return max - (max - min) * shrink[k][MIN(c, k)] / 1000;
 }
 
 static void arm(struct gossip *g, struct peer *p)
 {
-	p->sus.deadline = p->suspected + p->sus.grace + timeout(g, p) + (p->sus.ours ? 0 : BYSTANDER_MS);
-	g->suspicion_at = MIN(g->suspicion_at, p->sus.deadline);
+	struct suspicion *sus = p->sus;
+
+	sus->deadline = sus->began + sus->grace + timeout(g, p) +
+	                (sus->ours || !part(g, PART_SIGNATURES) ? 0 : BYSTANDER_MS);
+	g->suspicion_at = MIN(g->suspicion_at, sus->deadline);
 }
 
-void suspicion_clear(struct peer *p)
+static struct statement *find(struct peer *p, id64 accuser)
 {
-	p->sus = (struct suspicion){0};
-}
-
-static struct accusation *find(struct peer *p, id64 accuser)
-{
-	for (size_t i = 0; i < p->sus.n; i++)
-		if (p->sus.by[i].accuser == accuser)
-			return &p->sus.by[i];
+	for (size_t i = 0; p->sus && i < p->sus->n; i++)
+		if (p->sus->by[i].accuser == accuser)
+			return &p->sus->by[i];
 	return NULL;
 }
 
-/* A place for a new accuser. Once all are taken only a `dead` may displace a mere `suspect`. */
-static struct accusation *place(struct peer *p, const struct statement *st)
+/* A place for a new accuser's word. Once all are taken only a `dead` may displace a mere `suspect`. */
+static struct statement *place(struct gossip *g, struct peer *p, const struct statement *st)
 {
-	struct accusation *a = find(p, st->accuser);
+	struct suspicion *sus = suspicion_of(g, p);
+	struct statement *a = find(p, st->accuser);
 
-	if (!a && p->sus.n < ACCUSERS_MAX)
-		a = &p->sus.by[p->sus.n++];
-	for (size_t i = 0; !a && st->type == MSG_DEAD && i < p->sus.n; i++)
-		if (!p->sus.by[i].has_dead) {
-			a = &p->sus.by[i];
-			*a = (struct accusation){0};
-		}
-	if (a)
-		a->accuser = st->accuser;
+	if (!a && sus->n < ACCUSERS_MAX)
+		a = &sus->by[sus->n++];
+	for (size_t i = 0; !a && st->type == MSG_DEAD && i < sus->n; i++)
+		if (sus->by[i].type != MSG_DEAD)
+			a = &sus->by[i];
 	return a;
 }
 
@@ -101,27 +97,21 @@ static bool dead_enough(const struct gossip *g, const struct peer *p)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < p->sus.n; i++)
-		n += p->sus.by[i].has_dead;
+	for (size_t i = 0; i < p->sus->n; i++)
+		n += p->sus->by[i].type == MSG_DEAD;
 	return n >= needed(g, p);
 }
 
 /* Notes a verified accusation, passes it on, and draws the conclusion. */
 static void note(struct gossip *g, struct peer *p, const struct statement *st)
 {
-	struct accusation *a = place(p, st);
+	struct statement *a = place(g, p, st);
 
 	if (!a)
 		return;
-	if (st->type == MSG_DEAD) {
-		a->dead = *st;
-		a->has_dead = true;
-	} else {
-		a->suspect = *st;
-		a->has_suspect = true;
-	}
+	*a = *st;
 	if (st->accuser == g->id)
-		p->sus.ours = true;
+		p->sus->ours = true;
 	member_broadcast(g, BROADCAST_ACCUSE, st);
 	member_set_state(g, p, MEMBER_SUSPECT);
 	if (dead_enough(g, p)) {
@@ -133,7 +123,8 @@ static void note(struct gossip *g, struct peer *p, const struct statement *st)
 
 static struct statement accusation(const struct gossip *g, const struct peer *p, enum msg_type type)
 {
-	struct statement st = {.type = type, .subject = p->id, .incarnation = p->incarnation, .accuser = g->id};
+	struct statement st = {
+	        .type = type, .subject = peer_id(p), .incarnation = p->incarnation, .accuser = g->id};
 
 	statement_sign(&st, &g->cfg.flock, g->cfg.secret);
 	return st;
@@ -143,7 +134,7 @@ void suspicion_accuse(struct gossip *g, struct peer *p)
 {
 	struct statement st;
 
-	if (!member_up(p) || !p->incarnation || p->sus.ours)
+	if (!member_up(p) || !p->incarnation || (p->sus && p->sus->ours))
 		return;
 	/* Who has not answered us in this boot is not accused, unless another does: it may be our own path that is
 	 * bad. But not for ever, or two that start beside a corpse would count on it. */
@@ -151,38 +142,55 @@ void suspicion_accuse(struct gossip *g, struct peer *p)
 		return;
 	st = accusation(g, p, MSG_SUSPECT);
 	note(g, p, &st);
-	p->recheck_at = g->now.mono + g->prof->period / 2;
-	g->suspicion_at = MIN(g->suspicion_at, p->recheck_at);
+	if (p->state != MEMBER_SUSPECT || !part(g, PART_SIGNATURES))
+		return;
+	p->sus->recheck_at = g->now.mono + g->tune->period / 2;
+	g->suspicion_at = MIN(g->suspicion_at, p->sus->recheck_at);
 }
 
-/* Is this peer one of the few who look for themselves? Rank by hash, so that all agree without a word. */
+/*
+ * Is this peer one of the few who look for themselves? By hash: each computes it alone, and DEPUTIES of any number
+ * are chosen on average.
+ */
 static bool is_deputy(const struct gossip *g, const struct peer *p)
 {
 	uint8_t key[16] = {0};
-	uint64_t own;
-	size_t before = 0;
+	id64 subject = peer_id(p);
 
-	memcpy(key, &p->id, 8);
+	if (!part(g, PART_SIGNATURES))
+		return false;
+	memcpy(key, &subject, 8);
 	memcpy(key + 8, &p->incarnation, 8);
-	own = siphash(key, &g->id, sizeof(g->id));
-	for (size_t i = 0; i < g->n_peers; i++)
-		if (g->peers[i] != p && member_up(g->peers[i]) &&
-		        siphash(key, &g->peers[i]->id, sizeof(id64)) < own)
-			before++;
-	return before < DEPUTIES;
+	return g->n_up < DEPUTIES || siphash(key, &g->id, sizeof(g->id)) < UINT64_MAX / (g->n_up + 1) * DEPUTIES;
+}
+
+/* May this accuser be listened to? One that accuses everybody again and again costs each of us a signature to check
+ * and all of us a message to pass on. */
+static bool takes_blame(struct gossip *g, struct peer *accuser)
+{
+	uint32_t now_s = (uint32_t)(g->now.mono / 1000), passed = now_s - accuser->accused_at;
+
+	accuser->accused_at = now_s;
+	accuser->blame -= (uint8_t)MIN((uint64_t)passed * BLAME_PER_SECOND, (uint64_t)accuser->blame);
+	if (accuser->blame >= BLAME_MAX) {
+		g->count.accusations_dropped++;
+		return false;
+	}
+	accuser->blame++;
+	return true;
 }
 
 void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st)
 {
-	const struct peer *accuser = member_by_id(g, st->accuser);
-	struct accusation *a = find(p, st->accuser);
+	struct peer *accuser = member_by_id(g, st->accuser);
+	struct statement *a = find(p, st->accuser);
 	bool first = p->state == MEMBER_ALIVE;
 
-	if (!accuser || accuser == p || (a && (a->has_dead || (a->has_suspect && st->type == MSG_SUSPECT))))
+	if (!accuser || accuser == p || (a && (a->type == MSG_DEAD || st->type == MSG_SUSPECT)))
 		return;
-	if (!a && p->sus.n == ACCUSERS_MAX && st->type == MSG_SUSPECT)
+	if (!a && p->sus && p->sus->n == ACCUSERS_MAX && st->type == MSG_SUSPECT)
 		return;
-	if (!statement_verify(st, &g->cfg.flock, &accuser->key))
+	if (!takes_blame(g, accuser) || !statement_verify(st, &g->cfg.flock, &accuser->key))
 		return;
 	isolation_confirmed(g);
 	note(g, p, st);
@@ -193,15 +201,16 @@ void suspicion_on_statement(struct gossip *g, struct peer *p, const struct state
 /* Our timer ran out. */
 static void fire(struct gossip *g, struct peer *p)
 {
+	struct suspicion *sus = p->sus;
 	struct statement st;
 
 	if (isolation_holds(g)) {
-		p->sus.grace += g->prof->period / 2;
+		sus->grace += g->tune->period / 2;
 		arm(g, p);
 		return;
 	}
-	if (!p->sus.fired && (p->sus.ours || p->sus.n >= 2 || needed(g, p) == 1)) {
-		p->sus.fired = true;
+	if (!sus->fired && (sus->ours || sus->n >= 2 || needed(g, p) == 1)) {
+		sus->fired = true;
 		st = accusation(g, p, MSG_DEAD);
 		note(g, p, &st);
 	} else if (dead_enough(g, p)) {
@@ -211,11 +220,10 @@ static void fire(struct gossip *g, struct peer *p)
 	if (p->state != MEMBER_SUSPECT)
 		return;
 	/* One voice is not enough: ask for others' eyes again, and go on looking. */
-	p->sus.grace = g->now.mono + 2 * g->prof->period - p->suspected - timeout(g, p);
+	sus->grace = g->now.mono + 2 * g->tune->period - sus->began - timeout(g, p);
 	arm(g, p);
-	for (size_t i = 0; i < p->sus.n; i++)
-		if (p->sus.by[i].has_suspect)
-			member_broadcast(g, BROADCAST_ACCUSE, &p->sus.by[i].suspect);
+	for (size_t i = 0; i < sus->n; i++)
+		member_broadcast(g, BROADCAST_ACCUSE, &sus->by[i]);
 	probe_target(g, p);
 }
 
@@ -225,22 +233,22 @@ void suspicion_tick(struct gossip *g)
 
 	if (g->now.mono < g->suspicion_at)
 		return;
-	for (size_t i = 0; i < g->n_peers; i++) {
-		struct peer *p = g->peers[i];
+	/* Who ceases to be a suspect is replaced by the last, which was looked at already. */
+	for (size_t i = g->n_suspects; i-- > 0;) {
+		struct peer *p = g->suspects[i];
+		struct suspicion *sus = p->sus;
 
-		if (p->state != MEMBER_SUSPECT)
-			continue;
 		/* Anew each time: those who could confirm may have become fewer. */
 		arm(g, p);
-		if (g->now.mono >= p->sus.deadline)
+		if (g->now.mono >= sus->deadline)
 			fire(g, p);
 		if (p->state != MEMBER_SUSPECT)
 			continue;
-		if (p->sus.ours && g->now.mono >= p->recheck_at) {
-			p->recheck_at = g->now.mono + g->prof->period;
+		if (g->now.mono >= sus->recheck_at) {
+			sus->recheck_at = g->now.mono + g->tune->period;
 			probe_target(g, p);
 		}
-		next = MIN(next, p->sus.ours ? MIN(p->sus.deadline, p->recheck_at) : p->sus.deadline);
+		next = MIN(next, MIN(sus->deadline, sus->recheck_at));
 	}
 	g->suspicion_at = next;
 }
@@ -252,9 +260,8 @@ mono_ms suspicion_wake(const struct gossip *g)
 
 void suspicion_shift(struct gossip *g, int64_t by)
 {
-	for (size_t i = 0; i < g->n_peers; i++)
-		if (g->peers[i]->state == MEMBER_SUSPECT)
-			g->peers[i]->sus.grace += by;
+	for (size_t i = 0; i < g->n_suspects; i++)
+		g->suspects[i]->sus->grace += by;
 	if (g->suspicion_at != MONO_NEVER)
 		g->suspicion_at = g->now.mono;
 }

@@ -237,15 +237,15 @@ static void the_time_to_refute_shrinks_with_each_accuser(void **state)
 	(void)state;
 	all_alive(&w);
 	tell(&w, MSG_SUSPECT, 1, 0, 2);
-	first = peer(&w, 1)->sus.deadline;
+	first = peer(&w, 1)->sus->deadline;
 	tell(&w, MSG_SUSPECT, 1, 0, 3);
-	second = peer(&w, 1)->sus.deadline;
+	second = peer(&w, 1)->sus->deadline;
 	tell(&w, MSG_SUSPECT, 1, 0, 4);
-	third = peer(&w, 1)->sus.deadline;
+	third = peer(&w, 1)->sus->deadline;
 	assert_true(first > second && second > third);
 	/* The same one again changes nothing. */
 	tell(&w, MSG_SUSPECT, 1, 0, 4);
-	assert_int_equal(peer(&w, 1)->sus.deadline, third);
+	assert_int_equal(peer(&w, 1)->sus->deadline, third);
 	end(&w);
 }
 
@@ -261,7 +261,7 @@ static void a_higher_incarnation_ends_a_suspicion(void **state)
 	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
 	tell(&w, MSG_ALIVE, 1, 1, 1);
 	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
-	assert_int_equal(peer(&w, 1)->sus.n, 0);
+	assert_int_equal(peer(&w, 1)->sus != NULL, 0);
 	end(&w);
 }
 
@@ -285,6 +285,130 @@ static void an_accused_peer_refutes_with_a_higher_incarnation(void **state)
 	end(&w);
 }
 
+/* However many accuse, and however often: one new incarnation per period. */
+static void incarnations_rise_once_per_period(void **state)
+{
+	struct world w = world(6);
+	uint64_t before = w.g->incarnation;
+
+	(void)state;
+	all_alive(&w);
+	for (int i = 0; i < 100; i++) {
+		unsigned by = 1 + (unsigned)i % 5;
+		struct statement st = {.type = MSG_SUSPECT,
+		        .subject = w.g->id,
+		        .incarnation = w.g->incarnation,
+		        .accuser = id_of(&w, by)};
+
+		statement_sign(&st, &w.flock.id, w.who[by].secret);
+		member_on_statement(w.g, &st, NULL);
+		pass(&w, 50, 0x3e);
+	}
+	/* 5 seconds of the lan profile, and the first at once. */
+	assert_in_range(w.g->incarnation - before, 5, 6);
+	end(&w);
+}
+
+/* An accusation that comes too soon after an answer is answered all the same, in its turn. */
+static void a_second_accusation_is_refuted_a_period_later(void **state)
+{
+	struct world w = world(4);
+	uint64_t before = w.g->incarnation;
+
+	(void)state;
+	all_alive(&w);
+	for (unsigned by = 1; by <= 2; by++) {
+		struct statement st = {.type = MSG_SUSPECT,
+		        .subject = w.g->id,
+		        .incarnation = w.g->incarnation,
+		        .accuser = id_of(&w, by)};
+
+		statement_sign(&st, &w.flock.id, w.who[by].secret);
+		member_on_statement(w.g, &st, NULL);
+	}
+	assert_int_equal(w.g->incarnation, before + 1);
+	pass(&w, 1100, 0xe);
+	assert_int_equal(w.g->incarnation, before + 2);
+	end(&w);
+}
+
+/* A liar accuses everybody at each new incarnation; soon nobody listens, and a true accuser is heard as before. */
+static void who_accuses_without_end_is_no_longer_heard(void **state)
+{
+	struct world w = world(6);
+	uint64_t n = 0;
+
+	(void)state;
+	all_alive(&w);
+	for (; n < 200; n++) {
+		tell(&w, MSG_SUSPECT, 1, n, 5);
+		tell(&w, MSG_ALIVE, 1, n + 1, 1);
+	}
+	assert_true(gossip_counters(w.g)->accusations_dropped >= 100);
+	tell(&w, MSG_SUSPECT, 1, n, 5);
+	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	tell(&w, MSG_SUSPECT, 1, n, 2);
+	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
+	end(&w);
+}
+
+/* SWIM section 4.3: within two rounds everyone is probed, whoever comes and goes meanwhile. */
+static void everyone_is_probed_within_two_rounds(void **state)
+{
+	struct world w = world(PEERS_MAX);
+
+	(void)state;
+	all_alive(&w);
+	for (int round = 0; round < 200; round++) {
+		unsigned seen = 0, flaps = 1 + (unsigned)round % (PEERS_MAX - 1);
+
+		for (unsigned i = 0; i < 2 * (PEERS_MAX - 1); i++) {
+			struct peer *p = table_next(w.g);
+
+			assert_true(member_up(p));
+			for (unsigned k = 1; k < PEERS_MAX; k++)
+				seen |= (unsigned)(peer(&w, k) == p) << k;
+			if (i == 3)
+				peer_set_state(w.g, peer(&w, flaps), MEMBER_DEAD);
+			if (i == 6)
+				peer_set_state(w.g, peer(&w, flaps), MEMBER_ALIVE);
+		}
+		assert_int_equal(seen | 1U << flaps, 0xfe);
+	}
+	end(&w);
+}
+
+/* Hosts that never return cost one ping per period, however many they are, and each has its turn. */
+static void the_long_dead_are_tried_in_turn_for_ever(void **state)
+{
+	struct world w = world(PEERS_MAX);
+	unsigned tries[PEERS_MAX] = {0}, all = 0;
+
+	(void)state;
+	all_alive(&w);
+	pass(&w, SECONDS(120), 0);
+	for (unsigned i = 1; i < PEERS_MAX; i++)
+		assert_int_equal(state_of(&w, i), MEMBER_DEAD);
+	for (mono_ms until = w.now.mono + SECONDS(60); w.now.mono < until;) {
+		struct gossip_action a;
+
+		w.now.mono = MAX(gossip_wake(w.g), w.now.mono + 1);
+		gossip_tick(w.g, w.now);
+		while (gossip_next(w.g, &a))
+			for (unsigned i = 1; i < PEERS_MAX; i++) {
+				struct addr to = addr_of(i);
+
+				tries[i] += a.kind == GOSSIP_PACKET && addr_eq(&a.addr, &to);
+			}
+	}
+	for (unsigned i = 1; i < PEERS_MAX; i++) {
+		assert_in_range(tries[i], 4, 10);
+		all += tries[i];
+	}
+	assert_true(all <= 61);
+	end(&w);
+}
+
 static void silence_ends_in_death_and_not_before_its_time(void **state)
 {
 	struct world w = world(3);
@@ -295,7 +419,7 @@ static void silence_ends_in_death_and_not_before_its_time(void **state)
 	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
 	tell(&w, MSG_SUSPECT, 1, 0, 2);
 	/* alpha * unit from the first suspicion, at least. */
-	pass(&w, peer(&w, 1)->suspected + 2900 - w.now.mono, 1 << 2);
+	pass(&w, peer(&w, 1)->sus->began + 2900 - w.now.mono, 1 << 2);
 	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
 	pass(&w, 500, 1 << 2);
 	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);
@@ -369,7 +493,7 @@ static void a_stall_moves_the_timers(void **state)
 	w.now.mono += 60000;
 	gossip_tick(w.g, w.now);
 	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
-	assert_true(peer(&w, 1)->sus.deadline > w.now.mono);
+	assert_true(peer(&w, 1)->sus->deadline > w.now.mono);
 	assert_int_equal(w.g->health, before + 1);
 	tell(&w, MSG_ALIVE, 1, 1, 1);
 	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
@@ -504,6 +628,11 @@ int main(void)
 	        cmocka_unit_test(the_time_to_refute_shrinks_with_each_accuser),
 	        cmocka_unit_test(a_higher_incarnation_ends_a_suspicion),
 	        cmocka_unit_test(an_accused_peer_refutes_with_a_higher_incarnation),
+	        cmocka_unit_test(incarnations_rise_once_per_period),
+	        cmocka_unit_test(a_second_accusation_is_refuted_a_period_later),
+	        cmocka_unit_test(who_accuses_without_end_is_no_longer_heard),
+	        cmocka_unit_test(everyone_is_probed_within_two_rounds),
+	        cmocka_unit_test(the_long_dead_are_tried_in_turn_for_ever),
 	        cmocka_unit_test(silence_ends_in_death_and_not_before_its_time),
 	        cmocka_unit_test(a_refused_connection_is_no_evidence),
 	        cmocka_unit_test(when_everyone_is_silent_nobody_is_accused_for_a_while),

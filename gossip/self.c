@@ -1,0 +1,95 @@
+#include "gossip/core.h"
+
+/* What is said of this peer itself: it refutes, overtakes an older disk image of its own, or gives way to a clone. */
+
+void self_sign(struct gossip *g, enum msg_type type)
+{
+	g->self = (struct statement){
+	        .type = type, .subject = g->id, .incarnation = g->incarnation, .addr = g->cfg.advertise};
+	memcpy(g->self.boot_id, g->cfg.boot_id, sizeof(g->self.boot_id));
+	statement_sign(&g->self, &g->cfg.flock, g->cfg.secret);
+}
+
+void self_announce(struct gossip *g, enum broadcast_class c)
+{
+	broadcast_drop_subject(&g->bc, g->id);
+	member_broadcast(g, c, &g->self);
+	output_self(g);
+}
+
+void self_on_newer(struct gossip *g, uint32_t boot, const uint8_t boot_id[16])
+{
+	/* A restored disk is overtaken once. If the other goes on, two machines run: the lower boot id gives way. */
+	if (boot_id && g->adopted_newer && memcmp(g->cfg.boot_id, boot_id, sizeof(g->cfg.boot_id)) < 0) {
+		if (!g->fenced)
+			output_new(g, GOSSIP_FENCED, 0)->action.text =
+			        "another machine runs with this peer's key: stop one of them, erase its data folder "
+			        "and join it again with a token";
+		g->fenced = true;
+		return;
+	}
+	g->adopted_newer = true;
+	g->cfg.boot = boot + 1;
+	g->incarnation = (uint64_t)g->cfg.boot << 32 | 1;
+	g->record_n = 0;
+	log_warn("gossip", "a newer run of this peer is known to others (restored disk?): boot count is now %u",
+	        g->cfg.boot);
+	output_new(g, GOSSIP_BOOT, 0)->action.ticket = g->cfg.boot;
+	self_sign(g, MSG_ALIVE);
+	self_announce(g, BROADCAST_REFUTE);
+}
+
+/* Our answer to all accusations of this incarnation: a higher one. */
+static void refute(struct gossip *g)
+{
+	g->incarnation++;
+	g->count.refutes++;
+	g->refuted_at = g->now.mono;
+	g->refute_at = MONO_NEVER;
+	self_sign(g, MSG_ALIVE);
+	self_announce(g, BROADCAST_REFUTE);
+	health_bad(g);
+}
+
+void self_tick(struct gossip *g)
+{
+	if (g->now.mono >= g->refute_at && !g->leaving)
+		refute(g);
+}
+
+/* An incarnation costs every member a signature to check, so they rise once per period at most, whoever accuses and
+ * however often: who is suspected has three periods at least to answer. */
+static void refute_in_turn(struct gossip *g)
+{
+	mono_ms may = g->refuted_at + g->tune->period;
+
+	if (g->now.mono >= may)
+		refute(g);
+	else
+		g->refute_at = MIN(g->refute_at, may);
+}
+
+void self_on_statement(struct gossip *g, const struct statement *st, struct peer *from)
+{
+	const struct peer *accuser;
+
+	if (g->leaving || st->type == MSG_LEFT)
+		return;
+	if (st->type == MSG_ALIVE) {
+		if (st->incarnation > g->incarnation && statement_verify(st, &g->cfg.flock, &g->key))
+			self_on_newer(g, (uint32_t)(st->incarnation >> 32), st->boot_id);
+		return;
+	}
+	/* Refuted already, and it has not heard: it shall hear now. */
+	if (st->incarnation < g->incarnation && from)
+		contact_of(g, from)->introduced = 0;
+	if (st->incarnation != g->incarnation || g->refute_at != MONO_NEVER)
+		return;
+	accuser = member_by_id(g, st->accuser);
+	if (!accuser || !statement_verify(st, &g->cfg.flock, &accuser->key))
+		return;
+	log_info("gossip", "refuting a suspicion by peer %016llx", (unsigned long long)st->accuser);
+	refute_in_turn(g);
+	if (from)
+		contact_of(g, from)->introduced = 0;
+}
