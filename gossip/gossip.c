@@ -5,6 +5,11 @@
 /* Addresses remembered for peers that are not admitted yet. */
 #define HINTS_MAX 1024
 
+static bool counts(const struct stored *s, void *ctx)
+{
+	return trust_valid(ctx, s);
+}
+
 struct gossip *gossip_new(const struct gossip_config *cfg)
 {
 	struct gossip *g = xcalloc(1, sizeof(*g));
@@ -21,6 +26,7 @@ struct gossip *gossip_new(const struct gossip_config *cfg)
 	seal_init(&g->seal, &cfg->key, cfg->secret, &cfg->flock, start, token_secret, cfg->plain || cfg->bare);
 	g->store = store_new(&cfg->flock, map_secret);
 	g->trust = trust_new(&cfg->flock);
+	store_judge(g->store, counts, g->trust);
 	g->incarnation = (uint64_t)cfg->boot << 32;
 	map_init(&g->by_id, sizeof(id64), map_secret);
 	map_init(&g->streams, sizeof(uint64_t), map_secret);

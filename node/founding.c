@@ -50,7 +50,7 @@ void founding_free(struct founding *f)
 
 static bool is_trust_kind(uint8_t kind)
 {
-	return kind >= REC_GENESIS && kind <= REC_EVICTION;
+	return kind >= REC_GENESIS && kind <= REC_SUCCESSION;
 }
 
 int founding_add(struct founding *f, const uint8_t *bytes, size_t len, struct err *err)

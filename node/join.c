@@ -148,7 +148,7 @@ int join_check_read(const struct key32 *invite, const struct trust *t, struct er
 void join_each_record(const struct store *st, bool (*fn)(const struct stored *s, void *ctx), void *ctx)
 {
 	static const uint8_t kinds[] = {
-	        REC_GENESIS, REC_GRANT, REC_INVITE, REC_ADMISSION, REC_REVOCATION, REC_EVICTION};
+	        REC_GENESIS, REC_GRANT, REC_INVITE, REC_ADMISSION, REC_REVOCATION, REC_EVICTION, REC_SUCCESSION};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		store_each(st, kinds[i], fn, ctx);

@@ -5,6 +5,10 @@
  *	     a -- b -- d          heads d and c: concurrent edits. Both are kept; the winner runs, the other is
  *	      \                   shown as a conflict until someone signs a revision with both as parents.
  *	       c
+ *
+ *	     a -- X -- e          X removed the stack, e is deployed anew. c is of the line that X ended: e wins, however
+ *	      \                   late c was made, so a peer that was away brings nothing back.
+ *	       c
  */
 #include "base/map.h"
 #include "gossip/store/index.h"
@@ -16,6 +20,7 @@ struct graph {
 	const struct stored **nodes;
 	size_t n, cap;
 	struct map parents;
+	const uint8_t *hash_secret;
 };
 
 static bool gather(const struct stored *s, void *ctx)
@@ -38,7 +43,7 @@ static bool gather(const struct stored *s, void *ctx)
 static void graph_open(struct graph *g, const struct store *st, uint8_t kind, const struct key32 *key,
         store_valid *valid, void *ctx)
 {
-	*g = (struct graph){.valid = valid, .ctx = ctx};
+	*g = (struct graph){.valid = valid, .ctx = ctx, .hash_secret = store_hash_secret(st)};
 	map_init(&g->parents, sizeof(struct key32), store_hash_secret(st));
 	store_each_of_key(st, kind, key, gather, g);
 }
@@ -54,39 +59,125 @@ static bool is_head(const struct graph *g, const struct stored *s)
 	return !map_get(&g->parents, &s->rec.id);
 }
 
-/* Decides between two heads: 1. a removal, 2. the higher stamp, 3. the higher id, which never ties. */
-static bool beats(const struct stored *a, const struct stored *b)
+/* A record and how many removals lie on the way to it at most, itself included. */
+struct generation {
+	const struct stored *s;
+	unsigned removals;
+	bool settled;
+};
+
+struct head {
+	const struct stored *s;
+	unsigned removals;
+};
+
+/* Decides between two heads: 1. a removal, 2. more removals behind it, 3. the higher stamp, 4. the higher id, which
+ * never ties. */
+static bool beats(const struct head *a, const struct head *b)
 {
-	bool a_removes = a->rec.flags & RECORD_FLAG_REMOVAL, b_removes = b->rec.flags & RECORD_FLAG_REMOVAL;
+	bool a_removes = a->s->rec.flags & RECORD_FLAG_REMOVAL, b_removes = b->s->rec.flags & RECORD_FLAG_REMOVAL;
 
 	if (a_removes != b_removes)
 		return a_removes;
-	if (a->rec.stamp != b->rec.stamp)
-		return a->rec.stamp > b->rec.stamp;
-	return key32_cmp(&a->rec.id, &b->rec.id) > 0;
+	if (a->removals != b->removals)
+		return a->removals > b->removals;
+	if (a->s->rec.stamp != b->s->rec.stamp)
+		return a->s->rec.stamp > b->s->rec.stamp;
+	return key32_cmp(&a->s->rec.id, &b->s->rec.id) > 0;
 }
 
-/* Keeps the best STACK_HEADS_MAX, best first. */
-static void add_head(struct stack_heads *heads, const struct stored *s)
-{
-	size_t at = heads->n;
+/* The heads found so far, the best STACK_HEADS_MAX of them, best first. */
+struct ranking {
+	struct head head[STACK_HEADS_MAX];
+	size_t n;
+};
 
-	while (at && beats(s, heads->head[at - 1]))
+static void add_head(struct ranking *r, const struct head *h)
+{
+	size_t at = r->n;
+
+	while (at && beats(h, &r->head[at - 1]))
 		at--;
 	if (at == STACK_HEADS_MAX)
 		return;
-	if (heads->n < STACK_HEADS_MAX)
-		heads->n++;
-	memmove(&heads->head[at + 1], &heads->head[at], (heads->n - 1 - at) * sizeof(heads->head[0]));
-	heads->head[at] = s;
+	if (r->n < STACK_HEADS_MAX)
+		r->n++;
+	memmove(&r->head[at + 1], &r->head[at], (r->n - 1 - at) * sizeof(r->head[0]));
+	r->head[at] = *h;
+}
+
+static bool any_removal(const struct graph *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->nodes[i]->rec.flags & RECORD_FLAG_REMOVAL)
+			return true;
+	return false;
+}
+
+/* Settles one record whose parents are settled, or says which parent is not (a record cannot be its own ancestor: ids
+ * are hashes). Parents of other keys, or that do not count, are not in `of`. */
+static struct generation *settle(const struct map *of, struct generation *gen)
+{
+	unsigned most = 0;
+
+	for (size_t i = 0; i < gen->s->rec.n_parents; i++) {
+		struct generation *parent = map_get(of, &gen->s->rec.parents[i]);
+
+		if (!parent || parent == gen)
+			continue;
+		if (!parent->settled)
+			return parent;
+		most = MAX(most, parent->removals);
+	}
+	gen->removals = most + !!(gen->s->rec.flags & RECORD_FLAG_REMOVAL);
+	gen->settled = true;
+	return NULL;
+}
+
+/* Counts the removals behind each record of g, in time that grows with records and parents. */
+static void count_removals(const struct graph *g, struct generation *gens)
+{
+	cleanup_free struct generation **todo = xcalloc(g->n + 1, sizeof(struct generation *));
+	struct map of;
+
+	map_init(&of, sizeof(struct key32), g->hash_secret);
+	for (size_t i = 0; i < g->n; i++) {
+		gens[i] = (struct generation){.s = g->nodes[i]};
+		map_put(&of, &gens[i].s->rec.id, &gens[i]);
+	}
+	for (size_t i = 0; i < g->n; i++) {
+		size_t depth =
+		        0; /* todo is one way up through records that are not settled, so never longer than g->n */
+
+		if (!gens[i].settled)
+			todo[depth++] = &gens[i];
+		while (depth) {
+			struct generation *parent = settle(&of, todo[depth - 1]);
+
+			if (parent)
+				todo[depth++] = parent;
+			else
+				depth--;
+		}
+	}
+	map_free(&of);
 }
 
 static void graph_heads(const struct graph *g, struct stack_heads *out)
 {
-	*out = (struct stack_heads){0};
+	cleanup_free struct generation *gens = NULL;
+	struct ranking r = {.n = 0};
+
+	if (any_removal(g)) {
+		gens = xcalloc(g->n, sizeof(*gens));
+		count_removals(g, gens);
+	}
 	for (size_t i = 0; i < g->n; i++)
 		if (is_head(g, g->nodes[i]))
-			add_head(out, g->nodes[i]);
+			add_head(&r, &(struct head){g->nodes[i], gens ? gens[i].removals : 0});
+	*out = (struct stack_heads){.n = r.n};
+	for (size_t i = 0; i < r.n; i++)
+		out->head[i] = r.head[i].s;
 }
 
 static void heads_of_key(const struct store *st, uint8_t kind, const struct key32 *key, store_valid *valid,
@@ -246,17 +337,47 @@ size_t store_author_heads(const struct store *st, const struct key32 *author, st
 
 /* Bodies. */
 
-/* Is the body of g's node i wanted, when nodes are sorted newest first? */
-static bool body_wanted(const struct graph *g, size_t i)
+static bool body_counts(const struct stored *s, void *ctx)
 {
-	return i < STACK_BODIES_KEPT || is_head(g, g->nodes[i]);
+	return store_counts(ctx, s);
 }
 
-static void graph_open_sorted(struct graph *g, const struct store *st, const struct key32 *key)
+static bool body_is_void(const struct stored *s, void *ctx)
 {
-	graph_open(g, st, REC_REVISION, key, NULL, NULL);
-	if (g->n)
-		qsort(g->nodes, g->n, sizeof(*g->nodes), newest_first);
+	return !store_counts(ctx, s);
+}
+
+/* One stack's revisions that count, and those that do not, each newest first. */
+struct bodies {
+	struct graph counting, voids;
+};
+
+static void bodies_open(struct bodies *b, const struct store *st, const struct key32 *key)
+{
+	graph_open(&b->counting, st, REC_REVISION, key, body_counts, (void *)st);
+	graph_open(&b->voids, st, REC_REVISION, key, body_is_void, (void *)st);
+	if (b->counting.n)
+		qsort(b->counting.nodes, b->counting.n, sizeof(*b->counting.nodes), newest_first);
+	if (b->voids.n)
+		qsort(b->voids.nodes, b->voids.n, sizeof(*b->voids.nodes), newest_first);
+}
+
+static void bodies_close(struct bodies *b)
+{
+	graph_close(&b->counting);
+	graph_close(&b->voids);
+}
+
+/* The i-th of all of them; wanted: is its body? NULL at the end. */
+static const struct stored *bodies_at(const struct bodies *b, size_t i, bool *wanted)
+{
+	if (i < b->counting.n) {
+		*wanted = i < STACK_BODIES_KEPT || is_head(&b->counting, b->counting.nodes[i]);
+		return b->counting.nodes[i];
+	}
+	i -= b->counting.n;
+	*wanted = i < STACK_BODIES_KEPT;
+	return i < b->voids.n ? b->voids.nodes[i] : NULL;
 }
 
 size_t store_missing_bodies(const struct store *st, struct key32 *out, size_t max)
@@ -266,13 +387,15 @@ size_t store_missing_bodies(const struct store *st, struct key32 *out, size_t ma
 
 	store_each(st, REC_REVISION, gather_key, &k);
 	for (size_t i = 0; i < k.n && n < max; i++) {
-		struct graph g;
+		const struct stored *s;
+		struct bodies b;
+		bool wanted;
 
-		graph_open_sorted(&g, st, &k.first[i]->rec.key);
-		for (size_t j = 0; j < g.n && n < max; j++)
-			if (g.nodes[j]->rec.body_len && !g.nodes[j]->rec.body && body_wanted(&g, j))
-				out[n++] = g.nodes[j]->rec.id;
-		graph_close(&g);
+		bodies_open(&b, st, &k.first[i]->rec.key);
+		for (size_t j = 0; n < max && (s = bodies_at(&b, j, &wanted)); j++)
+			if (s->rec.body_len && !s->rec.body && wanted)
+				out[n++] = s->rec.id;
+		bodies_close(&b);
 	}
 	free(k.first);
 	return n;
@@ -282,17 +405,19 @@ void store_trim_bodies(struct store *st, const char *stack, store_valid *keep, v
         void (*gone)(const struct stored *header, void *ctx), void *ctx)
 {
 	static const struct key32 nobody;
+	const struct stored *s;
 	struct key32 key;
-	struct graph g;
+	struct bodies b;
+	bool wanted;
 
 	record_key(&key, REC_REVISION, &nobody, stack);
-	graph_open_sorted(&g, st, &key);
-	for (size_t i = 0; i < g.n; i++) {
-		if (!g.nodes[i]->rec.body || body_wanted(&g, i) || (keep && keep(g.nodes[i], keep_ctx)))
+	bodies_open(&b, st, &key);
+	for (size_t i = 0; (s = bodies_at(&b, i, &wanted)); i++) {
+		if (!s->rec.body || wanted || (keep && keep(s, keep_ctx)))
 			continue;
-		store_drop_body(st, &g.nodes[i]->rec.id);
+		store_drop_body(st, &s->rec.id);
 		if (gone)
-			gone(g.nodes[i], ctx);
+			gone(s, ctx);
 	}
-	graph_close(&g);
+	bodies_close(&b);
 }

@@ -68,6 +68,8 @@ struct entry *digest_next(const struct tree *t, const struct entry *e);
 
 /* For tables whose keys others choose. */
 const uint8_t *store_hash_secret(const struct store *st);
+/* Does it count, for whoever store_judge() named? */
+bool store_counts(const struct store *st, const struct stored *s);
 
 void sum_sub(struct sum256 *a, const struct sum256 *b);
 void sum_to_key(struct key32 *out, const struct sum256 *s);

@@ -31,6 +31,7 @@ enum record_kind {
 	REC_ADMISSION = 4,
 	REC_REVOCATION = 5,
 	REC_EVICTION = 6,
+	REC_SUCCESSION = 7,
 	REC_REVISION = 16, /* name: stack */
 	REC_SETTING = 17,  /* name: "drain/PEERID", "labels/PEERID" ... */
 	/* volatile, written by peers about themselves; name empty or a page number in decimal */

@@ -19,6 +19,8 @@ struct store {
 	struct tree order;
 	struct tree digest[2]; /* durable, volatile */
 	size_t bytes;
+	store_valid *judge;
+	void *judge_ctx;
 };
 
 struct store *store_new(const struct key32 *flock, const uint8_t hash_secret[16])
@@ -33,6 +35,17 @@ struct store *store_new(const struct key32 *flock, const uint8_t hash_secret[16]
 	tree_init_by_id(&st->digest[0]);
 	tree_init_by_id(&st->digest[1]);
 	return st;
+}
+
+void store_judge(struct store *st, store_valid *valid, void *ctx)
+{
+	st->judge = valid;
+	st->judge_ctx = ctx;
+}
+
+bool store_counts(const struct store *st, const struct stored *s)
+{
+	return !st->judge || st->judge(s, st->judge_ctx);
 }
 
 void store_free(struct store *st)

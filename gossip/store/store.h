@@ -47,6 +47,11 @@ struct digest {
 struct store *store_new(const struct key32 *flock, const uint8_t hash_secret[16]);
 void store_free(struct store *st);
 
+/* Says whether a record counts (trust). */
+typedef bool store_valid(const struct stored *, void *ctx);
+/* Who says so where the store itself has to know: which bodies are wanted. Unless called, all records count. */
+void store_judge(struct store *st, store_valid *valid, void *ctx);
+
 /* Takes an encoded record: decode, verify the signature (cached), merge. A volatile record enters the digest at
  * once; a durable one when store_on_disk() is called for it (on_disk = true: it came from disk, at start). */
 enum store_verdict store_put(
@@ -82,8 +87,7 @@ struct stack_heads {
 	size_t n;
 	const struct stored *head[STACK_HEADS_MAX]; /* head[0] is the winner: a removal, else highest (HLC, id) */
 };
-/* valid says whether a record counts (trust); NULL: all do. Only records on disk count. */
-typedef bool store_valid(const struct stored *, void *ctx);
+/* valid: NULL: all count. Only records on disk do. */
 void store_stack_heads(
         const struct store *st, const char *stack, store_valid *valid, void *ctx, struct stack_heads *out);
 /* The setting of that name that holds: among its heads the highest (HLC, id); NULL: none. */
@@ -95,8 +99,9 @@ void store_each_stack(const struct store *st, void (*fn)(const char *stack, void
 /* The author's own heads, for `prev` of that author's next record. Returns how many (at most RECORD_REFS_MAX). */
 size_t store_author_heads(const struct store *st, const struct key32 *author, struct key32 *out);
 
-/* Bodies are kept apart from headers: a revision's body is wanted while it is a head or among the newest
- * STACK_BODIES_KEPT of its stack; headers stay for ever. */
+/* Bodies are kept apart from headers; headers stay for ever. A revision's body is wanted while it is a head or among
+ * the newest STACK_BODIES_KEPT of its stack that count. Of those that do not count the newest as many are wanted too, to
+ * be looked at and perhaps signed again; they never take the place of one that counts. */
 #define STACK_BODIES_KEPT 20
 /* Ids of wanted bodies that are not here; returns how many were put into out. */
 size_t store_missing_bodies(const struct store *st, struct key32 *out, size_t max);

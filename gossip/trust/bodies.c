@@ -32,21 +32,33 @@ static int end(struct rd *r, const struct record *rec, struct err *err)
 
 void body_put_genesis(struct wr *w, const struct genesis *g)
 {
-	pk_array(w, 3);
+	bool named = !key32_is_zero(&g->successor);
+
+	pk_array(w, named ? 4 : 3);
 	pk_str(w, g->name);
 	pk_u64(w, (uint64_t)g->created);
 	put_key(w, &g->root);
+	if (named)
+		put_key(w, &g->successor);
 }
 
 int body_get_genesis(struct genesis *g, const struct record *rec, struct err *err)
 {
 	struct rd r;
+	uint32_t n;
 
+	*g = (struct genesis){0};
 	rd_init(&r, rec->body, rec->body ? rec->body_len : 0);
-	get_array(&r, 3);
+	n = up_array(&r);
 	up_str_copy(&r, g->name, sizeof(g->name));
 	g->created = up_i64(&r);
 	get_key(&r, &g->root);
+	if (n == 4)
+		get_key(&r, &g->successor);
+	else if (n != 3)
+		rd_fail(&r, "another number of fields expected");
+	if (rd_ok(&r) && n == 4 && (key32_is_zero(&g->successor) || key32_eq(&g->successor, &g->root)))
+		rd_fail(&r, "the root's successor is no key, or the root itself");
 	if (rd_ok(&r) && !text_is_label(g->name, false))
 		rd_fail(&r, "the flock's name is not a label");
 	return end(&r, rec, err);
@@ -143,6 +155,24 @@ int body_get_admission(struct admission *a, const struct record *rec, struct err
 	if (use >= INVITE_USES_MAX)
 		rd_fail(&r, "use number out of range");
 	a->use = (uint32_t)use;
+	return end(&r, rec, err);
+}
+
+void body_put_succession(struct wr *w, const struct key32 *successor)
+{
+	pk_array(w, 1);
+	put_key(w, successor);
+}
+
+int body_get_succession(struct key32 *successor, const struct record *rec, struct err *err)
+{
+	struct rd r;
+
+	rd_init(&r, rec->body, rec->body ? rec->body_len : 0);
+	get_array(&r, 1);
+	get_key(&r, successor);
+	if (rd_ok(&r) && key32_is_zero(successor))
+		rd_fail(&r, "the successor is no key");
 	return end(&r, rec, err);
 }
 

@@ -12,6 +12,7 @@ struct genesis {
 	char name[NAME_MAX_BYTES];
 	wall_ms created;
 	struct key32 root;
+	struct key32 successor; /* of the root, named at the founding; zero: none */
 };
 
 /* Lists are read in place: n blobs of 32 bytes, each behind its msgpack head; see body_next_key(). */
@@ -34,6 +35,8 @@ void body_put_genesis(struct wr *w, const struct genesis *g);
 void body_put_grant(struct wr *w, const struct grant *g);
 void body_put_invite(struct wr *w, const struct invite *inv);
 void body_put_admission(struct wr *w, const struct admission *a);
+/* The key that succeeds the record's author as the flock's root. */
+void body_put_succession(struct wr *w, const struct key32 *successor);
 /* Revocation: the key and the author's heads that stay valid. Eviction: the peer and the peers that stay. */
 void body_put_key_and_list(struct wr *w, const struct key32 *key, const struct key32 *list, size_t n);
 
@@ -44,6 +47,7 @@ int body_get_invite(struct invite *inv, const struct record *r, struct err *err)
 int body_get_admission(struct admission *a, const struct record *r, struct err *err);
 int body_get_revocation(struct revocation *v, const struct record *r, struct err *err);
 int body_get_eviction(struct eviction *e, const struct record *r, struct err *err);
+int body_get_succession(struct key32 *successor, const struct record *r, struct err *err);
 /* The next key of a list; false at its end. */
 bool body_next_key(struct key_list *l, struct key32 *out);
 

@@ -5,12 +5,15 @@
 #include "base/map.h"
 #include "gossip/trust/bodies.h"
 
-/* One grant that hangs on the tree. ops[0] is the root's own. */
+/* One grant that hangs on the tree. The first n_roots are the roots' own, ops[0] that of the youngest, whose parent is
+ * itself; each root's parent is its successor. */
 struct op {
 	struct grant grant;
-	struct key32 record; /* the grant's id */
-	size_t parent;       /* index of the granter's op; the root's own for itself */
-	size_t next;         /* next op of the same key, 0 at the end (0 is root, which is never a next) */
+	struct key32 record; /* the grant's id; a root's: of the genesis, or of the succession that names it */
+	size_t parent;       /* index of the granter's op */
+	size_t *against;     /* indexes of the revocations that count against it */
+	size_t n_against, against_cap;
+	size_t next; /* next op of the same key, 0 at the end (0 is root, which is never a next) */
 };
 
 struct revoked {
@@ -48,6 +51,7 @@ struct trust {
 
 	bool rooted; /* the genesis is here */
 	char name[NAME_MAX_BYTES];
+	size_t n_roots; /* the genesis' root and its successors */
 	struct op *ops;
 	size_t n_ops, ops_cap;
 	struct map op_of; /* key -> (index of its first op) + 1 */
@@ -68,13 +72,16 @@ void *trust_grown(void *array, size_t n, size_t *cap, size_t size);
 /* A set of 32-byte keys is a map to any pointer. */
 void trust_set_add(struct map *set, const struct key32 *k);
 
+/* Fills ops with the roots, youngest first. False: the genesis is not here. */
+bool roots_evaluate(struct trust *t, const struct store *st);
+void op_add(struct trust *t, const struct grant *g, const struct key32 *record, size_t parent);
 void operators_evaluate(struct trust *t, const struct store *st);
 void operators_clear(struct trust *t);
 /* The first op of a key, NULL: it has none. Then op_next(). */
 const struct op *op_first(const struct trust *t, const struct key32 *key);
 const struct op *op_next(const struct trust *t, const struct op *op);
-/* Does the op stand behind this record of its key? No, when a key above it revoked it and does not list the
- * record as one that stays. record NULL: any future record. */
+/* Does the op stand behind this record of its key? No, when a key above it, which stands behind that revocation, revoked
+ * it and does not list the record as one that stays. record NULL: any future record. */
 bool op_holds(const struct trust *t, const struct op *op, const struct key32 *record);
 /* May this author make, as admin or root, the record of that id? */
 bool trust_is_admin(const struct trust *t, const struct key32 *author, const struct key32 *record);

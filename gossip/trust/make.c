@@ -22,6 +22,12 @@ static void make(struct wr *w, struct record *r, const struct wr *body, const st
 void trust_make_genesis(struct wr *w, const char *flock_name, wall_ms created, const uint8_t root_secret[64],
         struct key32 *flock_out)
 {
+	trust_make_genesis_named(w, flock_name, created, NULL, root_secret, flock_out);
+}
+
+void trust_make_genesis_named(struct wr *w, const char *flock_name, wall_ms created,
+        const struct key32 *successor, const uint8_t root_secret[64], struct key32 *flock_out)
+{
 	uint8_t buf[TRUST_BODY_MAX];
 	struct record r = {.kind = REC_GENESIS, .stamp = (uint64_t)created << 16};
 	struct genesis g = {.created = created};
@@ -29,10 +35,24 @@ void trust_make_genesis(struct wr *w, const char *flock_name, wall_ms created, c
 
 	text_copy(g.name, sizeof(g.name), flock_name);
 	memcpy(g.root.b, root_secret + 32, 32);
+	if (successor)
+		g.successor = *successor;
 	wr_fixed(&body, buf, sizeof(buf));
 	body_put_genesis(&body, &g);
 	make(w, &r, &body, NULL, &no_flock, root_secret);
 	*flock_out = r.id;
+}
+
+void trust_make_succession(struct wr *w, const struct key32 *flock, const struct key32 *successor, uint64_t stamp,
+        const struct key32 *prev, size_t n_prev, const uint8_t root_secret[64])
+{
+	uint8_t buf[TRUST_BODY_MAX];
+	struct record r = {.kind = REC_SUCCESSION, .stamp = stamp, .prev = prev, .n_prev = (uint8_t)n_prev};
+	struct wr body;
+
+	wr_fixed(&body, buf, sizeof(buf));
+	body_put_succession(&body, successor);
+	make(w, &r, &body, successor, flock, root_secret);
 }
 
 void trust_make_grant(struct wr *w, const struct key32 *flock, const struct grant *g, uint64_t stamp,

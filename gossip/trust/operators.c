@@ -1,9 +1,10 @@
 /*
  * Operators: the tree of grants from the root, less what was revoked.
  *
- *	root --- admin --- ci          A grant counts when its author is root or an admin, and it gives no more than
- *	     \         \-- night       that author has. A revocation counts against a grant when its author is
- *	      \- admin2                above it in the tree; root is above all.
+ *	root-2 --- root --- admin --- ci       A grant counts when its author is a root or an admin, and it gives no more
+ *	       \        \         \-- night    than that author has. A revocation counts against a grant when its author
+ *	        \        \- admin2             is above it in the tree. A root's successor stands above it (roots.c), the
+ *	         \- admin3                     youngest above all.
  *
  * The tree is built level by level from the root. Who may revoke a grant stands on lower levels, which are
  * settled by then, so the result is a function of the set of records and of nothing else.
@@ -29,11 +30,13 @@ void operators_clear(struct trust *t)
 	for (size_t i = 0; i < t->n_revoked; i++)
 		map_free(&t->revoked[i].allowed);
 	free(t->revoked);
+	for (size_t i = 0; i < t->n_ops; i++)
+		free(t->ops[i].against);
 	free(t->ops);
 	map_free(&t->op_of);
 	t->revoked = NULL;
 	t->ops = NULL;
-	t->n_revoked = t->revoked_cap = t->n_ops = t->ops_cap = 0;
+	t->n_revoked = t->revoked_cap = t->n_ops = t->ops_cap = t->n_roots = 0;
 }
 
 const struct op *op_first(const struct trust *t, const struct key32 *key)
@@ -60,15 +63,33 @@ bool op_below(const struct trust *t, const struct op *op, const struct key32 *ke
 
 bool op_holds(const struct trust *t, const struct op *op, const struct key32 *record)
 {
-	for (size_t i = 0; i < t->n_revoked; i++) {
-		const struct revoked *v = &t->revoked[i];
-
-		if (!key32_eq(&v->key, &op->grant.operator_key) || !op_below(t, op, &v->author))
-			continue;
-		if (!record || !map_get(&v->allowed, record))
+	for (size_t i = 0; i < op->n_against; i++)
+		if (!record || !map_get(&t->revoked[op->against[i]].allowed, record))
 			return false;
-	}
 	return true;
+}
+
+/* Does a key above op stand behind that revocation? A revoked key's later ones are void like all else that it signs. */
+static bool revoked_from_above(const struct trust *t, const struct op *op, const struct revoked *v)
+{
+	while (op != &t->ops[0]) {
+		op = &t->ops[op->parent];
+		if (key32_eq(&op->grant.operator_key, &v->author) && op_holds(t, op, &v->record))
+			return true;
+	}
+	return false;
+}
+
+/* What stands above op is on the tree already, and settled. */
+static void settle_revocations(struct trust *t, struct op *op)
+{
+	for (size_t i = 0; i < t->n_revoked; i++) {
+		if (!key32_eq(&t->revoked[i].key, &op->grant.operator_key) ||
+		        !revoked_from_above(t, op, &t->revoked[i]))
+			continue;
+		op->against = trust_grown(op->against, op->n_against, &op->against_cap, sizeof(*op->against));
+		op->against[op->n_against++] = i;
+	}
 }
 
 bool trust_is_admin(const struct trust *t, const struct key32 *author, const struct key32 *record)
@@ -130,13 +151,14 @@ int op_permits(const struct op *op, const struct grant *g, struct err *err)
 	return 0;
 }
 
-static void op_add(struct trust *t, const struct grant *g, const struct key32 *record, size_t parent)
+void op_add(struct trust *t, const struct grant *g, const struct key32 *record, size_t parent)
 {
 	size_t at = t->n_ops, first = (size_t)(uintptr_t)map_get(&t->op_of, &g->operator_key);
 
 	t->ops = trust_grown(t->ops, at, &t->ops_cap, sizeof(*t->ops));
 	t->ops[at] = (struct op){.grant = *g, .record = *record, .parent = parent};
 	t->n_ops++;
+	settle_revocations(t, &t->ops[at]);
 	if (first) {
 		t->ops[at].next = t->ops[first - 1].next;
 		t->ops[first - 1].next = at;
@@ -216,24 +238,15 @@ static long carrier(const struct trust *t, const struct loose *l, size_t level_e
 void operators_evaluate(struct trust *t, const struct store *st)
 {
 	struct gathering g = {.t = t, .st = st};
-	const struct stored *genesis = store_get(st, &t->flock);
-	struct genesis body;
-	struct grant root = {.role = ROLE_ROOT, .powers = POWER_ALL, .name = "root"};
 	size_t before;
 
 	operators_clear(t);
 	t->name[0] = '\0';
 	map_init(&t->op_of, sizeof(struct key32), NULL);
-	t->rooted = genesis && genesis->rec.kind == REC_GENESIS &&
-	            body_get_genesis(&body, &genesis->rec, NULL) == 0 &&
-	            key32_eq(&body.root, &genesis->rec.author);
+	store_each(st, REC_REVOCATION, gather_revocation, &g);
+	t->rooted = roots_evaluate(t, st);
 	if (!t->rooted)
 		return;
-	text_copy(t->name, sizeof(t->name), body.name);
-	trust_set_add(&t->counts, &t->flock);
-	root.operator_key = body.root;
-	op_add(t, &root, &t->flock, 0);
-	store_each(st, REC_REVOCATION, gather_revocation, &g);
 	store_each(st, REC_GRANT, gather_grant, &g);
 	do { /* one level per round; at most as many rounds as grants */
 		before = t->n_ops;
@@ -249,7 +262,7 @@ void operators_evaluate(struct trust *t, const struct store *st)
 		}
 	} while (t->n_ops > before);
 	free(g.loose);
-	for (size_t i = 1; i < t->n_ops; i++)
-		if (op_holds(t, &t->ops[i], NULL))
+	for (size_t i = 0; i < t->n_ops; i++) /* what made a root stays true when that root is retired */
+		if (i < t->n_roots || op_holds(t, &t->ops[i], NULL))
 			trust_set_add(&t->counts, &t->ops[i].record);
 }

@@ -6,8 +6,10 @@
  *	        admitted peer -> voucher --> next peer
  *
  * Peers are admitted level by level from the first ones. Of several that hold the same use number of an invite,
- * one on the lowest level counts, and there the lowest record id; so nobody's admission can rest on one that it
- * displaces, and the result is a function of the set of records alone.
+ * one on the lowest level has it, and there the lowest record id; the others of the level take the numbers that are
+ * left, in the order of their record ids. So two hosts that were given one number on two sides of a split both come in
+ * while the invite has uses left; nobody's admission can rest on one that it displaces; and the result is a function of
+ * the set of records alone.
  */
 #include "gossip/trust/chain.h"
 
@@ -168,25 +170,25 @@ static int by_record(const void *a, const void *b)
 	return key32_cmp(&x->record, &y->record);
 }
 
+/* May it come in, if its invite has a use for it? */
 static bool eligible(const struct trust *t, const struct candidate *c)
 {
 	const struct known_invite *k;
 
-	if (map_get(&t->peers, &c->a.peer))
+	if (map_get(&t->peers, &c->a.peer) || t->peers.len >= MEMBERS_MAX)
 		return false;
 	if (key32_is_zero(&c->a.invite))
 		return trust_is_admin(t, &c->a.voucher, &c->record);
 	k = map_get(&t->invites, &c->a.invite);
-	return k && c->a.use < k->invite.uses && !invite_use_taken(k, c->a.use) && may_stay(t, &c->a) &&
-	       !closed(t, k, &c->record);
+	return k && c->a.use < k->invite.uses && may_stay(t, &c->a) && !closed(t, k, &c->record);
 }
 
-static void admit(struct trust *t, struct candidate *c)
+static void admit(struct trust *t, struct candidate *c, uint32_t use)
 {
 	struct known_invite *k = map_get(&t->invites, &c->a.invite);
 
 	if (k)
-		k->taken[c->a.use / 8] |= (uint8_t)(1 << c->a.use % 8);
+		k->taken[use / 8] |= (uint8_t)(1 << use % 8);
 	c->admitted = true;
 	map_put(&t->peers, &c->a.peer, c);
 }
@@ -210,8 +212,8 @@ static struct candidate *run_of(const struct trust *t, const struct key32 *vouch
 	return t->candidates + lo;
 }
 
-/* Admits one level: candidates in order of their record ids, each if it is still eligible. Leaves in level those
- * admitted. */
+/* Admits one level: candidates in order of their record ids, each if it is eligible: first those whose use number is
+ * free, then with what numbers are left. Leaves in level those admitted. */
 static size_t admit_level(struct trust *t, struct candidate **level, size_t n)
 {
 	size_t kept = 0;
@@ -219,11 +221,23 @@ static size_t admit_level(struct trust *t, struct candidate **level, size_t n)
 	if (n)
 		qsort(level, n, sizeof(*level), by_record);
 	for (size_t i = 0; i < n; i++) {
-		if (!eligible(t, level[i]) || t->peers.len >= MEMBERS_MAX)
-			continue;
-		admit(t, level[i]);
-		level[kept++] = level[i];
+		const struct known_invite *k = map_get(&t->invites, &level[i]->a.invite);
+
+		if (eligible(t, level[i]) && !(k && invite_use_taken(k, level[i]->a.use)))
+			admit(t, level[i], level[i]->a.use);
 	}
+	for (size_t i = 0; i < n; i++) {
+		int64_t use;
+
+		if (level[i]->admitted || !eligible(t, level[i]))
+			continue;
+		use = trust_free_use(t, &level[i]->a.invite);
+		if (use >= 0)
+			admit(t, level[i], (uint32_t)use);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (level[i]->admitted)
+			level[kept++] = level[i];
 	return kept;
 }
 

@@ -295,6 +295,28 @@ static int must_be_peer(const struct trust *t, const struct record *r, struct er
 	return err_set(err, ERR_UNAUTHORISED, "peer %s is not admitted to this flock", id);
 }
 
+static int may_succeed(const struct trust *t, const struct record *r, struct err *err)
+{
+	const struct grant *root = &t->ops[0].grant;
+	struct key32 successor;
+
+	/* Once it counts, it does whoever its author is by now. */
+	if (map_get(&t->counts, &r->id))
+		return 0;
+	if (body_get_succession(&successor, r, err) < 0)
+		return -1;
+	if (!key32_eq(&r->author, &root->operator_key))
+		return err_set(err, ERR_UNAUTHORISED,
+		        "succession: only the flock's root (%s) names its successor%s", root->name,
+		        op_first(t, &r->author)->grant.role == ROLE_ROOT ? ", and this one has been succeeded"
+		                                                         : "");
+	for (size_t i = 0; i < t->n_roots; i++)
+		if (key32_eq(&t->ops[i].grant.operator_key, &successor))
+			return err_set(err, ERR_UNAUTHORISED, "succession: that key is %s already",
+			        t->ops[i].grant.name);
+	return 0;
+}
+
 static int may_revoke(const struct trust *t, const struct record *r, struct err *err)
 {
 	struct revocation v;
@@ -339,6 +361,8 @@ int trust_may_write(const struct trust *t, const struct record *r, struct err *e
 		return may_revoke(t, r, err);
 	case REC_EVICTION:
 		return must_be_admin(t, r, "eviction", err);
+	case REC_SUCCESSION:
+		return may_succeed(t, r, err);
 	case REC_SETTING:
 		return must_be_admin(t, r, r->name, err);
 	default:
@@ -355,6 +379,7 @@ bool trust_valid(const struct trust *t, const struct stored *s)
 	case REC_INVITE:
 	case REC_EVICTION:
 	case REC_ADMISSION:
+	case REC_SUCCESSION:
 		return map_get(&t->counts, &s->rec.id);
 	default:
 		return trust_may_write(t, &s->rec, NULL) == 0;

@@ -71,7 +71,14 @@ bool trust_valid(const struct trust *t, const struct stored *s);
 /* Makers; each appends one encoded, signed record to w. */
 void trust_make_genesis(struct wr *w, const char *flock_name, wall_ms created, const uint8_t root_secret[64],
         struct key32 *flock_out);
+/* The same with a successor of the root, named from the start: nobody who gets hold of the root key can name another.
+ * NULL: none. */
+void trust_make_genesis_named(struct wr *w, const char *flock_name, wall_ms created,
+        const struct key32 *successor, const uint8_t root_secret[64], struct key32 *flock_out);
 /* prev: the author's own previous heads (store_author_heads), as in every record of an operator. */
+/* The flock's root names the key that succeeds it. */
+void trust_make_succession(struct wr *w, const struct key32 *flock, const struct key32 *successor, uint64_t stamp,
+        const struct key32 *prev, size_t n_prev, const uint8_t root_secret[64]);
 void trust_make_grant(struct wr *w, const struct key32 *flock, const struct grant *g, uint64_t stamp,
         const struct key32 *prev, size_t n_prev, const uint8_t granter_secret[64]);
 void trust_make_invite(struct wr *w, const struct key32 *flock, const struct invite *inv, uint64_t stamp,

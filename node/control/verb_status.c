@@ -58,7 +58,7 @@ static bool add_void(const struct stored *s, void *ctx)
 	struct voids *v = ctx;
 
 	/* What this version does not know it cannot judge. */
-	if (s->rec.kind <= REC_EVICTION || s->rec.kind == REC_REVISION || s->rec.kind == REC_SETTING)
+	if (s->rec.kind <= REC_SUCCESSION || s->rec.kind == REC_REVISION || s->rec.kind == REC_SETTING)
 		v->n += !trust_valid(v->trust, s);
 	return true;
 }

@@ -124,6 +124,45 @@ static bool only_admin(const struct stored *s, void *ctx)
 }
 
 /* Nobody hides a revision by naming it as parent in a record that does not count. */
+/* Removed and deployed anew here; a peer that was away brings an edit of the line that was removed, made later. */
+static void a_late_edit_of_a_removed_line_does_not_replace_what_was_deployed_anew(void **state)
+{
+	struct graph g = graph_new();
+	struct key32 a = revise(&g, 1, "a", NULL, NULL), removal = revise(&g, 2, NULL, &a, NULL);
+	struct key32 anew = revise(&g, 3, "anew", &removal, NULL), next;
+	struct key32 stray = revise(&g, 900, "stray", &a, NULL), last;
+
+	(void)state;
+	assert_int_equal(heads(&g).n, 2);
+	assert_true(key32_eq(&heads(&g).head[0]->rec.id, &anew));
+	next = revise(&g, 4, "next", &anew, NULL);
+	assert_true(key32_eq(&heads(&g).head[0]->rec.id, &next));
+	/* A second removal, unseen by whoever deployed, wins over both. */
+	last = revise(&g, 3, NULL, &anew, NULL);
+	assert_int_equal(heads(&g).n, 3);
+	assert_true(key32_eq(&heads(&g).head[0]->rec.id, &last));
+	/* Who names them all replaces them all. */
+	next = revise(&g, 5, "merged", &last, &stray);
+	assert_true(key32_eq(&heads(&g).head[0]->rec.id, &next));
+	store_free(g.st);
+}
+
+/* The way up is walked without recursion: a stack has as many revisions as its history is long. */
+static void a_long_history_is_walked_to_its_removals(void **state)
+{
+	struct graph g = graph_new();
+	struct key32 first = revise(&g, 1, NULL, NULL, NULL), last = first, stray;
+
+	(void)state;
+	for (uint64_t i = 2; i < 3000; i++)
+		last = revise(&g, i, "x", &last, NULL);
+	stray = revise(&g, 100000, "stray", NULL, NULL);
+	assert_int_equal(heads(&g).n, 2);
+	assert_true(key32_eq(&heads(&g).head[0]->rec.id, &last));
+	assert_true(key32_eq(&heads(&g).head[1]->rec.id, &stray));
+	store_free(g.st);
+}
+
 static void a_void_successor_hides_nothing(void **state)
 {
 	struct graph g = graph_new();
@@ -295,6 +334,32 @@ static void old_bodies_go_and_headers_stay(void **state)
 	store_free(g.st);
 }
 
+static bool by_admin(const struct stored *s, void *ctx)
+{
+	return key32_eq(&s->rec.author, ctx);
+}
+
+/* Anybody can make well-formed revisions of any stack: however many, and however they are dated, the bodies of those
+ * that count stay, and of the others a bounded number. */
+static void void_revisions_push_out_no_body_that_counts(void **state)
+{
+	struct graph g = graph_new(), stranger = {g.st, actor(STRANGER)};
+	struct key32 head = revise(&g, 1, "runs", NULL, NULL), missing[4];
+	size_t gone = 0;
+
+	(void)state;
+	store_judge(g.st, by_admin, &g.by.key);
+	for (uint64_t i = 0; i < 50; i++)
+		revise(&stranger, 1000 + i, "evil", &head, NULL);
+	store_trim_bodies(g.st, "web", NULL, NULL, count_gone, &gone);
+	assert_int_equal(gone, 50 - STACK_BODIES_KEPT);
+	assert_non_null(store_get(g.st, &head)->rec.body);
+	store_drop_body(g.st, &head);
+	assert_int_equal(store_missing_bodies(g.st, missing, 4), 1);
+	assert_true(key32_eq(&missing[0], &head));
+	store_free(g.st);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +368,8 @@ int main(void)
 	        cmocka_unit_test(of_concurrent_edits_the_newest_wins_and_the_other_is_kept),
 	        cmocka_unit_test(of_edits_with_one_stamp_the_highest_id_wins),
 	        cmocka_unit_test(a_removal_beats_a_concurrent_edit_and_a_later_deploy_brings_back),
+	        cmocka_unit_test(a_late_edit_of_a_removed_line_does_not_replace_what_was_deployed_anew),
+	        cmocka_unit_test(a_long_history_is_walked_to_its_removals),
 	        cmocka_unit_test(a_void_successor_hides_nothing),
 	        cmocka_unit_test(only_what_is_on_disk_counts),
 	        cmocka_unit_test(more_heads_than_are_told_leave_the_best),
@@ -311,6 +378,7 @@ int main(void)
 	        cmocka_unit_test(stacks_are_told_once_each_in_name_order),
 	        cmocka_unit_test(an_author_names_its_own_heads_next),
 	        cmocka_unit_test(old_bodies_go_and_headers_stay),
+	        cmocka_unit_test(void_revisions_push_out_no_body_that_counts),
 	};
 
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
