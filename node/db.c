@@ -5,30 +5,71 @@
 /* Pages of write-ahead log (4 KiB each) before they are moved into the file: 1 MiB. */
 #define DB_WAL_PAGES_MAX 256
 
-int db_fail(struct db *db, struct err *err, const char *doing)
+/* What SQLite's "disk I/O error" was about. */
+static const char *io_action(int extended)
+{
+	switch (extended) {
+	case SQLITE_IOERR_FSYNC:
+	case SQLITE_IOERR_DIR_FSYNC:
+		return ": sync failed";
+	case SQLITE_IOERR_WRITE:
+		return ": write failed";
+	case SQLITE_IOERR_READ:
+	case SQLITE_IOERR_SHORT_READ:
+		return ": read failed";
+	case SQLITE_IOERR_TRUNCATE:
+		return ": truncate failed";
+	default:
+		return "";
+	}
+}
+
+/* The system's error behind SQLite's: the connection does not know it when a commit failed, its files do. */
+static int system_errno(const struct db *db, bool log)
 {
 	int os = sqlite3_system_errno(db->h);
+	sqlite3_file *file = NULL;
 
-	return err_set(err, ERR_FAILED, "%s: %s: %s%s%s", db->path, doing, sqlite3_errmsg(db->h), os ? ": " : "",
-	        os ? strerror(os) : "");
+	if (os || sqlite3_errcode(db->h) != SQLITE_IOERR)
+		return os;
+	sqlite3_file_control(
+	        db->h, "main", log ? SQLITE_FCNTL_JOURNAL_POINTER : SQLITE_FCNTL_FILE_POINTER, &file);
+	if (file && file->pMethods)
+		file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &os);
+	return os;
+}
+
+static int fail_on(struct db *db, struct err *err, const char *doing, bool log)
+{
+	int os = system_errno(db, log);
+
+	return err_set(err, ERR_FAILED, "%s: %s: %s%s%s%s", db->path, doing, sqlite3_errmsg(db->h),
+	        io_action(sqlite3_extended_errcode(db->h)), os ? ": " : "", os ? strerror(os) : "");
+}
+
+int db_fail(struct db *db, struct err *err, const char *doing)
+{
+	return fail_on(db, err, doing, false);
 }
 
 /* SQLite reports ENOSPC as SQLITE_FULL, and quota or file size limits as a write error with their errno. */
-bool db_no_space(const struct db *db)
+bool db_no_space(const struct db *db, bool log)
 {
-	int os = sqlite3_system_errno(db->h);
+	int os;
 
 	if (sqlite3_errcode(db->h) == SQLITE_FULL)
 		return true;
-	return sqlite3_extended_errcode(db->h) == SQLITE_IOERR_WRITE &&
-	       (os == EDQUOT || os == EFBIG || os == ENOSPC);
+	if (sqlite3_extended_errcode(db->h) != SQLITE_IOERR_WRITE)
+		return false;
+	os = system_errno(db, log);
+	return os == EDQUOT || os == EFBIG || os == ENOSPC;
 }
 
-static enum db_result failed_write(struct db *db, struct err *err, const char *doing)
+static enum db_result failed_write(struct db *db, struct err *err, const char *doing, bool log)
 {
 	int code = sqlite3_errcode(db->h);
 
-	if (db_no_space(db)) {
+	if (db_no_space(db, log)) {
 		err_set(err, ERR_FAILED,
 		        "%s: the disk is full: nothing new can be accepted; free space on it, running tasks go on",
 		        db->path);
@@ -39,14 +80,19 @@ static enum db_result failed_write(struct db *db, struct err *err, const char *d
 		        DB_BUSY_MS / 1000);
 		return DB_FAILED;
 	}
-	db_fail(db, err, doing);
-	return code == SQLITE_NOMEM ? DB_FAILED : DB_FATAL;
+	fail_on(db, err, doing, log);
+	if (code == SQLITE_NOMEM)
+		return DB_FAILED;
+	/* What a failed sync left unwritten, the kernel forgets: another that succeeds proves nothing. So closing must
+	 * not move the log into the file, which would sync both; the next start does it from what it reads then. */
+	sqlite3_db_config(db->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	return DB_FATAL;
 }
 
 static enum db_result write_exec(struct db *db, const char *sql, struct err *err)
 {
 	if (sqlite3_exec(db->h, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return failed_write(db, err, sql);
+		return failed_write(db, err, sql, true);
 	return DB_OK;
 }
 
@@ -90,7 +136,7 @@ static enum db_result step_write(struct db *db, sqlite3_stmt *st, struct err *er
 	if (batch_is_gone(db, err))
 		result = DB_FAILED;
 	else if (sqlite3_step(st) != SQLITE_DONE)
-		result = failed_write(db, err, "write");
+		result = failed_write(db, err, "write", true);
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
 	return result;
@@ -171,6 +217,6 @@ enum db_result db_checkpoint(struct db *db, struct err *err)
 	/* A reader (somebody's backup) may keep part of the log in use; the next round takes the rest. */
 	if (sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK &&
 	        sqlite3_errcode(db->h) != SQLITE_BUSY)
-		return failed_write(db, err, "checkpoint");
+		return failed_write(db, err, "move its log into it", false);
 	return DB_OK;
 }

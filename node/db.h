@@ -56,7 +56,7 @@ enum db_result db_checkpoint(struct db *db, struct err *err);
 
 /* For db_open.c: SQLite's last error on db, after what was being done. Returns -1. */
 int db_fail(struct db *db, struct err *err, const char *doing);
-/* Was it for want of room on the disk? */
-bool db_no_space(const struct db *db);
+/* Was it for want of room on the disk? log: the write-ahead log was being written, else the file itself. */
+bool db_no_space(const struct db *db, bool log);
 
 #endif

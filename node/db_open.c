@@ -146,7 +146,7 @@ static int configure(struct db *db, bool durable, struct err *err)
 static int reuse_log(struct db *db, struct err *err)
 {
 	if (sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK &&
-	        sqlite3_errcode(db->h) != SQLITE_BUSY && !db_no_space(db))
+	        sqlite3_errcode(db->h) != SQLITE_BUSY && !db_no_space(db, false))
 		return db_fail(db, err, "read its log");
 	return 0;
 }
