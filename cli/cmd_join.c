@@ -119,13 +119,17 @@ static int admit_once(struct attempt *t, bool *claimed, struct err *err)
 	if (claim(t, &a, &reply, err) < 0)
 		return -1;
 	*claimed = true;
-	if (reply.member)
-		return admit(t, NULL, err);
-	wr_init(&record, RECORD_BYTES_MAX);
-	trust_make_admission(&record, &t->token->flock, &a, client_hello(t->client)->stamp, t->peer->secret);
-	rc = admit(t, &record, err);
-	wr_free(&record);
-	return rc;
+	if (reply.member) {
+		rc = admit(t, NULL, err);
+	} else {
+		wr_init(&record, RECORD_BYTES_MAX);
+		trust_make_admission(
+		        &record, &t->token->flock, &a, client_hello(t->client)->stamp, t->peer->secret);
+		rc = admit(t, &record, err);
+		wr_free(&record);
+	}
+	return rc < 0 ? rc
+	              : founding_check(t->founding, &t->peer->public_key, &client_hello(t->client)->peer, err);
 }
 
 /* With a peer that proved its key in a session of the token's flock. */
@@ -138,7 +142,8 @@ static int join_through(struct attempt *t, struct err *err)
 	if (!key32_eq(&h->flock, &t->token->flock))
 		return err_set(
 		        err, ERR_USAGE, "token: of another flock than the peer's, which is %s", h->flock_name);
-	/* Between a claim and its admission another host may take the use; then the next one is tried. */
+	/* Between a claim and its admission another host may take the use, through this peer or another; then the
+	 * next one is tried. */
 	for (int i = 0; i < CLAIM_TRIES && rc < 0; i++) {
 		founding_free(t->founding);
 		t->founding = founding_new(&t->token->flock);
@@ -146,9 +151,7 @@ static int join_through(struct attempt *t, struct err *err)
 		if (rc < 0 && (!claimed || err->code != ERR_UNAUTHORISED))
 			return -1;
 	}
-	if (rc < 0)
-		return -1;
-	return founding_check(t->founding, &t->peer->public_key, &h->peer, err);
+	return rc;
 }
 
 /* Each of the token's addresses in turn, until one says yes or no. */

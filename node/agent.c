@@ -263,6 +263,7 @@ static void close_all(struct agent *a)
 	if (a->gossip)
 		gossip_free(a->gossip);
 	arena_free(&a->arena);
+	free(a->offers);
 	sodium_memzero(&a->keys, sizeof(a->keys));
 }
 

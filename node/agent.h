@@ -62,6 +62,7 @@ struct agent {
 	struct dns_server *dns;
 	struct http_server *http;
 	struct control *control;
+	struct join_offers *offers; /* to hosts that join; NULL until the first asks */
 	struct reconcile *reconcile;
 	struct viewer *viewer;
 	struct pager *pager;

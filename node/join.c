@@ -1,6 +1,7 @@
 /* Both sides' messages, and what a peer answers. The joiner's judgement is in founding.c. */
 #include "node/join.h"
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "gossip/trust/bodies.h"
 
@@ -49,12 +50,50 @@ static int unknown_invite(struct err *err)
 	        "few seconds to reach this peer");
 }
 
+/* Is this use offered to another host than `peer` just now? */
+static bool offered(const struct join_offers *o, id64 invite, uint32_t use, id64 peer, mono_ms now)
+{
+	for (size_t i = 0; i < JOIN_OFFERS_MAX; i++)
+		if (o->at[i].until > now && o->at[i].use == use && o->at[i].invite == invite &&
+		        o->at[i].peer != peer)
+			return true;
+	return false;
+}
+
+static void note_offer(struct join_offers *o, id64 invite, uint32_t use, id64 peer, mono_ms now)
+{
+	struct join_offer *to = NULL;
+
+	for (size_t i = 0; i < JOIN_OFFERS_MAX && !to; i++)
+		if (o->at[i].invite == invite && o->at[i].peer == peer)
+			to = &o->at[i];
+	if (!to) {
+		to = &o->at[o->next];
+		o->next = (o->next + 1) % JOIN_OFFERS_MAX;
+	}
+	*to = (struct join_offer){.invite = invite, .peer = peer, .use = use, .until = now + JOIN_OFFER_MS};
+}
+
+/* A use that no admission has taken: the first that nobody else was offered, else the first (its host may have
+ * broken off); -1 if none. */
+static int64_t free_use(const struct trust *t, const struct join_offers *o, const struct key32 *invite,
+        const struct key32 *peer, mono_ms now)
+{
+	int64_t first = trust_free_use(t, invite, 0);
+
+	for (int64_t use = first; use >= 0; use = trust_free_use(t, invite, (uint32_t)use + 1))
+		if (!offered(o, key32_id(invite), (uint32_t)use, key32_id(peer), now))
+			return use;
+	return first;
+}
+
 /* Step one: which use may it claim? What can be told now is told now; trust_vouch() judges again. */
-static int offer_use(
-        struct wr *answer, const struct key32 *invite, const struct trust *t, wall_ms wall, struct err *err)
+static int offer_use(struct wr *answer, const struct key32 *invite, const struct key32 *peer,
+        const struct trust *t, struct join_offers *offers, struct now now, struct err *err)
 {
 	const struct invite *inv = trust_invite(t, invite);
-	int64_t use = trust_free_use(t, invite);
+	int64_t use = free_use(t, offers, invite, peer, now.mono);
+	wall_ms wall = now.wall;
 	char when[25];
 
 	if (!inv)
@@ -66,13 +105,14 @@ static int offer_use(
 	if (use < 0)
 		return err_set(err, ERR_UNAUTHORISED, "the token was for %u use%s, and %s; create a new one",
 		        inv->uses, inv->uses == 1 ? "" : "s", inv->uses == 1 ? "it was used" : "all were used");
+	note_offer(offers, key32_id(invite), (uint32_t)use, key32_id(peer), now.mono);
 	pk_map(answer, 1);
 	pk_kv_u64(answer, "use", (uint64_t)use);
 	return 0;
 }
 
 int join_answer(struct wr *answer, const struct join_ask *ask, const struct key32 *invite, const struct trust *t,
-        const uint8_t peer_secret[64], wall_ms wall, struct err *err)
+        struct join_offers *offers, const uint8_t peer_secret[64], struct now now, struct err *err)
 {
 	struct admission a = {.peer = ask->peer, .invite = *invite, .use = ask->use};
 
@@ -82,9 +122,9 @@ int join_answer(struct wr *answer, const struct join_ask *ask, const struct key3
 		return 0;
 	}
 	if (!ask->claimed)
-		return offer_use(answer, invite, t, wall, err);
+		return offer_use(answer, invite, &ask->peer, t, offers, now, err);
 	memcpy(a.invite_sig, ask->claim, sizeof(a.invite_sig));
-	if (trust_vouch(t, &a, peer_secret, wall, err) < 0)
+	if (trust_vouch(t, &a, peer_secret, now.wall, err) < 0)
 		return -1;
 	pk_map(answer, 3);
 	pk_kv_u64(answer, "use", a.use);

@@ -40,10 +40,25 @@ struct join_ask {
 
 /* args: the msgpack map of a join request, hostile. */
 int join_read_ask(struct join_ask *out, const uint8_t *args, size_t len, struct err *err);
+/* Uses that were offered here a moment ago: of many hosts that join at once with one token each gets its own. An
+ * offer ends with its admission, or after JOIN_OFFER_MS; what is offered twice all the same goes to one of the two,
+ * and the other asks again. Zeroed to begin with. */
+#define JOIN_OFFER_MS SECONDS(10)
+/* As many as join within that time; beyond it the oldest is forgotten. */
+#define JOIN_OFFERS_MAX 256
+struct join_offers {
+	size_t next;
+	struct join_offer {
+		id64 invite, peer;
+		uint32_t use;
+		mono_ms until; /* 0: none */
+	} at[JOIN_OFFERS_MAX];
+};
+
 /* Appends the answer's map. invite: the key that the session proved. A refusal is ERR_UNAUTHORISED and says why:
  * unknown or revoked invite, expired, used up, evicted peer, wrong signature. */
 int join_answer(struct wr *answer, const struct join_ask *ask, const struct key32 *invite, const struct trust *t,
-        const uint8_t peer_secret[64], wall_ms wall, struct err *err);
+        struct join_offers *offers, const uint8_t peer_secret[64], struct now now, struct err *err);
 struct join_admit {
 	const uint8_t *record; /* inside args; NULL: it wants the records alone */
 	size_t record_len;

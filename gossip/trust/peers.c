@@ -344,7 +344,7 @@ enum invite_state trust_invite_state(const struct trust *t, const struct key32 *
 	for (size_t i = 0; i < t->n_evicted; i++)
 		if (map_get(&t->evicted[i].invites, invite))
 			return INVITE_EVICTED;
-	return trust_free_use(t, invite) < 0 ? INVITE_USED : INVITE_OPEN;
+	return trust_free_use(t, invite, 0) < 0 ? INVITE_USED : INVITE_OPEN;
 }
 
 bool trust_eviction(const struct trust *t, const struct key32 *peer, struct key32 *record)

@@ -94,11 +94,11 @@ const struct invite *trust_invite(const struct trust *t, const struct key32 *inv
 	return k ? &k->invite : NULL;
 }
 
-int64_t trust_free_use(const struct trust *t, const struct key32 *invite)
+int64_t trust_free_use(const struct trust *t, const struct key32 *invite, uint32_t from)
 {
 	const struct known_invite *k = map_get(&t->invites, invite);
 
-	for (uint32_t use = 0; k && use < k->invite.uses; use++)
+	for (uint32_t use = from; k && use < k->invite.uses; use++)
 		if (!invite_use_taken(k, use))
 			return use;
 	return -1;

@@ -122,8 +122,8 @@ enum invite_state { INVITE_VOID, INVITE_OPEN, INVITE_USED, INVITE_REVOKED, INVIT
 enum invite_state trust_invite_state(const struct trust *t, const struct key32 *invite);
 /* The record that evicts this peer; false: it is not evicted. */
 bool trust_eviction(const struct trust *t, const struct key32 *peer, struct key32 *record);
-/* The lowest use number of an invite that no admission has taken; -1 if none or unknown. */
-int64_t trust_free_use(const struct trust *t, const struct key32 *invite);
+/* The lowest use number of an invite, `from` or above, that no admission has taken; -1 if none or unknown. */
+int64_t trust_free_use(const struct trust *t, const struct key32 *invite, uint32_t from);
 /* The first peer: an admin's signature stands in for invite and voucher. */
 void trust_vouch_first(
         struct admission *a, const struct key32 *flock, const struct key32 *peer, const uint8_t admin_secret[64]);

@@ -12,10 +12,12 @@ void verb_join(struct call *c)
 	struct err err;
 	struct wr w;
 
+	if (!a->offers) /* few agents are ever asked */
+		a->offers = xcalloc(1, sizeof(*a->offers));
 	wr_init(&w, 4096);
 	if (join_read_ask(&ask, c->req.args, c->req.args_len, &err) < 0 ||
-	        join_answer(&w, &ask, &c->key, gossip_trust(a->gossip), a->keys.secret, agent_now(a).wall, &err) <
-	                0)
+	        join_answer(&w, &ask, &c->key, gossip_trust(a->gossip), a->offers, a->keys.secret, agent_now(a),
+	                &err) < 0)
 		call_fail(c, &err);
 	else
 		call_end(c, &w);

@@ -92,6 +92,20 @@ def test_a_token_counts_once(flock):
     assert "p3" not in f.nodes()
 
 
+def test_hosts_that_join_at_once_with_one_token_all_get_in(flock):
+    f = flock(8, up=False)
+    f.init()
+    f[0].start()
+    token = f.token("--uses", "7")
+    for peer in f.peers[1:]:
+        peer.start(wait=False, token=token)
+    for peer in f.peers[1:]:
+        peer.wait_ready()
+    f.wait_alive()
+    row, = f.json("token", "ls")
+    assert (row["used"], sorted(row["peers"])) == (7, [p.name for p in f.peers[1:]])
+
+
 def test_an_expired_token_is_refused(flock):
     f = flock(2, up=False)
     f.init()

@@ -72,15 +72,24 @@ class Peer:
         self.process = None
         self.log_at = 0
 
-    def start(self, *extra, wait=True, timeout=30.0):
-        """Starts the agent; with wait, returns when it has printed `ready`."""
+    def command(self):
+        """The command that runs this agent."""
         argv = [self.flock.binary, "agent", "--data", self.data, "--name", self.name, "--bind", self.bind,
                 "--dns", "%s:%d" % self.dns, "--http", "%s:%d" % self.http]
         for label in self.labels:
             argv += ["--label", label]
+        return argv
+
+    def start(self, *extra, wait=True, timeout=30.0, token=None):
+        """Starts the agent; with wait, returns when it has printed `ready`. With a token the host joins first, and
+        becomes the agent as soon as it is in."""
+        argv = [*self.command(), *extra]
+        if token:
+            argv = ["/bin/sh", "-c", '"$0" --data "$1" join "$2" && shift 2 && exec "$@"', self.flock.binary,
+                    self.data, token, *argv]
         with open(self.log, "ab") as log:
             self.log_at = log.tell()
-            self.process = subprocess.Popen([*argv, *extra], stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT, env=self.flock.env, start_new_session=True,
                                             cwd=self.flock.folder)
         if wait:

@@ -132,7 +132,7 @@ static void a_host_joins_with_an_invite_and_a_voucher(void **state)
 
 	(void)state;
 	keep(&s, invite(&s, &s.f.admin, &token, 1));
-	assert_int_equal(trust_free_use(s.t, &token.key), 0);
+	assert_int_equal(trust_free_use(s.t, &token.key, 0), 0);
 	trust_claim_invite(&a, &s.f.id, &joining.key, token.secret, 0);
 	assert_int_equal(trust_vouch(s.t, &a, vouching.secret, 1999, NULL), 0);
 	keep(&s, admission(&s, &a, &joining));
@@ -141,7 +141,7 @@ static void a_host_joins_with_an_invite_and_a_voucher(void **state)
 	assert_int_equal(trust_peers(s.t, NULL, 0), 2);
 	assert_int_equal(trust_operators(s.t, NULL, 0), 2);
 	assert_true(key32_cmp(&peers[0], &peers[1]) < 0);
-	assert_int_equal(trust_free_use(s.t, &token.key), -1);
+	assert_int_equal(trust_free_use(s.t, &token.key, 0), -1);
 	assert_int_equal(trust_resting_on(s.t, &vouching.key, resting, 4), 1);
 	assert_true(key32_eq(&resting[0], &joining.key));
 	assert_int_equal(trust_resting_on(s.t, &joining.key, resting, 4), 0);
@@ -190,7 +190,7 @@ static void nobody_is_admitted_by_less_than_the_whole_chain(void **state)
 	(void)state;
 	/* An invite by a stranger. */
 	keep(&s, invite(&s, &stranger, &token, 4));
-	assert_int_equal(trust_free_use(s.t, &token.key), -1);
+	assert_int_equal(trust_free_use(s.t, &token.key, 0), -1);
 	/* A voucher by someone who is no peer, with a good invite. */
 	token = actor(INVITE + 1);
 	keep(&s, invite(&s, &s.f.admin, &token, 4));

@@ -20,6 +20,7 @@ struct birds {
 	struct store *store;
 	struct trust *trust;
 	uint64_t stamp;
+	struct join_offers offers;
 };
 
 static int put_stored(void *ctx, const uint8_t *bytes, size_t len, struct err *err)
@@ -104,7 +105,8 @@ static int step(struct birds *f, const struct keypair *inv, const struct wr *arg
 	wr_init(&answer, 4096);
 	rc = join_read_ask(&ask, args->p, args->len, err);
 	if (rc == 0)
-		rc = join_answer(&answer, &ask, &inv->public_key, f->trust, f->peer.secret, now, err);
+		rc = join_answer(&answer, &ask, &inv->public_key, f->trust, &f->offers, f->peer.secret,
+		        (struct now){.mono = now, .wall = now}, err);
 	if (rc == 0)
 		assert_int_equal(join_read_reply(out, answer.p, answer.len, err), 0);
 	wr_free(&answer);
@@ -394,7 +396,8 @@ static void a_token_is_good_for_its_uses_and_its_time(void **state)
 	lose(&f);
 }
 
-/* Both are offered use 0, both get a countersignature; the second one's record comes late and tries again. */
+/* Through two peers, of which neither knows what the other offered: both are offered use 0, both get a
+ * countersignature; the second one's record comes late and tries again. */
 static void of_two_hosts_at_the_same_moment_one_tries_again(void **state)
 {
 	struct keypair inv, a = keys_of(1), b = keys_of(2);
@@ -408,6 +411,7 @@ static void of_two_hosts_at_the_same_moment_one_tries_again(void **state)
 	wr_init(&wa, RECORD_BYTES_MAX);
 	wr_init(&wb, RECORD_BYTES_MAX);
 	assert_int_equal(claim(&f, &inv, &a, NOW, &ra, &wa, &err), 0);
+	f.offers = (struct join_offers){0};
 	assert_int_equal(claim(&f, &inv, &b, NOW, &rb, &wb, &err), 0);
 	assert_int_equal(ra.use, rb.use);
 	assert_int_equal(admit(&f, &inv, &wa, NOW, &err), 0);
@@ -662,6 +666,62 @@ static void the_living_are_named_first(void **state UNUSED)
 }
 
 /* Every decoder on changed, cut and lengthened input: an error or a value, never a crash. */
+/* Claims first, admissions later: what many hosts do that are given one token at once. */
+static void hosts_that_join_at_once_get_a_use_each(void **state)
+{
+	struct keypair inv, joiner[4] = {keys_of(31), keys_of(32), keys_of(33), keys_of(34)};
+	struct join_reply reply[4];
+	struct wr record[4];
+	struct err err = {0};
+	struct birds f;
+
+	found(&f, *state, "birds");
+	inv = invite(&f, 30, 3, NOW + HOUR);
+	for (uint32_t i = 0; i < 3; i++) {
+		wr_init(&record[i], RECORD_BYTES_MAX);
+		assert_int_equal(claim(&f, &inv, &joiner[i], NOW, &reply[i], &record[i], &err), 0);
+		assert_int_equal(reply[i].use, i);
+	}
+	/* Asked again, it is the same one. */
+	wr_init(&record[3], RECORD_BYTES_MAX);
+	assert_int_equal(claim(&f, &inv, &joiner[1], NOW, &reply[3], &record[3], &err), 0);
+	assert_int_equal(reply[3].use, 1);
+	wr_free(&record[3]);
+	assert_int_equal(admit(&f, &inv, &record[0], NOW, &err), 0);
+	assert_int_equal(admit(&f, &inv, &record[2], NOW, &err), 0);
+	assert_true(trust_peer(f.trust, &joiner[0].public_key));
+	assert_true(trust_peer(f.trust, &joiner[2].public_key));
+	/* One broke off; a fourth host gets what it left. Whoever is admitted second is told so. */
+	wr_init(&record[3], RECORD_BYTES_MAX);
+	assert_int_equal(claim(&f, &inv, &joiner[3], NOW, &reply[3], &record[3], &err), 0);
+	assert_int_equal(reply[3].use, 1);
+	assert_int_equal(admit(&f, &inv, &record[3], NOW, &err), 0);
+	expect_refusal(admit(&f, &inv, &record[1], NOW, &err), &err, "use 1 of the token is taken");
+	wr_free(&record[1]);
+	lose(&f);
+}
+
+/* A host that broke off before others came holds its use for a moment only. */
+static void an_offer_ends(void **state)
+{
+	struct keypair inv, joiner[2] = {keys_of(36), keys_of(37)};
+	struct join_reply reply;
+	struct err err = {0};
+	struct wr record;
+	struct birds f;
+
+	found(&f, *state, "birds");
+	inv = invite(&f, 35, 2, NOW + HOUR);
+	for (unsigned i = 0; i < 2; i++) {
+		wr_init(&record, RECORD_BYTES_MAX);
+		assert_int_equal(
+		        claim(&f, &inv, &joiner[i], NOW + (i ? JOIN_OFFER_MS : 0), &reply, &record, &err), 0);
+		assert_int_equal(reply.use, 0);
+		wr_free(&record);
+	}
+	lose(&f);
+}
+
 static void hostile_bytes_are_errors(void **state UNUSED)
 {
 	static const uint8_t huge[] = {0xdf, 0xff, 0xff, 0xff, 0xff, 0xdd, 0xff, 0xff, 0xff, 0xff};
@@ -729,6 +789,8 @@ int main(void)
 	        SCRATCH_TEST(only_trust_records_are_taken),
 	        SCRATCH_TEST(a_large_flock_comes_in_pages),
 	        cmocka_unit_test(the_living_are_named_first),
+	        SCRATCH_TEST(hosts_that_join_at_once_get_a_use_each),
+	        SCRATCH_TEST(an_offer_ends),
 	        cmocka_unit_test(hostile_bytes_are_errors),
 	};
 
