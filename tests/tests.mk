@@ -109,6 +109,13 @@ bench_gossip := $(B)/tests/bench/bench_sync
 bench-gossip: $(bench_gossip)
 	@for program in $^; do $$program || exit 1; done
 
+# Real agents beside as many of serf's, if that is installed; the table goes to FLOCKS_OUT as well.
+FLOCKS_OUT ?= build/bench-flocks.md
+.PHONY: bench-flocks
+bench-flocks: all static
+	packaging/deps.sh demo
+	$(PYTHON) tests/bench/flocks.py --out $(FLOCKS_OUT) $(FLOCKS)
+
 # --- Simulator: whole flocks in virtual time; see tests/sim/sim.h. SEED=n STORY=name replays; SECONDS_MAX=n runs
 # --- new seeds for so long.
 LAYERS_sim  := gossip gossip/trust gossip/store base
