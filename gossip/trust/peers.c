@@ -231,7 +231,7 @@ static size_t admit_level(struct trust *t, struct candidate **level, size_t n)
 
 		if (level[i]->admitted || !eligible(t, level[i]))
 			continue;
-		use = trust_free_use(t, &level[i]->a.invite);
+		use = trust_free_use(t, &level[i]->a.invite, 0);
 		if (use >= 0)
 			admit(t, level[i], (uint32_t)use);
 	}

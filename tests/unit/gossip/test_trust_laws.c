@@ -201,7 +201,7 @@ static struct key32 print(const struct trust *t, const struct store *st, struct 
 		struct key32 token = actor(80 + i).key;
 
 		wr_u8(&j->w, (uint8_t)trust_invite_state(t, &token));
-		wr_u32(&j->w, (uint32_t)trust_free_use(t, &token));
+		wr_u32(&j->w, (uint32_t)trust_free_use(t, &token, 0));
 	}
 	wr_key32(&j->w, &d.root);
 	wr_u32(&j->w, d.count);
