@@ -118,11 +118,16 @@ bench-flocks: all static
 
 # --- Simulator: whole flocks in virtual time; see tests/sim/sim.h. SEED=n STORY=name replays; SECONDS_MAX=n runs
 # --- new seeds for so long.
+# --- The engine is an archive of its own, which benchmarks link too: $(SIM_LIB) with $(SIM_LDFLAGS).
 LAYERS_sim  := gossip gossip/trust gossip/store base
-SIM_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c))
-$(B)/tests/sim/sim: $(SIM_OBJECTS) $(foreach d,$(LAYERS_sim),$(call archive,$(d)))
+SIM_LIB     := $(B)/tests/sim/libsim.a
+SIM_LDFLAGS := -Wl,--wrap=crypto_sign_verify_detached
+SIM_STORIES := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/story_*.c)) $(B)/tests/sim/main.o
+$(SIM_LIB): $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/sim_*.c))
+	@rm -f $@ && ar rcs $@ $^
+$(B)/tests/sim/sim: $(SIM_STORIES) $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d)))
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=crypto_sign_verify_detached -o $@ $(SIM_OBJECTS) -Wl,--start-group $(foreach d,$(LAYERS_sim),$(call archive,$(d))) -Wl,--end-group $(LIBS_base)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(SIM_LDFLAGS) -o $@ $(SIM_STORIES) -Wl,--start-group $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d))) -Wl,--end-group $(LIBS_base)
 .PHONY: sim
 sim: $(B)/tests/sim/sim
 	SEED=$(SEED) SEEDS=$(SEEDS) SECONDS_MAX=$(SECONDS_MAX) $< $(STORY)

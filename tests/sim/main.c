@@ -4,7 +4,7 @@
  *	sim [STORY...]      SEED=n: that seed alone   SEEDS=n: so many (default 3)
  *	                    SECONDS_MAX=n: new seeds for all stories until the time is up
  */
-#include "tests/sim/sim.h"
+#include "tests/sim/story.h"
 
 #include "base/log.h"
 
@@ -24,12 +24,9 @@ void sim_register(struct sim_story *story)
 	*at = story;
 }
 
-_Noreturn void sim_fail(struct sim *s, const char *file, int line, const char *what)
+static void failed_story(struct sim *s, const char *text)
 {
-	fprintf(stderr,
-	        "FAIL %s seed %llu at %lld.%03lld s: %s:%d: %s\n     replay: make sim SEED=%llu STORY=%s\n",
-	        s->name, (unsigned long long)s->seed, (long long)(s->now / 1000), (long long)(s->now % 1000),
-	        file, line, what, (unsigned long long)s->seed, s->name);
+	(void)s, (void)text;
 	longjmp(failed_here, 1);
 }
 
@@ -49,6 +46,7 @@ static bool run(struct sim_story *story, uint64_t seed)
 		current = NULL;
 		current = sim_new(story->name, seed, &story->opt);
 		story->run(current);
+		sim_view_check(current);
 		ok = true;
 	} else {
 		ok = false;
@@ -91,6 +89,7 @@ int main(int argc, char **argv)
 
 	if (sodium_init() < 0)
 		return 1;
+	sim_on_fail(failed_story);
 	log_set(seed || getenv("VERBOSE") ? print : NULL, LOG_DEBUG);
 	do {
 		uint64_t this_seed = seed ? seed : ++rounds;

@@ -1,255 +1,233 @@
-/* The network: packets that get lost, late or twice; streams that do not, but break. */
-#include "tests/sim/sim.h"
+/* The network: who has which address, what each link does to what passes, and NAT. */
+#include "tests/sim/sim_core.h"
 
-/* A packet lost under a stream comes again after about this long (TCP's least retransmission time). */
-#define RETRANSMIT_MS 200
-/* A connection into silence is given up, and so is a stream whose other side stays silent. */
-#define SILENCE_MS SECONDS(5)
+/* Addresses. Each that a peer ever had stays its own, so that words to an old one go to nobody else. */
 
-#define INBOUND_BIT (UINT64_C(1) << 63)
-
-/* One stream: end 0 opened it. Each end has its own number for it. */
-struct pipe {
-	unsigned peer[2];
-	uint64_t id[2];
-	mono_ms last[2]; /* latest arrival promised towards each end: order is kept */
-	bool up[2];      /* that end knows it as open */
-	bool broken;
-};
-
-int64_t sim_net_delay(struct sim *s)
+struct sim_addr_key sim_addr_key(const struct addr *a)
 {
-	return s->delay_min + (int64_t)drbg_below(&s->rng, (uint64_t)(s->delay_max - s->delay_min) + 1);
+	struct sim_addr_key key = {{a->family, (uint8_t)(a->port >> 8), (uint8_t)a->port}};
+
+	memcpy(key.b + 3, a->ip, sizeof(a->ip));
+	return key;
 }
 
-static bool chance(struct sim *s, unsigned percent)
+void sim_net_own(struct sim *s, unsigned peer, const struct addr *a)
 {
-	return percent && drbg_below(&s->rng, 100) < percent;
-}
+	struct sim_addr_key key = sim_addr_key(a);
 
-bool sim_net_blocked(const struct sim *s, unsigned a, unsigned b)
-{
-	return s->peer[a].host_down || s->peer[b].host_down || (s->split && s->peer[a].group != s->peer[b].group);
+	map_put(&s->by_addr, &key, (void *)(uintptr_t)(peer + 1));
 }
 
 static int owner(const struct sim *s, const struct addr *a)
 {
-	unsigned i = (unsigned)a->ip[2] << 8 | a->ip[3];
+	struct sim_addr_key key = sim_addr_key(a);
 
-	return a->family == 4 && i < s->n && addr_eq(&s->peer[i].addr, a) ? (int)i : -1;
+	return (int)(uintptr_t)map_get(&s->by_addr, &key) - 1;
 }
 
-static void on_packet(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const uint8_t *bytes, size_t len)
+struct sim_stranger *sim_stranger(struct sim *s, const struct addr *a)
 {
-	struct addr from;
-	struct rd r;
+	struct sim_addr_key key = sim_addr_key(a);
+	struct sim_stranger *stranger;
 
-	(void)b;
-	rd_init(&r, bytes, len);
-	addr_get(&r, &from);
-	if (!s->peer[peer].gossip || sim_net_blocked(s, (unsigned)a, peer))
+	if (owner(s, a) >= 0)
+		return NULL;
+	stranger = map_get(&s->strangers, &key);
+	if (!stranger) {
+		stranger = xcalloc(1, sizeof(*stranger));
+		map_put(&s->strangers, &key, stranger);
+	}
+	return stranger;
+}
+
+/* NAT. */
+
+void sim_nat(struct sim *s, unsigned peer, int64_t lifetime_ms)
+{
+	struct sim_nat *nat = &s->peer[peer].nat;
+
+	nat->on = lifetime_ms > 0;
+	nat->lifetime_ms = lifetime_ms;
+	sim_nat_drop(s, peer);
+}
+
+void sim_nat_drop(struct sim *s, unsigned peer)
+{
+	struct sim_nat *nat = &s->peer[peer].nat;
+	struct map *holes = &nat->holes;
+
+	(void)s;
+	map_each (holes, hole)
+		free(hole);
+	map_free(holes);
+	nat->external = (struct addr){0};
+}
+
+/* The mapping, made anew if it was forgotten. */
+static void nat_map(struct sim *s, unsigned peer)
+{
+	struct sim_nat *nat = &s->peer[peer].nat;
+
+	if (nat->external.family && s->now - nat->last > nat->lifetime_ms)
+		sim_nat_drop(s, peer);
+	nat->last = s->now;
+	if (nat->external.family)
 		return;
-	gossip_on_packet(s->peer[peer].gossip, &from, r.p, rd_left(&r), sim_peer_now(s, peer));
-	sim_drain(s, peer);
+	nat->external = (struct addr){.family = 4,
+	        .port = (uint16_t)(40000 + nat->mappings++ % 20000),
+	        .ip = {100, 64, (uint8_t)(peer >> 8), (uint8_t)peer}};
+	sim_net_own(s, peer, &nat->external);
 }
 
-static bool udp_dropped(const struct sim *s, int a, int b)
+struct addr sim_net_source(struct sim *s, unsigned from, const struct addr *to)
 {
-	return (s->no_udp[0] == a && s->no_udp[1] == b) || (s->no_udp[0] == b && s->no_udp[1] == a);
+	struct sim_nat *nat = &s->peer[from].nat;
+	struct sim_addr_key key = sim_addr_key(to);
+
+	if (!nat->on)
+		return s->peer[from].addr;
+	nat_map(s, from);
+	free(map_put(&nat->holes, &key, xmemdup(&s->now, sizeof(s->now))));
+	return nat->external;
 }
 
-void sim_net_packet(struct sim *s, unsigned from, const struct addr *to, const uint8_t *bytes, size_t len)
+bool sim_nat_lets_in(const struct sim *s, unsigned peer, const struct addr *source)
+{
+	const struct sim_nat *nat = &s->peer[peer].nat;
+	struct sim_addr_key key = sim_addr_key(source);
+	const mono_ms *sent;
+
+	if (!nat->on)
+		return true;
+	sent = map_get(&nat->holes, &key);
+	return sent && s->now - *sent <= nat->lifetime_ms;
+}
+
+int sim_net_route(const struct sim *s, unsigned from, const struct addr *to)
 {
 	int target = owner(s, to);
-	uint8_t buf[PACKET_BYTES_MAX + 32];
-	struct wr w;
+	const struct sim_peer *p;
 
-	s->peer[from].sent_packets++;
-	if (target < 0 || sim_net_blocked(s, from, (unsigned)target) || udp_dropped(s, (int)from, target) ||
-	        chance(s, s->loss))
-		return;
-	wr_fixed(&w, buf, sizeof(buf));
-	addr_put(&w, &s->peer[from].addr);
-	wr_bytes(&w, bytes, len);
-	for (int copies = chance(s, s->duplicate) ? 2 : 1; copies > 0; copies--)
-		sim_at(s, s->now + sim_net_delay(s), (unsigned)target, on_packet, from, 0, w.p, w.len);
+	if (target < 0)
+		return -1;
+	p = &s->peer[target];
+	if (!addr_eq(to, p->nat.on ? &p->nat.external : &p->addr))
+		return -1;
+	/* Not through its own NAT back to itself. */
+	return (unsigned)target == from ? -1 : target;
 }
 
-static struct pipe *pipe_of(struct sim *s, unsigned peer, uint64_t id, int *end)
-{
-	map_each (&s->streams, value) {
-		struct pipe *p = value;
+/* Links. */
 
-		for (*end = 0; *end < 2; (*end)++)
-			if (p->peer[*end] == peer && p->id[*end] == id)
-				return p;
+struct link_key {
+	uint32_t from, to;
+};
+
+const struct sim_link *sim_net_link(const struct sim *s, unsigned from, unsigned to)
+{
+	struct link_key key = {from, to};
+	const struct sim_link *own = s->links.len ? map_get(&s->links, &key) : NULL;
+
+	return own ? own : &s->net;
+}
+
+struct sim_link *sim_link(struct sim *s, unsigned from, unsigned to)
+{
+	struct link_key key = {from, to};
+	struct sim_link *link = map_get(&s->links, &key);
+
+	if (!link) {
+		link = xmemdup(&s->net, sizeof(s->net));
+		map_put(&s->links, &key, link);
 	}
-	return NULL;
+	return link;
 }
 
-static struct pipe *pipe_by(struct sim *s, uint64_t number)
+void sim_link_both(struct sim *s, unsigned a, unsigned b, struct sim_link link)
 {
-	return map_get(&s->streams, &number);
+	*sim_link(s, a, b) = link;
+	*sim_link(s, b, a) = link;
 }
 
-static uint64_t number_of(const struct pipe *p)
+void sim_links_reset(struct sim *s)
 {
-	return p->id[1] & ~INBOUND_BIT;
+	map_each (&s->links, link)
+		free(link);
+	map_free(&s->links);
 }
 
-static void pipe_drop(struct sim *s, struct pipe *p)
+void sim_cut(struct sim *s, unsigned from, unsigned to)
 {
-	uint64_t number = number_of(p);
-
-	map_del(&s->streams, &number);
-	free(p);
+	sim_link(s, from, to)->cut = true;
 }
 
-static void on_closed(
-        struct sim *s, unsigned peer, uint64_t id, uint64_t refused, const uint8_t *bytes, size_t len)
+void sim_mend(struct sim *s, unsigned from, unsigned to)
 {
-	(void)bytes;
-	(void)len;
-	if (!s->peer[peer].gossip)
-		return;
-	gossip_on_stream_closed(s->peer[peer].gossip, id, refused, sim_peer_now(s, peer));
-	sim_drain(s, peer);
+	struct sim_link *link = sim_link(s, from, to);
+
+	link->cut = link->cut_udp = false;
 }
 
-static void tell_closed(struct sim *s, const struct pipe *p, int end, int64_t in, bool refused)
+bool sim_net_blocked(const struct sim *s, unsigned from, unsigned to)
 {
-	sim_at(s, MAX(s->now + in, p->last[end]), p->peer[end], on_closed, p->id[end], refused, NULL, 0);
+	const struct sim_peer *f = &s->peer[from], *t = &s->peer[to];
+
+	return f->host_down || t->host_down || f->mute || t->deaf || (s->split && f->group != t->group) ||
+	       sim_net_link(s, from, to)->cut;
 }
 
-static void on_accept(struct sim *s, unsigned peer, uint64_t number, uint64_t b, const uint8_t *bytes, size_t len)
+unsigned sim_net_loss(const struct sim *s, unsigned from, unsigned to)
 {
-	struct pipe *p = pipe_by(s, number);
+	unsigned loss = sim_net_link(s, from, to)->loss;
 
-	(void)b;
-	(void)bytes;
-	(void)len;
-	if (!p || !s->peer[peer].gossip)
-		return;
-	p->up[1] = true;
-	gossip_on_stream(s->peer[peer].gossip, p->id[1], &s->peer[p->peer[0]].key, true, sim_peer_now(s, peer));
-	sim_drain(s, peer);
+	return MIN(MAX(loss, MAX(s->peer[from].loss, s->peer[to].loss)), 100u);
 }
 
-static void on_opened(struct sim *s, unsigned peer, uint64_t number, uint64_t b, const uint8_t *bytes, size_t len)
+int64_t sim_net_delay(struct sim *s, unsigned from, unsigned to)
 {
-	struct pipe *p = pipe_by(s, number);
+	const struct sim_link *link = sim_net_link(s, from, to);
+	int64_t spread = MAX(link->delay_max - link->delay_min, INT64_C(0));
 
-	(void)b;
-	(void)bytes;
-	(void)len;
-	if (!p || !s->peer[peer].gossip)
-		return;
-	p->up[0] = true;
-	gossip_on_stream(s->peer[peer].gossip, p->id[0], &s->peer[p->peer[1]].key, false, sim_peer_now(s, peer));
-	sim_drain(s, peer);
+	return link->delay_min + (int64_t)drbg_below(&s->rng, (uint64_t)spread + 1);
 }
 
-void sim_net_connect(struct sim *s, unsigned from, uint64_t id, const struct addr *to, const struct key32 *expect)
+void sim_split(struct sim *s, const char *sides)
 {
-	int target = owner(s, to);
-	struct pipe *p;
-	uint64_t number;
-	mono_ms there;
+	unsigned group = 0;
 
-	if (target < 0 || sim_net_blocked(s, from, (unsigned)target) || s->peer[target].frozen_until > s->now) {
-		sim_at(s, s->now + SILENCE_MS, from, on_closed, id, false, NULL, 0);
-		return;
+	for (unsigned i = 0; i < s->n; i++)
+		s->peer[i].group = 0;
+	while (*sides) {
+		char *end;
+		unsigned long i = strtoul(sides, &end, 10);
+
+		if (end != sides && i < s->n)
+			s->peer[i].group = group;
+		else if (*sides == '|')
+			group++;
+		sides = end != sides ? end : sides + 1;
 	}
-	if (!s->peer[target].gossip || !key32_eq(expect, &s->peer[target].key)) {
-		sim_at(s, s->now + 2 * sim_net_delay(s), from, on_closed, id, !s->peer[target].gossip, NULL, 0);
-		return;
-	}
-	number = ++s->stream_ids;
-	p = xcalloc(1, sizeof(*p));
-	*p = (struct pipe){.peer = {from, (unsigned)target}, .id = {id, number | INBOUND_BIT}};
-	map_put(&s->streams, &number, p);
-	there = s->now + 3 * sim_net_delay(s);
-	p->last[1] = there;
-	p->last[0] = there + sim_net_delay(s);
-	sim_at(s, p->last[1], p->peer[1], on_accept, number, 0, NULL, 0);
-	sim_at(s, p->last[0], from, on_opened, number, 0, NULL, 0);
+	s->split = true;
 }
 
-static void on_frame(
-        struct sim *s, unsigned peer, uint64_t number, uint64_t end, const uint8_t *bytes, size_t len)
+void sim_heal(struct sim *s)
 {
-	const struct pipe *p = pipe_by(s, number);
-
-	if (!p || !s->peer[peer].gossip)
-		return;
-	gossip_on_frame(s->peer[peer].gossip, p->id[end], bytes, len, sim_peer_now(s, peer));
-	sim_drain(s, peer);
+	s->split = false;
 }
 
-static void on_broken(struct sim *s, unsigned peer, uint64_t number, uint64_t b, const uint8_t *bytes, size_t len)
+void sim_calm(struct sim *s)
 {
-	struct pipe *p = pipe_by(s, number);
+	sim_heal(s);
+	sim_links_reset(s);
+	s->net = (struct sim_link){.delay_max = 1};
+	for (unsigned i = 0; i < s->n; i++) {
+		struct sim_peer *p = &s->peer[i];
 
-	(void)peer;
-	(void)b;
-	(void)bytes;
-	(void)len;
-	if (!p)
-		return;
-	tell_closed(s, p, 0, 0, false);
-	tell_closed(s, p, 1, 0, false);
-	pipe_drop(s, p);
-}
-
-void sim_net_frame(struct sim *s, unsigned from, uint64_t id, const uint8_t *bytes, size_t len)
-{
-	int end;
-	struct pipe *p = pipe_of(s, from, id, &end);
-	mono_ms at = s->now + sim_net_delay(s);
-
-	if (!p || p->broken)
-		return;
-	if (sim_net_blocked(s, from, p->peer[!end])) {
-		p->broken = true;
-		sim_at(s, s->now + SILENCE_MS, from, on_broken, number_of(p), 0, NULL, 0);
-		return;
-	}
-	while (chance(s, s->loss))
-		at += RETRANSMIT_MS;
-	p->last[!end] = MAX(p->last[!end], at);
-	sim_at(s, p->last[!end], p->peer[!end], on_frame, number_of(p), (uint64_t)!end, bytes, len);
-}
-
-void sim_net_close(struct sim *s, unsigned from, uint64_t id)
-{
-	int end;
-	struct pipe *p = pipe_of(s, from, id, &end);
-
-	if (!p)
-		return;
-	if (!sim_net_blocked(s, from, p->peer[!end]))
-		tell_closed(s, p, !end, sim_net_delay(s), false);
-	pipe_drop(s, p);
-}
-
-/* The agent died: its kernel closes what it had, if the host still stands and is heard. */
-void sim_net_agent_gone(struct sim *s, unsigned peer)
-{
-	struct pipe *mine[1024];
-	size_t n = 0;
-
-	map_each (&s->streams, value) {
-		struct pipe *p = value;
-
-		if ((p->peer[0] == peer || p->peer[1] == peer) && n < ARRAY_LEN(mine))
-			mine[n++] = p;
-	}
-	for (size_t i = 0; i < n; i++) {
-		struct pipe *p = mine[i];
-		int other = p->peer[0] == peer;
-
-		if (!sim_net_blocked(s, peer, p->peer[other]))
-			tell_closed(s, p, other, sim_net_delay(s), false);
-		pipe_drop(s, p);
+		p->deaf = p->mute = false;
+		p->loss = 0;
+		if (p->nat.on)
+			sim_nat(s, i, 0);
+		p->disk.full = false;
+		p->disk.write_error = p->disk.sync_error = p->disk.slow = 0;
 	}
 }

@@ -1,7 +1,72 @@
-/* What stories ask of peers, and what they make them write. */
-#include "tests/sim/sim.h"
+/*
+ * What peers say of each other. Two bits per pair, and counts per subject, follow each GOSSIP_MEMBER, so that
+ * neither a story nor a benchmark has to walk over all pairs.
+ */
+#include "tests/sim/sim_core.h"
 
-#include <sodium.h>
+/* Nothing known yet is dead, and zero. */
+static enum member_state get(const struct sim *s, unsigned viewer, unsigned subject)
+{
+	return (s->peer[viewer].said[subject / 4] >> subject % 4 * 2 & 3) ^ MEMBER_DEAD;
+}
+
+static void set(struct sim *s, unsigned viewer, unsigned subject, enum member_state state)
+{
+	uint8_t *byte = &s->peer[viewer].said[subject / 4];
+	unsigned shift = subject % 4 * 2;
+
+	*byte = (uint8_t)((*byte & ~(3u << shift)) | (unsigned)(state ^ MEMBER_DEAD) << shift);
+}
+
+int sim_by_key(const struct sim *s, const struct key32 *key)
+{
+	return (int)(uintptr_t)map_get(&s->by_key, key) - 1;
+}
+
+static bool counts(const struct sim *s, unsigned viewer, unsigned subject)
+{
+	return viewer != subject && s->peer[viewer].clone_of != (int)subject;
+}
+
+void sim_view_started(struct sim *s, unsigned viewer)
+{
+	memset(s->peer[viewer].said, 0, (s->n + 3) / 4);
+	for (unsigned k = 0; k < s->n; k++)
+		s->seen[k][MEMBER_DEAD] += counts(s, viewer, k);
+	s->running++;
+}
+
+void sim_view_ended(struct sim *s, unsigned viewer)
+{
+	for (unsigned k = 0; k < s->n; k++)
+		s->seen[k][get(s, viewer, k)] -= counts(s, viewer, k);
+	s->running--;
+}
+
+void sim_view_member(struct sim *s, unsigned viewer, const struct key32 *key)
+{
+	struct sim_peer *p = &s->peer[viewer];
+	const struct sim_hooks *hooks = &s->opt.hooks;
+	int found = sim_by_key(s, key);
+	unsigned subject = (unsigned)found;
+	enum member_state was, is;
+	struct member m = {.state = MEMBER_DEAD};
+
+	if (found < 0 || !counts(s, viewer, subject))
+		return;
+	if (gossip_member(p->gossip, key, &m) && m.addr.family)
+		sim_disk_knows(s, viewer, subject, &m.addr);
+	was = get(s, viewer, subject);
+	is = m.state;
+	if (was != is) {
+		s->seen[subject][was]--;
+		s->seen[subject][is]++;
+		set(s, viewer, subject, is);
+		p->deaths_seen += is == MEMBER_DEAD && m.incarnation;
+	}
+	if (hooks->member)
+		hooks->member(s, viewer, subject, was, is, hooks->ctx);
+}
 
 enum member_state sim_says(const struct sim *s, unsigned viewer, unsigned subject)
 {
@@ -11,26 +76,38 @@ enum member_state sim_says(const struct sim *s, unsigned viewer, unsigned subjec
 	return m.state;
 }
 
-uint32_t sim_boot_seen(const struct sim *s, unsigned viewer, unsigned subject)
+uint64_t sim_incarnation(const struct sim *s, unsigned viewer, unsigned subject)
 {
 	struct member m = {.incarnation = 0};
 
 	gossip_member(s->peer[viewer].gossip, &s->peer[subject].key, &m);
-	return (uint32_t)(m.incarnation >> 32);
+	return m.incarnation;
+}
+
+uint32_t sim_boot_seen(const struct sim *s, unsigned viewer, unsigned subject)
+{
+	return (uint32_t)(sim_incarnation(s, viewer, subject) >> 32);
+}
+
+/* Running peers that have a say about subject. */
+static unsigned viewers(const struct sim *s, unsigned subject)
+{
+	unsigned n = 0;
+
+	for (int k = 0; k < 4; k++)
+		n += s->seen[subject][k];
+	return n;
 }
 
 bool sim_all_say(const struct sim *s, unsigned subject, enum member_state state)
 {
-	for (unsigned i = 0; i < s->n; i++)
-		if (i != subject && s->peer[i].gossip && sim_says(s, i, subject) != state)
-			return false;
-	return true;
+	return s->seen[subject][state] == viewers(s, subject);
 }
 
 bool sim_all_alive(const struct sim *s)
 {
 	for (unsigned i = 0; i < s->n; i++)
-		if (s->peer[i].gossip && !sim_all_say(s, i, MEMBER_ALIVE))
+		if (s->peer[i].gossip && s->peer[i].clone_of < 0 && !sim_all_say(s, i, MEMBER_ALIVE))
 			return false;
 	return true;
 }
@@ -52,141 +129,10 @@ bool sim_all_ready(const struct sim *s)
 	return true;
 }
 
-void sim_admit(struct sim *s, unsigned at, unsigned newcomer)
+void sim_view_check(struct sim *s)
 {
-	const struct wr *w = &s->trust[2 + newcomer];
-	struct err err;
-
-	if (gossip_submit(s->peer[at].gossip, w->p, w->len, ++s->tickets, sim_peer_now(s, at), &err) < 0)
-		sim_fail(s, __FILE__, __LINE__, err.text);
-	sim_drain(s, at);
-}
-
-void sim_evict(struct sim *s, unsigned at, unsigned peer)
-{
-	struct gossip *g = s->peer[at].gossip;
-	struct key32 admin, prev[RECORD_REFS_MAX];
-	struct now now = sim_peer_now(s, at);
-	struct err err;
-	struct wr w;
-	size_t n;
-
-	memcpy(admin.b, s->admin + 32, 32);
-	n = store_author_heads(gossip_store(g), &admin, prev);
-	wr_init(&w, RECORD_BYTES_MAX);
-	trust_make_eviction(
-	        &w, &s->flock, &s->peer[peer].key, NULL, 0, gossip_stamp(g, now.wall), prev, n, s->admin);
-	if (gossip_submit(g, w.p, w.len, ++s->tickets, now, &err) < 0)
-		sim_fail(s, __FILE__, __LINE__, err.text);
-	wr_free(&w);
-	sim_drain(s, at);
-}
-
-static struct key32 submit(struct sim *s, unsigned peer, struct record *r, uint64_t *ticket)
-{
-	struct gossip *g = s->peer[peer].gossip;
-	struct stack_heads heads;
-	struct key32 parents[STACK_HEADS_MAX], prev[RECORD_REFS_MAX], admin;
-	struct err err;
-	struct wr w;
-
-	store_stack_heads(gossip_store(g), r->name, NULL, NULL, &heads);
-	for (size_t i = 0; i < heads.n; i++)
-		parents[i] = heads.head[i]->rec.id;
-	r->version = RECORD_VERSION;
-	r->kind = REC_REVISION;
-	r->name_len = (uint8_t)strlen(r->name);
-	r->n_parents = (uint8_t)heads.n;
-	r->parents = parents;
-	memcpy(admin.b, s->admin + 32, 32);
-	r->n_prev = (uint8_t)store_author_heads(gossip_store(g), &admin, prev);
-	r->prev = prev;
-	r->stamp = gossip_stamp(g, sim_peer_now(s, peer).wall);
-	record_sign(r, &s->flock, s->admin);
-	wr_init(&w, RECORD_BYTES_MAX);
-	record_encode(&w, r);
-	*ticket = ++s->tickets;
-	if (gossip_submit(g, w.p, w.len, *ticket, sim_peer_now(s, peer), &err) < 0)
-		sim_fail(s, __FILE__, __LINE__, err.text);
-	wr_free(&w);
-	sim_drain(s, peer);
-	return r->id;
-}
-
-struct key32 sim_submit(struct sim *s, unsigned peer, const char *stack, const char *body, uint64_t *ticket)
-{
-	struct record r = {.body = (const uint8_t *)body, .body_len = (uint32_t)strlen(body) + 1};
-
-	snprintf(r.name, sizeof(r.name), "%s", stack);
-	return submit(s, peer, &r, ticket);
-}
-
-struct key32 sim_remove(struct sim *s, unsigned peer, const char *stack, uint64_t *ticket)
-{
-	struct record r = {.flags = RECORD_FLAG_REMOVAL};
-
-	snprintf(r.name, sizeof(r.name), "%s", stack);
-	return submit(s, peer, &r, ticket);
-}
-
-bool sim_has(const struct sim *s, unsigned peer, const struct key32 *id)
-{
-	const struct stored *r = store_get(gossip_store(s->peer[peer].gossip), id);
-
-	return r && r->on_disk;
-}
-
-const char *sim_stack(const struct sim *s, unsigned peer, const char *stack)
-{
-	struct stack_heads heads;
-
-	store_stack_heads(gossip_store(s->peer[peer].gossip), stack, NULL, NULL, &heads);
-	if (!heads.n || heads.head[0]->rec.flags & RECORD_FLAG_REMOVAL)
-		return NULL;
-	return (const char *)heads.head[0]->rec.body;
-}
-
-bool sim_accepted(const struct sim *s, uint64_t ticket, unsigned *copies, unsigned *wanted)
-{
-	uintptr_t v = (uintptr_t)map_get(&s->accepted, &ticket);
-
-	*copies = v >> 8 & 0xff;
-	*wanted = v & 0xff;
-	return v != 0;
-}
-
-void sim_publish(struct sim *s, unsigned peer, const char *page, const char *body)
-{
-	gossip_publish(s->peer[peer].gossip, REC_STATUS, page, (const uint8_t *)body, strlen(body) + 1,
-	        sim_peer_now(s, peer));
-	sim_drain(s, peer);
-}
-
-bool sim_page_is(const struct sim *s, unsigned viewer, unsigned owner, const char *page, const char *body)
-{
-	const struct stored *r =
-	        store_page(gossip_store(s->peer[viewer].gossip), REC_STATUS, &s->peer[owner].key, page);
-
-	return r && r->rec.body && strcmp((const char *)r->rec.body, body) == 0;
-}
-
-bool sim_digests_equal(const struct sim *s)
-{
-	struct digest first[2] = {{.count = 0}};
-	bool any = false;
-
-	for (unsigned i = 0; i < s->n; i++) {
-		struct digest d[2];
-
-		if (!s->peer[i].gossip)
-			continue;
-		for (int v = 0; v < 2; v++)
-			d[v] = store_digest(gossip_store(s->peer[i].gossip), v);
-		if (any && (!key32_eq(&d[0].root, &first[0].root) || !key32_eq(&d[1].root, &first[1].root)))
-			return false;
-		first[0] = d[0];
-		first[1] = d[1];
-		any = true;
-	}
-	return true;
+	for (unsigned i = 0; i < s->n; i++)
+		for (unsigned k = 0; s->peer[i].gossip && k < s->n; k++)
+			if (counts(s, i, k))
+				EXPECT(s, sim_says(s, i, k) == get(s, i, k));
 }

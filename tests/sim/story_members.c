@@ -1,5 +1,5 @@
 /* Who is there: stories of membership. */
-#include "tests/sim/sim.h"
+#include "tests/sim/story.h"
 
 SIM(three_peers_find_each_other, .peers = 3, .sealed = true)
 {
@@ -51,7 +51,7 @@ SIM(in_a_flock_of_three_a_lost_host_is_dead_within_seconds, .peers = 3)
 SIM(loss_of_thirty_percent_kills_nobody, .peers = 8)
 {
 	WAIT(s, SECONDS(3), sim_all_alive(s));
-	s->loss = 30;
+	s->net.loss = 30;
 	sim_run(s, MINUTES(5));
 	EXPECT(s, sim_deaths(s) == 0);
 }
@@ -59,9 +59,9 @@ SIM(loss_of_thirty_percent_kills_nobody, .peers = 8)
 SIM(loss_kills_nobody_in_a_flock_of_three, .peers = 3, .sealed = true)
 {
 	WAIT(s, SECONDS(3), sim_all_alive(s));
-	s->loss = 30;
-	s->duplicate = 5;
-	s->delay_max = 40;
+	s->net.loss = 30;
+	s->net.duplicate = 5;
+	s->net.delay_max = 40;
 	sim_run(s, MINUTES(5));
 	EXPECT(s, sim_deaths(s) == 0);
 }
@@ -230,15 +230,14 @@ SIM(without_udp_between_two_peers_streams_keep_them_alive, .peers = 2)
 	struct member m;
 
 	WAIT(s, SECONDS(3), sim_all_alive(s));
-	s->no_udp[0] = 0;
-	s->no_udp[1] = 1;
+	sim_link(s, 0, 1)->cut_udp = sim_link(s, 1, 0)->cut_udp = true;
 	sim_run(s, MINUTES(2));
 	EXPECT(s, sim_deaths(s) == 0);
 	gossip_member(s->peer[0].gossip, &s->peer[1].key, &m);
 	EXPECT(s, m.udp_bad);
 	sim_publish(s, 0, "0", "over tcp");
 	WAIT(s, SECONDS(1), sim_page_is(s, 1, 0, "0", "over tcp"));
-	s->no_udp[0] = -1;
+	sim_links_reset(s);
 	sim_run(s, SECONDS(10));
 	gossip_member(s->peer[0].gossip, &s->peer[1].key, &m);
 	EXPECT(s, !m.udp_bad);
@@ -247,8 +246,7 @@ SIM(without_udp_between_two_peers_streams_keep_them_alive, .peers = 2)
 SIM(a_pair_that_cannot_talk_does_not_accuse, .peers = 5)
 {
 	WAIT(s, SECONDS(3), sim_all_alive(s));
-	s->no_udp[0] = 1;
-	s->no_udp[1] = 3;
+	sim_link(s, 1, 3)->cut_udp = sim_link(s, 3, 1)->cut_udp = true;
 	sim_run(s, MINUTES(2));
 	EXPECT(s, sim_deaths(s) == 0);
 	EXPECT(s, gossip_counters(s->peer[1].gossip)->suspicions == 0);
@@ -297,7 +295,7 @@ SIM(a_newcomer_learns_of_the_dead_too, .peers = 6, .joined = 5)
 SIM(two_hundred_peers_run, .peers = 200)
 {
 	WAIT(s, SECONDS(60), sim_all_alive(s) && sim_all_ready(s));
-	s->loss = 5;
+	s->net.loss = 5;
 	sim_run(s, SECONDS(20));
 	sim_crash(s, 17);
 	sim_crash(s, 170);
@@ -307,13 +305,13 @@ SIM(two_hundred_peers_run, .peers = 200)
 
 SIM(over_a_wide_area_slow_is_not_dead, .peers = 8, .profile = PROFILE_WAN)
 {
-	s->delay_min = 60;
-	s->delay_max = 250;
+	s->net.delay_min = 60;
+	s->net.delay_max = 250;
 	WAIT(s, SECONDS(10), sim_all_alive(s));
-	s->loss = 15;
+	s->net.loss = 15;
 	sim_run(s, MINUTES(5));
 	EXPECT(s, sim_deaths(s) == 0);
-	s->loss = 0;
+	s->net.loss = 0;
 	sim_crash(s, 3);
 	WAIT(s, SECONDS(45), sim_all_say(s, 3, MEMBER_DEAD));
 }
@@ -336,14 +334,14 @@ SIM(after_an_hour_of_trouble_all_agree, .peers = 7)
 	uint64_t ticket;
 
 	WAIT(s, SECONDS(5), sim_all_ready(s));
-	s->duplicate = 3;
-	s->delay_max = 20;
+	s->net.duplicate = 3;
+	s->net.delay_max = 20;
 	for (int i = 0; i < 120; i++) {
 		unsigned peer = (unsigned)drbg_below(&s->rng, s->n);
 		char body[16];
 
 		snprintf(body, sizeof(body), "%d", i);
-		s->loss = (unsigned)drbg_below(&s->rng, 25);
+		s->net.loss = (unsigned)drbg_below(&s->rng, 25);
 		switch (drbg_below(&s->rng, 7)) {
 		case 0:
 			sim_crash(s, peer);
@@ -376,7 +374,7 @@ SIM(after_an_hour_of_trouble_all_agree, .peers = 7)
 				sim_start(s, k);
 		sim_run(s, (int64_t)drbg_below(&s->rng, 60000));
 	}
-	s->loss = 0;
+	s->net.loss = 0;
 	sim_heal(s);
 	for (unsigned k = 0; k < s->n; k++)
 		if (!s->peer[k].gossip)

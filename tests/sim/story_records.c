@@ -1,21 +1,5 @@
 /* What is known: stories of records. */
-#include "tests/sim/sim.h"
-
-static bool all_have(const struct sim *s, const struct key32 *id)
-{
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->peer[i].gossip && !sim_has(s, i, id))
-			return false;
-	return true;
-}
-
-static bool all_see_page(const struct sim *s, unsigned owner, const char *page, const char *body)
-{
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->peer[i].gossip && !sim_page_is(s, i, owner, page, body))
-			return false;
-	return true;
-}
+#include "tests/sim/story.h"
 
 SIM(an_accepted_record_is_on_three_disks, .peers = 5, .sealed = true)
 {
@@ -28,13 +12,13 @@ SIM(an_accepted_record_is_on_three_disks, .peers = 5, .sealed = true)
 	WAIT(s, SECONDS(1), sim_accepted(s, ticket, &copies, &wanted));
 	EXPECT(s, copies == 3 && wanted == 3);
 	for (unsigned i = 0; i < s->n; i++)
-		there += map_get(&s->peer[i].disk, &id) != NULL;
+		there += sim_on_disk(s, i, &id);
 	EXPECT(s, there >= 3);
 	/* The receiving peer and one more are lost for good; the record is not. */
 	sim_crash(s, 0);
 	sim_crash(s, 1);
 	sim_run(s, SECONDS(10));
-	EXPECT(s, all_have(s, &id));
+	EXPECT(s, sim_all_have(s, &id));
 }
 
 SIM(a_large_record_reaches_all, .peers = 6, .sealed = true)
@@ -51,7 +35,7 @@ SIM(a_large_record_reaches_all, .peers = 6, .sealed = true)
 	free(body);
 	WAIT(s, SECONDS(1), sim_accepted(s, ticket, &copies, &wanted));
 	EXPECT(s, copies == 3);
-	WAIT(s, SECONDS(2), all_have(s, &id));
+	WAIT(s, SECONDS(2), sim_all_have(s, &id));
 }
 
 SIM(a_flock_of_one_accepts, .peers = 1)
@@ -79,7 +63,7 @@ SIM(a_survivor_accepts_and_says_how_few_hold_it, .peers = 3)
 	EXPECT(s, copies == 1 && wanted == 3);
 	sim_start(s, 1);
 	sim_start(s, 2);
-	WAIT(s, SECONDS(20), all_have(s, &id));
+	WAIT(s, SECONDS(20), sim_all_have(s, &id));
 }
 
 SIM(a_full_disk_refuses_and_the_flock_goes_on, .peers = 3)
@@ -89,15 +73,15 @@ SIM(a_full_disk_refuses_and_the_flock_goes_on, .peers = 3)
 	struct key32 id;
 
 	WAIT(s, SECONDS(5), sim_all_ready(s));
-	s->peer[0].disk_full = true;
+	s->peer[0].disk.full = true;
 	sim_submit(s, 0, "web", "v1", &ticket);
 	WAIT(s, SECONDS(3), sim_accepted(s, ticket, &copies, &wanted));
 	EXPECT(s, copies == 0);
 	id = sim_submit(s, 1, "web", "v2", &ticket);
 	WAIT(s, SECONDS(3), sim_accepted(s, ticket, &copies, &wanted));
 	EXPECT(s, copies == 2);
-	s->peer[0].disk_full = false;
-	WAIT(s, SECONDS(20), all_have(s, &id));
+	s->peer[0].disk.full = false;
+	WAIT(s, SECONDS(20), sim_all_have(s, &id));
 }
 
 /* One peer that cannot write does not make every operator wait for it: another is asked instead. */
@@ -107,7 +91,7 @@ SIM(a_full_disk_elsewhere_costs_no_copy_and_no_two_seconds, .peers = 4)
 	uint64_t ticket;
 
 	WAIT(s, SECONDS(5), sim_all_ready(s));
-	s->peer[3].disk_full = true;
+	s->peer[3].disk.full = true;
 	for (unsigned i = 0; i < 8; i++) {
 		sim_submit(s, i % 3, "web", i % 2 ? "odd" : "even", &ticket);
 		WAIT(s, SECONDS(1), sim_accepted(s, ticket, &copies, &wanted));
@@ -126,7 +110,7 @@ SIM(a_status_page_is_everywhere_within_tens_of_milliseconds, .peers = 3, .sealed
 	for (int i = 0; i < 10; i++) {
 		page[0] = (char)('0' + i);
 		sim_publish(s, (unsigned)i % 3, "0", page);
-		WAIT(s, 20, all_see_page(s, (unsigned)i % 3, "0", page));
+		WAIT(s, 20, sim_all_see_page(s, (unsigned)i % 3, "0", page));
 		sim_run(s, 500);
 	}
 }
@@ -134,10 +118,10 @@ SIM(a_status_page_is_everywhere_within_tens_of_milliseconds, .peers = 3, .sealed
 SIM(status_reaches_a_hundred_peers_soon, .peers = 100)
 {
 	WAIT(s, SECONDS(30), sim_all_ready(s) && sim_all_alive(s));
-	s->loss = 10;
+	s->net.loss = 10;
 	sim_run(s, SECONDS(20));
 	sim_publish(s, 5, "0", "hello");
-	WAIT(s, SECONDS(3), all_see_page(s, 5, "0", "hello"));
+	WAIT(s, SECONDS(3), sim_all_see_page(s, 5, "0", "hello"));
 }
 
 SIM(records_converge_through_loss_and_restarts, .peers = 5)
@@ -145,9 +129,9 @@ SIM(records_converge_through_loss_and_restarts, .peers = 5)
 	uint64_t ticket;
 
 	WAIT(s, SECONDS(5), sim_all_ready(s));
-	s->loss = 25;
-	s->duplicate = 10;
-	s->delay_max = 30;
+	s->net.loss = 25;
+	s->net.duplicate = 10;
+	s->net.delay_max = 30;
 	for (int i = 0; i < 40; i++) {
 		unsigned peer = (unsigned)drbg_below(&s->rng, s->n);
 		char name[16], body[16];
@@ -162,7 +146,7 @@ SIM(records_converge_through_loss_and_restarts, .peers = 5)
 		sim_publish(s, peer, "0", body);
 		sim_run(s, (int64_t)drbg_below(&s->rng, 700));
 	}
-	s->loss = 0;
+	s->net.loss = 0;
 	WAIT(s, SECONDS(60), sim_digests_equal(s));
 	EXPECT(s, sim_deaths(s) == 0);
 }
@@ -181,10 +165,10 @@ SIM(both_sides_of_a_split_take_records_and_meet_again, .peers = 6)
 	sim_publish(s, 4, "0", "right");
 	sim_run(s, SECONDS(20));
 	sim_heal(s);
-	WAIT(s, SECONDS(40), all_have(s, &left) && all_have(s, &right) && sim_digests_equal(s));
+	WAIT(s, SECONDS(40), sim_all_have(s, &left) && sim_all_have(s, &right) && sim_digests_equal(s));
 	for (unsigned i = 1; i < s->n; i++)
 		EXPECT(s, strcmp(sim_stack(s, i, "web"), sim_stack(s, 0, "web")) == 0);
-	EXPECT(s, all_see_page(s, 4, "0", "right"));
+	EXPECT(s, sim_all_see_page(s, 4, "0", "right"));
 }
 
 SIM(a_removed_stack_is_not_revived_by_one_who_was_away, .peers = 5)
@@ -194,12 +178,12 @@ SIM(a_removed_stack_is_not_revived_by_one_who_was_away, .peers = 5)
 
 	WAIT(s, SECONDS(5), sim_all_ready(s));
 	id = sim_submit(s, 0, "web", "v1", &ticket);
-	WAIT(s, SECONDS(5), all_have(s, &id));
+	WAIT(s, SECONDS(5), sim_all_have(s, &id));
 	sim_crash(s, 4);
 	id = sim_remove(s, 1, "web", &ticket);
 	sim_run(s, MINUTES(60));
 	sim_start(s, 4);
-	WAIT(s, SECONDS(20), all_have(s, &id));
+	WAIT(s, SECONDS(20), sim_all_have(s, &id));
 	for (unsigned i = 0; i < s->n; i++)
 		EXPECT(s, !sim_stack(s, i, "web"));
 }
@@ -217,7 +201,7 @@ SIM(status_after_a_restart_outdoes_the_one_before, .peers = 3)
 	sim_kill(s, 0);
 	sim_start(s, 0);
 	sim_publish(s, 0, "0", "new");
-	WAIT(s, SECONDS(5), all_see_page(s, 0, "0", "new"));
+	WAIT(s, SECONDS(5), sim_all_see_page(s, 0, "0", "new"));
 }
 
 SIM(a_cold_start_of_all_is_ready_together, .peers = 5)
@@ -227,14 +211,14 @@ SIM(a_cold_start_of_all_is_ready_together, .peers = 5)
 
 	WAIT(s, SECONDS(5), sim_all_ready(s));
 	id = sim_submit(s, 0, "web", "v1", &ticket);
-	WAIT(s, SECONDS(5), all_have(s, &id));
+	WAIT(s, SECONDS(5), sim_all_have(s, &id));
 	for (unsigned i = 0; i < s->n; i++)
 		sim_crash(s, i);
 	sim_run(s, MINUTES(1));
 	for (unsigned i = 0; i < s->n; i++)
 		sim_start(s, i);
 	WAIT(s, SECONDS(5), sim_all_ready(s));
-	EXPECT(s, all_have(s, &id));
+	EXPECT(s, sim_all_have(s, &id));
 	EXPECT(s, sim_all_alive(s));
 }
 
@@ -252,6 +236,6 @@ SIM(a_burst_of_status_travels_together, .peers = 5)
 		sim_publish(s, 0, "0", body);
 		sim_run(s, 2);
 	}
-	WAIT(s, 150, all_see_page(s, 0, "0", "499"));
+	WAIT(s, 150, sim_all_see_page(s, 0, "0", "499"));
 	EXPECT(s, s->peer[0].sent_packets - before < 150);
 }
