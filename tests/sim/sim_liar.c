@@ -56,7 +56,7 @@ static void accuse(struct sim *s, struct gossip *g, struct peer *to)
 {
 	struct peer *whom = anyone(s, g);
 	struct statement st = {.type = drbg_below(&s->rng, 2) ? MSG_SUSPECT : MSG_DEAD,
-	        .subject = whom->id,
+	        .subject = peer_id(whom),
 	        .incarnation = whom->incarnation + (drbg_below(&s->rng, 4) ? 0 : drbg_below(&s->rng, 1000)),
 	        .accuser = g->id};
 
@@ -70,9 +70,9 @@ static void forge_statement(struct sim *s, struct gossip *g, struct peer *to)
 	static const enum msg_type types[] = {MSG_ALIVE, MSG_LEFT, MSG_SUSPECT, MSG_DEAD};
 	struct peer *whom = anyone(s, g), *accuser = anyone(s, g);
 	struct statement st = {.type = types[drbg_below(&s->rng, ARRAY_LEN(types))],
-	        .subject = whom->id,
+	        .subject = peer_id(whom),
 	        .incarnation = whom->incarnation + drbg_below(&s->rng, 3),
-	        .accuser = accuser->id,
+	        .accuser = peer_id(accuser),
 	        .addr = {.family = 4, .port = 6666, .ip = {10, 66, 6, 6}}};
 
 	statement_sign(&st, &g->cfg.flock, g->cfg.secret);
@@ -199,8 +199,8 @@ static void collect(struct sim *s, struct sim_liar *l, struct gossip *g)
 	struct wr w;
 
 	wr_fixed(&w, buf, sizeof(buf));
-	if (p->has_alive && drbg_below(&s->rng, 2))
-		wire_put_statement(&w, &p->alive);
+	if (p->alive && drbg_below(&s->rng, 2))
+		wire_put_statement(&w, p->alive);
 	else
 		store_each(g->store, 0, keep_record, &w);
 	if (w.len && wr_ok(&w))
