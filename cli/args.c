@@ -16,6 +16,8 @@ const struct cli_option cli_globals[] = {
                 "ask that peer over an encrypted session, not the agent of this host"},
         {"key", 0, OPT_TEXT, "FILE",
                 "operator key (default: $STARLING_KEY, else ~/.config/starling/operator.key)"},
+        {"passphrase-file", 0, OPT_TEXT, "FILE",
+                "passphrase of a sealed key (default: $STARLING_PASSPHRASE_FILE, $STARLING_PASSPHRASE, or asked for)"},
         {"output", 'o', OPT_TEXT, "FORMAT", "table, wide or json"},
         {"quiet", 'q', OPT_FLAG, NULL, "names and ids only, no progress"},
         {"watch", 0, OPT_FLAG, NULL, "lists: show again after each change"},
@@ -219,6 +221,7 @@ static int take_globals(struct cli *cli, bool *help, struct err *err)
 	size_t i = 0;
 
 	cli->peer = last_text(cli, cli_globals, "peer");
+	cli->passphrase_file = last_text(cli, cli_globals, "passphrase-file");
 	cli->quiet = last_text(cli, cli_globals, "quiet") != NULL;
 	cli->watch = last_text(cli, cli_globals, "watch") != NULL;
 	cli->detach = last_text(cli, cli_globals, "detach") != NULL;

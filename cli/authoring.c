@@ -13,8 +13,10 @@
 /* An operator's key, or the root's: what it may do, the flock's grants say. */
 static int load_key(const struct cli *cli, struct keypair *out, struct err *err)
 {
-	if (keyfile_load(cli->key_path, "root", out, NULL) == 0)
-		return 0;
+	struct key32 root;
+
+	if (keyfile_public(cli->key_path, "root", &root, NULL) == 0)
+		return keyfile_load(cli->key_path, "root", out, err);
 	return client_key(cli, out, err);
 }
 

@@ -1,5 +1,6 @@
 /* Dispatch, and the few ways in which a verb speaks. */
 #include "cli/cli.h"
+#include "cli/passphrase.h"
 
 #include "node/runtime/runtime.h"
 
@@ -69,7 +70,9 @@ int cli_run(int argc, char **argv)
 		err_set(&err, ERR_FAILED, "libsodium found no source of randomness: is /dev/urandom there?");
 		code = cli_fail(&cli, &err);
 	} else {
+		passphrase_begin(&cli);
 		code = cli.verb->run(&cli);
+		passphrase_end();
 	}
 	cli_free(&cli);
 	/* A full disk or a closed pipe must not look like success. */

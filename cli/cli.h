@@ -70,9 +70,10 @@ struct cli {
 	unsigned n_args;
 	char **args; /* positional arguments, after the verb; the array is freed by cli_free(), argv's texts are not */
 	/* Global options, resolved. Paths live as long as the process. */
-	const char *data_dir; /* --data, else STARLING_DATA, else the default: see data_dir_default() */
-	const char *peer;     /* --peer, or NULL: the agent at data_dir */
-	const char *key_path; /* --key, else STARLING_KEY, else the default: see keyfile_operator_path() */
+	const char *data_dir;        /* --data, else STARLING_DATA, else the default: see data_dir_default() */
+	const char *peer;            /* --peer, or NULL: the agent at data_dir */
+	const char *passphrase_file; /* --passphrase-file, or NULL */
+	const char *key_path;        /* --key, else STARLING_KEY, else the default: see keyfile_operator_path() */
 	enum cli_format format;
 	bool quiet;         /* -q: ids or names only, no progress */
 	bool watch;         /* --watch */
@@ -134,6 +135,9 @@ CLI_VERB(key_new);
 CLI_VERB(key_ls);
 CLI_VERB(key_grant);
 CLI_VERB(key_revoke);
+CLI_VERB(key_succeed);
+CLI_VERB(key_seal);
+CLI_VERB(key_unseal);
 CLI_VERB(node_evict);
 CLI_VERB(leave);
 CLI_VERB(dns_query);

@@ -1,4 +1,6 @@
 /* starling key new, ls, grant: operators and what they may do. */
+#include "cli/keys.h"
+
 #include "cli/authoring.h"
 #include "cli/client.h"
 #include "cli/list.h"
@@ -10,6 +12,8 @@
 
 const struct cli_option cmd_key_new_options[] = {
         {"name", 0, OPT_TEXT, "NAME", "a note in the file, for people (default: operator)"},
+        {"root", 0, OPT_FLAG, NULL, "a root key, for init --successor and key succeed"},
+        {"seal", 0, OPT_FLAG, NULL, "seal the file by a passphrase"},
         {0},
 };
 const struct cli_option cmd_key_ls_options[] = {{0}};
@@ -39,21 +43,30 @@ int cmd_key_new(struct cli *cli)
 {
 	const char *name = cli_text(cli, "name");
 	const char *path = cli->args[0];
+	bool root = cli_flag(cli, "root");
 	struct keypair key;
 	struct err err = {0};
 	char hex[65];
 
 	if (!name)
-		name = "operator";
+		name = root ? "root" : "operator";
 	if (!text_is_label(name, true))
 		return cli_usage(cli, "--name %.80s: a DNS label is needed: 1 to 63 of a-z, 0-9 and -", name);
-	if (keyfile_create(path, "operator", name, &key, &err) < 0)
+	if ((cli_flag(cli, "seal") ? keyfile_create_sealed : keyfile_create)(
+	            path, root ? "root" : "operator", name, &key, &err) < 0)
 		return cli_fail(cli, &err);
 	hex_encode(hex, key.public_key.b, sizeof(key.public_key.b));
 	sodium_memzero(&key, sizeof(key));
 	keep_flock(cli, path);
 	fprintf(cli->out, "%s\n", hex);
-	cli_say(cli, "%s is the secret half; an admin lets it act by: starling key grant %s NAME", path, hex);
+	if (root)
+		cli_say(cli,
+		        "%s is the secret half; keep it where no network reaches. It succeeds a flock's root by: starling init "
+		        "--successor %s, or starling --key ROOT-KEY key succeed %s",
+		        path, hex, hex);
+	else
+		cli_say(cli, "%s is the secret half; an admin lets it act by: starling key grant %s NAME", path,
+		        hex);
 	return 0;
 }
 
@@ -70,22 +83,17 @@ int cmd_key_ls(struct cli *cli)
 	return list_verb(cli, "keys", NULL, cols, ARRAY_LEN(cols), "key");
 }
 
-/* A public key as 64 hex digits, or the file of a key that is at hand. */
-static int read_key(struct key32 *out, const char *text, struct err *err)
+int read_key(struct key32 *out, const char *text, struct err *err)
 {
-	struct keypair key;
-
 	if (hex_decode(out->b, sizeof(out->b), text))
 		return 0;
 	if (strspn(text, "0123456789abcdefABCDEF") == strlen(text))
 		return err_set(err, ERR_USAGE, "key %s: a public key has 64 hex digits", text);
-	if (keyfile_load(text, "operator", &key, err) < 0) {
+	if (keyfile_public(text, NULL, out, err) == 0)
+		return 0;
+	if (err)
 		err->code = ERR_USAGE;
-		return -1;
-	}
-	*out = key.public_key;
-	sodium_memzero(&key, sizeof(key));
-	return 0;
+	return -1;
 }
 
 static int read_role(enum role *out, const char *text, struct err *err)

@@ -21,6 +21,11 @@ const struct cli_verb cli_verbs[] = {
         VERB("key revoke", NULL, "NAME|KEY", 1, 1, key_revoke, "make void what a key signs from now on",
                 "What it signed until now stays valid: the records that it is known to have signed are listed in the\n"
                 "revocation. A key revokes what it granted, directly or through others; the root key revokes any."),
+        VERB("key succeed", NULL, "KEY", 1, 1, key_succeed, "name the key that succeeds the flock's root",
+                "Signed with the root key: --key FILE. KEY is 64 digits or a file (key new --root). It is root from then on\n"
+                "and stands above the old root, which acts until the new one revokes it. A root names one successor."),
+        VERB("key seal", NULL, "FILE", 1, 1, key_seal, "seal a key file by a passphrase", NULL),
+        VERB("key unseal", NULL, "FILE", 1, 1, key_unseal, "take a key file's passphrase away", NULL),
         VERB("status", NULL, "", 0, 0, status, "this peer: state, peers in sight, store, DNS", NULL),
         VERB("node ls", NULL, "", 0, 0, node_ls, "list the flock's peers", NULL),
         VERB("node evict", NULL, "PEER", 1, 1, node_evict, "put a peer out of the flock for good",

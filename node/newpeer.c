@@ -19,16 +19,18 @@ static bool exists(const char *dir, const char *name)
 }
 
 /* Loads a key, or makes it where there is none; *made says which. */
-static int load_or_make(
-        const char *path, const char *kind, const char *name, struct keypair *out, bool *made, struct err *err)
+static int load_or_make(const char *path, const char *kind, const char *name, bool seal, struct keypair *out,
+        bool *made, struct err *err)
 {
+	int rc;
+
 	*made = access(path, F_OK) < 0 && errno == ENOENT;
 	if (!*made)
 		return keyfile_load(path, kind, out, err);
-	if (keyfile_create(path, kind, name, out, err) == 0)
-		return 0;
-	*made = false;
-	return -1;
+	rc = seal ? keyfile_create_sealed(path, kind, name, out, err)
+	          : keyfile_create(path, kind, name, out, err);
+	*made = rc == 0;
+	return rc;
 }
 
 static int refuse_member(struct new_peer *n, struct err *err)
@@ -65,7 +67,8 @@ int new_peer_open(struct new_peer *n, const char *dir, struct err *err)
 		return -1;
 	}
 	keyfile_peer_path(path, sizeof(path), dir);
-	if (refuse_member(n, err) < 0 || load_or_make(path, "peer", "peer", &n->keys, &n->made_key, err) < 0) {
+	if (refuse_member(n, err) < 0 ||
+	        load_or_make(path, "peer", "peer", false, &n->keys, &n->made_key, err) < 0) {
 		new_peer_close(n, false);
 		return -1;
 	}
@@ -99,7 +102,7 @@ void new_peer_close(struct new_peer *n, bool keep)
 
 /* Signs and judges the flock's first records. */
 static int write_records(struct founded *out, struct new_peer *n, const char *name, const struct keypair *root,
-        const struct keypair *admin, wall_ms wall, struct err *err)
+        const struct keypair *admin, const struct key32 *successor, wall_ms wall, struct err *err)
 {
 	struct grant grant = {
 	        .operator_key = admin->public_key, .role = ROLE_ADMIN, .powers = POWER_ALL, .name = "admin"};
@@ -111,7 +114,7 @@ static int write_records(struct founded *out, struct new_peer *n, const char *na
 
 	for (size_t i = 0; i < ARRAY_LEN(w); i++)
 		wr_init(&w[i], RECORD_BYTES_MAX);
-	trust_make_genesis(&w[0], name, wall, root->secret, &out->flock);
+	trust_make_genesis_named(&w[0], name, wall, successor, root->secret, &out->flock);
 	trust_make_grant(&w[1], &out->flock, &grant, stamp + 1, NULL, 0, root->secret);
 	trust_vouch_first(&a, &out->flock, &n->keys.public_key, admin->secret);
 	trust_make_admission(&w[2], &out->flock, &a, stamp + 2, n->keys.secret);
@@ -129,7 +132,7 @@ static int write_records(struct founded *out, struct new_peer *n, const char *na
 }
 
 int flock_found(struct founded *out, const char *dir, const char *name, const char *key_path, wall_ms wall,
-        struct err *err)
+        const struct found_options *options, struct err *err)
 {
 	struct keypair root = {0}, admin = {0};
 	bool made_root = false;
@@ -144,11 +147,11 @@ int flock_found(struct founded *out, const char *dir, const char *name, const ch
 	if (new_peer_open(&n, dir, err) < 0)
 		return -1;
 	snprintf(out->root_path, sizeof(out->root_path), "%s/root.key", n.dir);
-	rc = load_or_make(out->root_path, "root", name, &root, &made_root, err);
+	rc = load_or_make(out->root_path, "root", name, options->seal, &root, &made_root, err);
 	if (rc == 0)
-		rc = load_or_make(key_path, "operator", "admin", &admin, &out->made_admin, err);
+		rc = load_or_make(key_path, "operator", "admin", options->seal, &admin, &out->made_admin, err);
 	if (rc == 0)
-		rc = write_records(out, &n, name, &root, &admin, wall, err);
+		rc = write_records(out, &n, name, &root, &admin, options->successor, wall, err);
 	out->peer = n.keys.public_key;
 	out->root = root.public_key;
 	out->admin = admin.public_key;

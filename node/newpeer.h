@@ -20,6 +20,12 @@ int new_peer_open(struct new_peer *n, const char *dir, struct err *err);
 /* keep false: removes what new_peer_open() made. */
 void new_peer_close(struct new_peer *n, bool keep);
 
+/* What `starling init` may be asked for beyond. */
+struct found_options {
+	const struct key32 *successor; /* of the root, for the genesis; NULL: none */
+	bool seal;                     /* the keys that are made now by a passphrase: keyfile_passphrases() */
+};
+
 /* What `starling init` makes. */
 struct founded {
 	struct key32 flock, peer, root, admin;
@@ -30,6 +36,6 @@ struct founded {
 /* Makes a flock of this host alone: root key in DATA, operator key at key_path (used if it is there), peer key,
  * genesis, the admin's grant, this peer's admission. All or nothing: on failure no file stays that was not there. */
 int flock_found(struct founded *out, const char *dir, const char *name, const char *key_path, wall_ms wall,
-        struct err *err);
+        const struct found_options *options, struct err *err);
 
 #endif

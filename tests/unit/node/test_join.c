@@ -12,6 +12,8 @@
 #define NOW  INT64_C(1800000000000)
 #define HOUR MINUTES(60)
 
+static const struct found_options plain;
+
 /* A flock of one peer, as that peer holds it. */
 struct birds {
 	struct scratch *scratch;
@@ -52,7 +54,7 @@ static void found(struct birds *f, struct scratch *s, const char *name)
 	f->scratch = s;
 	snprintf(dir, sizeof(dir), "%s", scratch_path(s, name));
 	snprintf(key, sizeof(key), "%s.key", dir);
-	if (flock_found(&f->made, dir, name, key, NOW, &err) < 0)
+	if (flock_found(&f->made, dir, name, key, NOW, &plain, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(keyfile_load(key, "operator", &f->admin, &err), 0);
 	keyfile_peer_path(path, sizeof(path), dir);
@@ -245,7 +247,7 @@ static void a_founded_folder_is_not_founded_again(void **state)
 
 	found(&f, s, "birds");
 	snprintf(key, sizeof(key), "%s/other.key", s->dir);
-	assert_int_equal(flock_found(&again, scratch_path(s, "birds"), "fish", key, NOW, &err), -1);
+	assert_int_equal(flock_found(&again, scratch_path(s, "birds"), "fish", key, NOW, &plain, &err), -1);
 	assert_non_null(strstr(err.text, "holds a peer of flock"));
 	assert_int_equal(access(key, F_OK), -1);
 	lose(&f);
@@ -265,17 +267,17 @@ static void founding_that_fails_leaves_nothing(void **state)
 	file = fopen(scratch_path(s, "file"), "w");
 	fclose(file);
 	snprintf(key, sizeof(key), "%s/file/operator.key", s->dir); /* below a file: cannot be made */
-	assert_int_equal(flock_found(&made, dir, "birds", key, NOW, &err), -1);
+	assert_int_equal(flock_found(&made, dir, "birds", key, NOW, &plain, &err), -1);
 	assert_non_null(strstr(err.text, "operator.key"));
 	assert_int_equal(access(dir, F_OK), -1);
-	assert_int_equal(flock_found(&made, dir, "No Label", key, NOW, &err), -1);
+	assert_int_equal(flock_found(&made, dir, "No Label", key, NOW, &plain, &err), -1);
 	assert_int_equal(err.code, ERR_USAGE);
 	assert_int_equal(access(dir, F_OK), -1);
 	/* A folder that was there stays, with what was in it. */
 	assert_int_equal(mkdir(dir, 0700), 0);
 	file = fopen(scratch_path(s, "data/mine"), "w");
 	fclose(file);
-	assert_int_equal(flock_found(&made, dir, "birds", key, NOW, &err), -1);
+	assert_int_equal(flock_found(&made, dir, "birds", key, NOW, &plain, &err), -1);
 	assert_int_equal(access(scratch_path(s, "data/mine"), F_OK), 0);
 	assert_int_equal(access(scratch_path(s, "data/store.db"), F_OK), -1);
 	assert_int_equal(access(scratch_path(s, "data/peer.key"), F_OK), -1);
@@ -300,7 +302,7 @@ static void an_interrupted_attempt_can_be_repeated(void **state)
 	assert_int_equal(new_peer_open(&n, dir, &err), 0);
 	assert_memory_equal(&n.keys.public_key, &first.public_key, sizeof(first.public_key));
 	new_peer_close(&n, false); /* and one that fails takes nothing of the first away */
-	assert_int_equal(flock_found(&made, dir, "birds", key, NOW, &err), 0);
+	assert_int_equal(flock_found(&made, dir, "birds", key, NOW, &plain, &err), 0);
 	assert_memory_equal(&made.peer, &first.public_key, sizeof(made.peer));
 }
 
@@ -314,7 +316,7 @@ static void an_operator_key_that_is_there_is_used(void **state)
 
 	snprintf(key, sizeof(key), "%s", scratch_path(s, "mine.key"));
 	assert_int_equal(keyfile_create(key, "operator", "me", &mine, &err), 0);
-	assert_int_equal(flock_found(&made, scratch_path(s, "a"), "birds", key, NOW, &err), 0);
+	assert_int_equal(flock_found(&made, scratch_path(s, "a"), "birds", key, NOW, &plain, &err), 0);
 	assert_false(made.made_admin);
 	assert_memory_equal(&made.admin, &mine.public_key, sizeof(made.admin));
 }
