@@ -84,13 +84,16 @@ static void send_states(struct gossip *g, struct stream *s)
 void entropy_want(struct gossip *g, struct peer *p)
 {
 	struct stream *s = stream_to(g, p);
+	struct contact *c = contact_of(g, p);
+	struct sync_start start = {.equal = {c->equal[0], c->equal[1]}};
 
-	contact_of(g, p)->sync_after = g->now.mono + SYNC_SPACE_MS;
+	c->sync_after = g->now.mono + SYNC_SPACE_MS;
 	if (!s || s->ask)
 		return;
 	send_states(g, s);
 	s->gossip = g;
-	s->ask = sync_new(g->store, true, deliver, s);
+	drbg_bytes(&g->rng, start.salt, sizeof(start.salt));
+	s->ask = sync_begin(g->store, &start, deliver, s);
 	g->bodies_missing = false;
 	s->sync_heard = g->now.mono;
 	pump(g, s, s->ask, FRAME_SYNC_ASK);
@@ -105,7 +108,7 @@ int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t
 		if (!ask)
 			return 0; /* of one that we have given up */
 		s->gossip = g;
-		*which = sync_new(g->store, false, deliver, s);
+		*which = sync_respond(g->store, deliver, s);
 		send_states(g, s);
 	}
 	s->sync_heard = g->now.mono;
@@ -153,7 +156,9 @@ void entropy_on_digests(struct gossip *g, struct peer *peer, const struct digest
 	struct digest_brief own[2];
 
 	digests_brief(g, &own[0], &own[1]);
-	if (memcmp(&own[0], durable, sizeof(own[0])) == 0 && memcmp(&own[1], volatile_, sizeof(own[1])) == 0) {
+	p->equal[0] = memcmp(&own[0], durable, sizeof(own[0])) == 0;
+	p->equal[1] = memcmp(&own[1], volatile_, sizeof(own[1])) == 0;
+	if (p->equal[0] && p->equal[1]) {
 		p->differs_since = 0;
 		p->sync_backoff = 0;
 		p->returned = false;

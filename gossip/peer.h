@@ -57,6 +57,7 @@ struct contact {
 	int64_t retry_ms;
 	/* Reconciliation with this peer. */
 	mono_ms differs_since; /* digests in its acks differ from ours since; 0 equal */
+	bool equal[2];         /* its durable, its volatile digest equalled ours in its last ack */
 	bool returned;         /* from the dead, and no digest of it was seen since */
 	bool states_sent;      /* it was told of all members since it began */
 	mono_ms sync_after;

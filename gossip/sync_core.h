@@ -5,25 +5,43 @@
 #include "gossip/sync.h"
 #include "gossip/sync_wire.h"
 
-/* Ids of a range in which either side has at most this many are told at once rather than divided further: as
- * long as the fingerprints of the 16 parts that would be sent instead. */
-#define IDS_AT_ONCE 32
+/* The responder tells its ids of a range in which it has at most this many: as long as the fingerprints of the 16
+ * parts that it would send instead. The initiator, whose list is answered by the records, tells more at once: it
+ * saves a round trip. */
+#define IDS_MAX  24
+#define MINE_MAX SYNC_LIST_MAX
+/* Ids that are hashed to be compared with one list. A longer range is divided first. */
+#define LIST_WALK_MAX 256
+/* A range of more ids is divided by two levels at once, in the first question: 131,072 ids make 256 parts of 512,
+ * whose answers are parts of 32. */
+#define TWO_LEVELS_ABOVE 8192
 
-/* Questions in one frame: as many as leave half of the frame to records. */
-#define QUESTIONS_PER_FRAME 48
-#define GETS_PER_FRAME      256
-/* Bytes of an answer kept for records that were asked for, so that each frame brings some; and for saying of
- * every question that it found no room. */
-#define RECORDS_ROOM   8192
-#define QUESTIONS_ROOM (SYNC_FRAME_MAX - RECORDS_ROOM - QUESTIONS_PER_FRAME * SYNC_AGAIN_BYTES_MAX)
+/* Questions in one frame: with LIST_WALK_MAX, and the 7,000 parts that a frame has room for, what one may cost the
+ * responder. */
+#define QUESTIONS_PER_FRAME 400
+/* Of the questions, records of which only the rest is asked for. */
+#define RESTS_PER_FRAME 64
+/* Bytes of an answer that are left for more than saying "again", whatever was asked. */
+#define ANSWER_BYTES_MIN 8192
 /* Missing bodies that one sync asks for. */
 #define BODIES_MAX 64
+/* Bounds of what waits at the initiator. Ranges are walked depth first, so an honest walk keeps far below. */
+#define TODO_MAX   16384
+#define GETS_MAX   1024
+#define PUSHES_MAX 16384
+/* Short ids of GETs that wait: those of one answer, and of what is asked again. */
+#define TODO_SHORTS_MAX (2 * SYNC_FRAME_MAX / SYNC_SHORT_BYTES)
 
-/* A range still to be looked at: its fingerprints compared, or (list) the other side's ids from `from` on. */
+/* A question: compare these fingerprints; here are my ids, send me yours; send me those. */
+enum ask { ASK_PRINTS, ASK_MINE, ASK_GET };
+
 struct todo {
+	enum ask ask;
+	uint8_t levels; /* ASK_PRINTS */
+	uint8_t n;      /* ASK_GET */
 	struct span span;
-	bool list;
-	struct key32 from;
+	struct key32 from; /* ASK_MINE */
+	uint64_t *shorts;  /* ASK_GET: n of them, owned */
 };
 
 /* Own records to be sent: those with ids in [lo, hi). */
@@ -38,6 +56,7 @@ struct sync {
 	sync_deliver *deliver;
 	void *ctx;
 	struct sync_stats stats;
+	struct sync_salt salt;
 	bool done;
 
 	/* The one record that comes in pieces. */
@@ -46,10 +65,14 @@ struct sync {
 	struct wr part;
 
 	/* Initiator. */
+	uint8_t salt_bytes[SYNC_SALT_BYTES];
 	bool awaiting; /* an answer is due */
-	unsigned asked, answered;
+	struct todo *asked;
+	size_t n_asked, rests_asked;
+	size_t again, given; /* items of the answer: ask again, anything else */
+	bool rest_given;
 	struct todo *todo;
-	size_t n_todo, todo_cap;
+	size_t n_todo, todo_cap, n_shorts;
 	struct key32 *gets;
 	size_t n_gets, gets_cap;
 	struct push *pushes;
@@ -59,20 +82,34 @@ struct sync {
 	/* Responder. */
 	struct wr answer;
 	bool answer_ready;
+	bool full;       /* a record did not fit: no other may begin in this answer */
+	size_t reserved; /* bytes of the answer kept to ask again for the questions not yet looked at */
 	bool wants_sent;
 };
 
 /* A piece of a record came; true when the record is whole, and was delivered. */
 bool sync_take_piece(struct sync *s, const struct sync_item *item);
+void sync_take_record(struct sync *s, const struct sync_item *item);
 int sync_too_much(struct err *err, const char *what);
 
-/* Initiator: begins with the whole of both sets; one item of an answer; the next questions and own records. */
-void sync_walk_begin(struct sync *s);
-int sync_walk_on_item(struct sync *s, const struct sync_item *item, struct err *err);
-void sync_walk_next(struct sync *s, struct wr *w, size_t limit);
+/* Short ids of own records in [from, end of span), at most max (MINE_MAX or LIST_WALK_MAX) with their ids; returns how
+ * many there are in all. */
+size_t sync_own_shorts(const struct sync *s, const struct span *span, const struct key32 *from, struct key32 *ids,
+        uint64_t *shorts, size_t max);
+/* Is it among the n? */
+bool sync_listed(const uint64_t *shorts, size_t n, uint64_t what);
 
-/* Responder: one item of a frame, of which `questions` were questions so far; what it wants itself. */
-int sync_answer_on_item(struct sync *s, const struct sync_item *item, unsigned *questions, struct err *err);
+/* Initiator: begins with the whole of both sets; one item of an answer; the next questions and own records. */
+void sync_walk_begin(struct sync *s, const bool equal[2]);
+void sync_walk_free(struct sync *s);
+int sync_walk_on_item(struct sync *s, const struct sync_item *item, struct err *err);
+/* True: nothing is left to ask or to send. */
+bool sync_walk_next(struct sync *s, struct wr *w, size_t limit);
+
+/* Responder: checks that a frame asks no more than it may, and keeps room to say "again" to all of it; answers one
+ * item; adds what it wants itself. */
+int sync_answer_begin(struct sync *s, struct rd items, struct err *err);
+int sync_answer_on_item(struct sync *s, const struct sync_item *item, struct err *err);
 void sync_answer_wants(struct sync *s);
 
 #endif

@@ -1,43 +1,71 @@
 /*
- * Items of a sync frame: a version byte, then items one after the other. Drawn in docs/wire.md.
+ * Items of a sync frame: a version byte and, from the initiator, a salt; then items one after the other. Drawn in
+ * docs/wire.md.
  *
- *	a span    | set (1): 0 durable, 1 volatile | depth in nibbles (1) | prefix, (depth + 1) / 2 bytes |
- *	PRINTS    | 1 | span | 16 x (count (4), sum (32)): the parts one nibble deeper |
- *	LIST      | 2 | span | from (32): tell your ids from this one on |
- *	IDS       | 3 | span | from (32) | more (1) | n (2) | n x id (32), ascending |
- *	GET       | 4 | id (32) | offset (4) |
- *	RECORD    | 5 | id (32) | length in all (4) | offset (4) | n (4) | n bytes |
- *	MISSING   | 6 | id (32): what you asked for is not here |
- *	WANT      | 7 | id (32): send me this one if you have it |
- *	END       | 8 |
- *	again     | 9 | span                   PRINTS of that span found no room in the answer: ask again
- *	again     | 10 | span | from (32)      the same for LIST
+ *	a span      | set << 7 | depth in nibbles (1) | prefix, (depth + 1) / 2 bytes |        set: 0 durable, 1 volatile
+ *	a part      | count (1), 255: so many or more | print (8) |
+ *	a short id  6 bytes
+ *	a bound     | n (1) | the first n bytes of an id, the others are zero |
  *
- * The initiator sends PRINTS and LIST (questions), GET, RECORD, END; the responder the rest, PRINTS, RECORD and END.
+ *	PRINTS      | 1 | span | levels (1) | 16^levels parts: of the ranges so many nibbles deeper |   either side
+ *	MINE        | 2 | span | from, a bound | n (1) | n short ids: all of mine from there on |       question
+ *	GET         | 3 | span | n (1) | n short ids: send me these |                                  question
+ *	REST        | 4 | id (32) | offset (4): send me this record from there on |                     question
+ *	RECORD      | 5 | n (4) | n bytes, a whole record |                                             either side
+ *	PIECE       | 6 | id (32) | length in all (4) | offset (4) | n (4) | n bytes of a record |      either side
+ *	END         | 7 |                                                                              initiator
+ *	IDS         | 8 | span | n (1) | n short ids: all of mine there |                               answer
+ *	WANT        | 9 | span | n (1) | n short ids of yours that I lack |                             answer
+ *	WANT_ID     | 10 | id (32): send me this one if you have it |                                   answer
+ *	MISSING     | 11 | id (32): of a REST; it is not here |                                         answer
+ *	MORE        | 12 | span | from, a bound: what I have from there on found no room |              answer, to MINE
+ *	GET_MORE    | 13 | span | n (1) | n short ids: these found no room |                            answer, to GET
+ *	PRINTS_MORE | 14 | span | levels (1): the answer to these PRINTS found no room |                answer
+ *	any other   | 128 and above | n (2) | n bytes |                                                 stepped over
+ *
+ * Prints and short ids are keyed with the salt, which is new for each reconciliation: nobody can make two records, or
+ * two sets, that look alike in it, and what looks alike by accident differs in the next.
  */
 #ifndef GOSSIP_SYNC_WIRE_H
 #define GOSSIP_SYNC_WIRE_H
 
-#include "gossip/store/store.h"
+#include "gossip/sync.h"
 
-#define SYNC_VERSION 1
+#define SYNC_VERSION 2
 
 enum sync_item_kind {
 	SYNC_PRINTS = 1,
-	SYNC_LIST = 2,
-	SYNC_IDS = 3,
-	SYNC_GET = 4,
+	SYNC_MINE = 2,
+	SYNC_GET = 3,
+	SYNC_REST = 4,
 	SYNC_RECORD = 5,
-	SYNC_MISSING = 6,
-	SYNC_WANT = 7,
-	SYNC_END = 8,
-	SYNC_PRINTS_AGAIN = 9,
-	SYNC_LIST_AGAIN = 10,
+	SYNC_PIECE = 6,
+	SYNC_END = 7,
+	SYNC_IDS = 8,
+	SYNC_WANT = 9,
+	SYNC_WANT_ID = 10,
+	SYNC_MISSING = 11,
+	SYNC_MORE = 12,
+	SYNC_GET_MORE = 13,
+	SYNC_PRINTS_MORE = 14,
+	SYNC_UNKNOWN = 128, /* this and all above */
 };
 
-/* Parts into which a range is divided at once: one nibble of the id. */
-#define SYNC_FANOUT    16
-#define SPAN_DEPTH_MAX 64
+/* Parts into which one level divides a range: one nibble of the id. Two levels at most are told at once. */
+#define SYNC_FANOUT     16
+#define SYNC_LEVELS_MAX 2
+#define SYNC_PARTS_MAX  (SYNC_FANOUT * SYNC_FANOUT)
+#define SPAN_DEPTH_MAX  64
+/* Short ids in one item. */
+#define SYNC_LIST_MAX 64
+
+#define SYNC_SHORT_BYTES 6
+#define SYNC_PART_BYTES  9
+#define SPAN_BYTES_MAX   (1 + 32)
+#define BOUND_BYTES_MAX  (1 + 32)
+/* Bytes around a PIECE's own, and a RECORD's. */
+#define SYNC_PIECE_OVERHEAD  (1 + 32 + 4 + 4 + 4)
+#define SYNC_RECORD_OVERHEAD (1 + 4)
 
 /* All ids that begin with the first depth nibbles of prefix. */
 struct span {
@@ -46,49 +74,69 @@ struct span {
 	struct key32 prefix; /* nibbles past depth are zero, so this is the lowest id too */
 };
 
+/* The salt as a key of SipHash. */
+struct sync_salt {
+	uint8_t key[16];
+};
+
+/* What is told of one part of a range. */
+struct sync_part {
+	uint8_t count; /* 255: so many or more */
+	uint64_t print;
+};
+
 struct sync_item {
 	enum sync_item_kind kind;
 	struct span span;
-	struct range_print prints[SYNC_FANOUT];
+	uint8_t levels;
 	struct key32 id; /* or from */
-	bool more;
 	uint32_t total, offset;
-	uint32_t n;           /* ids, or bytes */
-	const uint8_t *bytes; /* n ids of 32 bytes, or n bytes of a record: inside the frame */
+	uint32_t n;           /* parts, short ids, or bytes */
+	const uint8_t *bytes; /* of them, inside the frame */
 };
 
-/* Bytes around a RECORD's own. */
-#define SYNC_RECORD_OVERHEAD (1 + 32 + 4 + 4 + 4)
-/* Bytes of the longest PRINTS, of IDS with n ids, of either "again". */
-#define SYNC_PRINTS_BYTES_MAX (1 + 34 + SYNC_FANOUT * 36)
-#define SYNC_IDS_BYTES_MAX(n) (1 + 34 + 32 + 1 + 2 + 32 * (n))
-#define SYNC_AGAIN_BYTES_MAX  (1 + 34 + 32)
-
 void span_root(struct span *out, bool volatile_kinds);
-void span_child(struct span *out, const struct span *s, unsigned nibble);
+/* Part i of the 16^levels that lie so many nibbles deeper. */
+void span_part(struct span *out, const struct span *s, unsigned levels, unsigned i);
 /* The id right behind the span, or all 0xff (inclusive) at the end of everything. */
 void span_end(struct key32 *out, const struct span *s);
 bool span_has(const struct span *s, const struct key32 *id);
-struct range_print span_print(const struct store *st, const struct span *s);
+bool span_eq(const struct span *a, const struct span *b);
 /* Adds one; false (and all 0xff) at the top. */
 bool key32_increment(struct key32 *k);
+/* Sum and count of each of the 16^levels parts. */
+void span_prints(const struct store *st, const struct span *s, unsigned levels, struct range_print *out);
+unsigned span_parts(unsigned levels);
 
-void sync_put_prints(struct wr *w, const struct store *st, const struct span *s);
-/* kind: SYNC_LIST or SYNC_LIST_AGAIN. */
-void sync_put_list(struct wr *w, enum sync_item_kind kind, const struct span *s, const struct key32 *from);
-/* The head of an item that begins with a span; all of SYNC_PRINTS_AGAIN. */
+void sync_salt_init(struct sync_salt *s, const uint8_t bytes[SYNC_SALT_BYTES]);
+uint64_t sync_short(const struct sync_salt *s, const struct key32 *id);
+struct sync_part sync_part_of(const struct sync_salt *s, const struct range_print *p);
+static inline bool sync_part_eq(const struct sync_part *a, const struct sync_part *b)
+{
+	return a->count == b->count && a->print == b->print;
+}
+/* Of PRINTS, of items with short ids. */
+struct sync_part sync_item_part(const struct sync_item *item, unsigned i);
+uint64_t sync_item_short(const struct sync_item *item, unsigned i);
+
+/* kind and span, with which an item begins. */
 void sync_put_span(struct wr *w, enum sync_item_kind kind, const struct span *s);
-/* Own ids from `from` on, at most page of them (at most SYNC_PAGE_MAX). */
-#define SYNC_PAGE_MAX 512
-void sync_put_ids(
-        struct wr *w, const struct store *st, const struct span *s, const struct key32 *from, size_t page);
-void sync_put_get(struct wr *w, const struct key32 *id, uint32_t offset);
+void sync_put_part(struct wr *w, const struct sync_part *p);
+void sync_put_prints(struct wr *w, const struct store *st, const struct sync_salt *salt, const struct span *s,
+        unsigned levels);
+void sync_put_bound(struct wr *w, const struct key32 *from);
+/* n (1) and the ids, at most SYNC_LIST_MAX. */
+void sync_put_shorts(struct wr *w, const uint64_t *ids, size_t n);
+void sync_put_id(struct wr *w, enum sync_item_kind kind, const struct key32 *id);
+/* A whole record as RECORD, if it fits below limit; false: it does not. */
+bool sync_put_record(struct wr *w, const struct stored *s, size_t limit);
 /* Bytes of a stored record from offset on, as many as fit below limit; returns the offset reached, or offset
  * itself when there is no room worth using. */
-uint32_t sync_put_record(struct wr *w, const struct stored *s, uint32_t offset, size_t limit);
-void sync_put_id(struct wr *w, enum sync_item_kind kind, const struct key32 *id);
+uint32_t sync_put_piece(struct wr *w, const struct stored *s, uint32_t offset, size_t limit);
 
 /* Reads and checks one item; the reader fails on anything malformed. */
 void sync_get_item(struct rd *r, struct sync_item *out);
+/* Bytes of the answer that asks for a question again: never more than the question's own. */
+size_t sync_again_bytes(const struct sync_item *question);
 
 #endif

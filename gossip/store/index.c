@@ -9,7 +9,7 @@ static uint64_t load_be64(const uint8_t *p)
 	return v;
 }
 
-static void sum_of_key(struct sum256 *out, const struct key32 *k)
+void sum_of_key(struct sum256 *out, const struct key32 *k)
 {
 	for (int i = 0; i < 4; i++)
 		out->w[i] = load_be64(k->b + 24 - 8 * i);

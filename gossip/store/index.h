@@ -71,6 +71,7 @@ const uint8_t *store_hash_secret(const struct store *st);
 /* Does it count, for whoever store_judge() named? */
 bool store_counts(const struct store *st, const struct stored *s);
 
+void sum_of_key(struct sum256 *out, const struct key32 *k);
 void sum_sub(struct sum256 *a, const struct sum256 *b);
 void sum_to_key(struct key32 *out, const struct sum256 *s);
 

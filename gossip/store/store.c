@@ -362,25 +362,42 @@ static bool is_top(const struct key32 *k)
 	return true;
 }
 
+struct range_print store_below(const struct store *st, bool volatile_kinds, const struct key32 *hi)
+{
+	const struct tree *t = &st->digest[volatile_kinds];
+	struct range_print p;
+	struct sum256 sum;
+
+	if (is_top(hi))
+		digest_total(t, &sum, &p.count);
+	else
+		digest_below(t, hi, &sum, &p.count);
+	sum_to_key(&p.sum, &sum);
+	return p;
+}
+
+struct range_print range_print_sub(const struct range_print *a, const struct range_print *b)
+{
+	struct range_print p = {.count = a->count - b->count};
+	struct sum256 x, y;
+
+	sum_of_key(&x, &a->sum);
+	sum_of_key(&y, &b->sum);
+	sum_sub(&x, &y);
+	sum_to_key(&p.sum, &x);
+	return p;
+}
+
 struct range_print store_range(
         const struct store *st, bool volatile_kinds, const struct key32 *lo, const struct key32 *hi)
 {
-	const struct tree *t = &st->digest[volatile_kinds];
-	struct sum256 below_lo, below_hi;
-	struct range_print p = {0};
-	uint32_t n_lo, n_hi;
+	struct range_print below_lo, below_hi;
 
 	if (key32_cmp(lo, hi) >= 0)
-		return p;
-	digest_below(t, lo, &below_lo, &n_lo);
-	if (is_top(hi))
-		digest_total(t, &below_hi, &n_hi);
-	else
-		digest_below(t, hi, &below_hi, &n_hi);
-	sum_sub(&below_hi, &below_lo);
-	sum_to_key(&p.sum, &below_hi);
-	p.count = n_hi - n_lo;
-	return p;
+		return (struct range_print){0};
+	below_lo = store_below(st, volatile_kinds, lo);
+	below_hi = store_below(st, volatile_kinds, hi);
+	return range_print_sub(&below_hi, &below_lo);
 }
 
 size_t store_range_ids(const struct store *st, bool volatile_kinds, const struct key32 *lo,

@@ -120,6 +120,9 @@ struct range_print {
 };
 struct range_print store_range(
         const struct store *st, bool volatile_kinds, const struct key32 *lo, const struct key32 *hi);
+/* Of all ids below hi; hi all 0xff: of all. Two neighbours' difference is the range between them. */
+struct range_print store_below(const struct store *st, bool volatile_kinds, const struct key32 *hi);
+struct range_print range_print_sub(const struct range_print *a, const struct range_print *b);
 /* Ids in [lo, hi), ascending, at most max; returns how many there are in all. hi all 0xff is inclusive. */
 size_t store_range_ids(const struct store *st, bool volatile_kinds, const struct key32 *lo,
         const struct key32 *hi, struct key32 *out, size_t max);

@@ -92,13 +92,14 @@ static size_t carry(struct sync *from, struct sync *to)
 
 static struct result reconcile(struct side *a, struct side *b)
 {
+	static const struct sync_start start = {.salt = {8}, .equal = {false, true}};
 	struct sync *s[2];
 	struct result out = {0};
 	bool moved = true;
 
 	out.ms = -cpu_ms();
-	s[0] = sync_new(a->st, true, deliver, a);
-	s[1] = sync_new(b->st, false, deliver, b);
+	s[0] = sync_begin(a->st, &start, deliver, a);
+	s[1] = sync_respond(b->st, deliver, b);
 	while (moved) {
 		moved = false;
 		for (int i = 0; i < 2; i++) {

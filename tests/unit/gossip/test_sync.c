@@ -1,14 +1,15 @@
 #include "tests/unit/gossip/flock.h"
 
-#include "gossip/sync.h"
-#include "gossip/sync_wire.h"
+#include "gossip/sync_core.h"
 
 static const struct key32 flock = {{9}};
 
 /* Two stores that reconcile; b answers. */
 struct duo {
 	struct store *a, *b;
-	unsigned round_trips;
+	bool equal[2];        /* what the initiator believes of the digests */
+	unsigned round_trips; /* a frame and its answer; a last frame that takes none is not counted */
+	size_t bytes;
 	size_t longest; /* bytes of a frame */
 	struct sync_stats stats;
 };
@@ -42,17 +43,33 @@ static size_t carry(struct sync *from, struct sync *to)
 	return len;
 }
 
+/* Each starts with a salt of its own. */
+static struct sync *begin(struct store *st, const bool equal[2])
+{
+	static uint8_t salt;
+	struct sync_start start = {.salt = {++salt}};
+
+	if (equal)
+		memcpy(start.equal, equal, sizeof(start.equal));
+	return sync_begin(st, &start, into, st);
+}
+
 static void reconcile(struct duo *d)
 {
-	struct sync *a = sync_new(d->a, true, into, d->a), *b = sync_new(d->b, false, into, d->b);
+	struct sync *a = begin(d->a, d->equal), *b = sync_respond(d->b, into, d->b);
 
 	d->round_trips = 0;
+	d->longest = d->bytes = 0;
 	while (!sync_done(a)) {
 		size_t there = carry(a, b), back = carry(b, a);
 
-		assert_true(there && back);
+		assert_true(there);
+		assert_int_equal(back == 0, sync_done(a)); /* the last frame alone takes no answer */
 		d->longest = MAX(d->longest, MAX(there, back));
-		d->round_trips++;
+		d->bytes += there + back;
+		d->round_trips += back > 0;
+		assert_in_range(sync_held(a), 1, SYNC_HELD_MAX);
+		assert_in_range(sync_held(b), 1, SYNC_HELD_MAX);
 		assert_true(d->round_trips < 20000);
 	}
 	assert_true(sync_done(b));
@@ -142,7 +159,7 @@ static void two_empty_stores_agree_at_once(void **state)
 
 	(void)state;
 	reconcile(&d);
-	assert_int_equal(d.round_trips, 2);
+	assert_int_equal(d.round_trips, 1);
 	expect_equal(&d);
 	duo_free(&d);
 }
@@ -158,7 +175,10 @@ static void an_empty_store_gets_everything_either_way(void **state)
 		reconcile(&d);
 		expect_equal(&d);
 		assert_int_equal(store_count(d.a), 700);
-		assert_in_range(d.round_trips, 2, 8);
+		assert_in_range(d.round_trips, 1, 5);
+		/* Records that only one side has are sent as they are, without a list of them. */
+		assert_int_equal(d.stats.records_in + d.stats.records_out, 700);
+		assert_in_range(d.bytes, 700 * 150, 700 * 230);
 		duo_free(&d);
 	}
 }
@@ -185,10 +205,10 @@ static void stores_converge_for_any_number_of_differences(void **state)
 		reconcile(&d);
 		expect_equal(&d);
 		assert_int_equal(store_count(d.a), n);
-		/* About three round trips for a few differences, and the end. */
+		/* Two round trips for a few differences, and a last frame. */
 		if (differences[k] <= 20)
-			assert_in_range(d.round_trips, 2, 4);
-		assert_in_range(d.round_trips, 2, 20);
+			assert_in_range(d.round_trips, 1, 2);
+		assert_in_range(d.round_trips, 1, 8);
 		/* Nothing that both have was sent. */
 		assert_int_equal(d.stats.records_in + d.stats.records_out, differences[k]);
 		duo_free(&d);
@@ -206,8 +226,76 @@ static void stores_with_little_in_common_converge(void **state)
 	reconcile(&d);
 	expect_equal(&d);
 	assert_int_equal(store_count(d.a), NUMBERS);
-	assert_in_range(d.round_trips, 10, 30);
+	assert_in_range(d.round_trips, 5, 20);
 	duo_free(&d);
+}
+
+/* One side has nearly nothing: whoever asks, the other's records come, and the few are found among them. */
+static void few_records_meet_many(void **state)
+{
+	static const unsigned few[] = {1, 20, 63, 100};
+
+	(void)state;
+	for (size_t k = 0; k < 2 * ARRAY_LEN(few); k++) {
+		struct duo d = duo_new();
+		bool asks = k % 2; /* who has few */
+
+		/* Of the few every other one is unknown to the other side. */
+		for (unsigned i = 0; i < NUMBERS; i++) {
+			bool is_few = i < few[k / 2], alone = is_few && i % 4 < 2;
+
+			put_numbered(&d, i, asks ? is_few : !alone, asks ? !alone : is_few);
+		}
+		reconcile(&d);
+		expect_equal(&d);
+		assert_int_equal(store_count(d.a), NUMBERS);
+		duo_free(&d);
+	}
+}
+
+/* What acks said of the digests saves bytes when it is true, and is found out when it is not. */
+static void a_belief_about_the_digests_is_checked(void **state)
+{
+	(void)state;
+	for (unsigned wrong = 0; wrong < 3; wrong++) {
+		struct duo d = duo_new();
+
+		for (unsigned i = 0; i < 1000; i++)
+			put_numbered(&d, i, true, true);
+		d.equal[0] = d.equal[1] = true;
+		if (wrong) /* of the durable, of the volatile records */
+			put_numbered(&d, 1000 + wrong % 2, true, false);
+		reconcile(&d);
+		expect_equal(&d);
+		assert_int_equal(d.round_trips, wrong ? 2 : 1);
+		assert_true(wrong || d.bytes < 64);
+		duo_free(&d);
+	}
+}
+
+/* The same difference looks different under another salt: nobody can prepare sets that look alike. */
+static void fingerprints_and_short_ids_depend_on_the_salt(void **state)
+{
+	struct range_print p = {.sum = {{1, 2, 3}}, .count = 9};
+	struct key32 id = {{7}};
+	struct sync_salt a, b;
+	struct sync_part x, y;
+
+	(void)state;
+	sync_salt_init(&a, (const uint8_t[SYNC_SALT_BYTES]){1});
+	sync_salt_init(&b, (const uint8_t[SYNC_SALT_BYTES]){2});
+	x = sync_part_of(&a, &p);
+	y = sync_part_of(&b, &p);
+	assert_false(sync_part_eq(&x, &y));
+	assert_true(sync_short(&a, &id) != sync_short(&b, &id));
+	assert_true(sync_short(&a, &id) < UINT64_C(1) << 8 * SYNC_SHORT_BYTES);
+	/* The count is in the print too: 255 says only "so many or more". */
+	p.count = 300;
+	x = sync_part_of(&a, &p);
+	p.count = 301;
+	y = sync_part_of(&a, &p);
+	assert_int_equal(x.count, y.count);
+	assert_false(sync_part_eq(&x, &y));
 }
 
 static void a_newer_page_goes_to_the_side_with_the_older(void **state)
@@ -275,8 +363,8 @@ static void a_body_that_goes_while_it_is_sent_leaves_its_header(void **state)
 		int frames = 0;
 
 		put(has, &p, true);
-		a = sync_new(d.a, true, into, d.a);
-		b = sync_new(d.b, false, into, d.b);
+		a = begin(d.a, NULL);
+		b = sync_respond(d.b, into, d.b);
 		while (!sync_done(a)) {
 			carry(a, b);
 			carry(b, a);
@@ -325,7 +413,7 @@ static void bodies_that_are_missing_are_fetched_by_id_from_both_sides(void **sta
 static void a_wanted_record_that_the_other_lacks_ends_the_wish(void **state)
 {
 	struct duo d = duo_new();
-	struct sync *a = sync_new(d.a, true, into, d.a), *b = sync_new(d.b, false, into, d.b);
+	struct sync *a = begin(d.a, NULL), *b = sync_respond(d.b, into, d.b);
 	struct key32 nowhere = {{0x33}};
 	int frames = 0;
 
@@ -357,13 +445,35 @@ static int feed(struct sync *s, const void *bytes, size_t len, struct err *err)
 	return rc;
 }
 
+/* A frame of a question: version, salt, then an item. */
+static struct wr question(enum sync_item_kind kind)
+{
+	struct wr w;
+
+	wr_init(&w, SYNC_FRAME_MAX);
+	wr_u8(&w, SYNC_VERSION);
+	wr_u64(&w, 1);
+	if (kind)
+		wr_u8(&w, (uint8_t)kind);
+	return w;
+}
+
+static void expect_refused(struct sync *s, struct wr w, const char *why)
+{
+	struct err err = {0};
+
+	assert_int_equal(feed(s, w.p, w.len, &err), -1);
+	if (!strstr(err.text, why))
+		fail_msg("%s", err.text);
+	wr_free(&w);
+}
+
 static void frames_out_of_turn_or_malformed_end_the_sync(void **state)
 {
-	static const uint8_t noise[] = {SYNC_VERSION, 99}, cut[] = {SYNC_VERSION, SYNC_GET, 1, 2}, old[] = {9},
-	                     answer[] = {SYNC_VERSION, SYNC_WANT, [33] = 0},
-	                     question[] = {SYNC_VERSION, SYNC_GET, [37] = 0}, empty[] = {SYNC_VERSION};
+	static const uint8_t old[] = {1}, empty[] = {SYNC_VERSION}, noise[] = {SYNC_VERSION, 99};
 	struct duo d = duo_new();
-	struct sync *a = sync_new(d.a, true, into, d.a), *b = sync_new(d.b, false, into, d.b);
+	struct sync *a = begin(d.a, NULL), *b = sync_respond(d.b, into, d.b);
+	static const struct key32 id = {{1}};
 	struct err err = {0};
 	struct wr w;
 
@@ -373,15 +483,21 @@ static void frames_out_of_turn_or_malformed_end_the_sync(void **state)
 	assert_int_equal(feed(b, empty, 0, &err), -1);
 	assert_int_equal(feed(b, old, sizeof(old), &err), -1);
 	assert_non_null(strstr(err.text, "version"));
-	assert_int_equal(feed(b, noise, sizeof(noise), &err), -1);
-	assert_int_equal(feed(b, cut, sizeof(cut), &err), -1);
-	assert_int_equal(feed(b, answer, sizeof(answer), &err), -1);
-	assert_int_equal(feed(b, question, sizeof(question), &err), 0);
-	assert_int_equal(feed(b, question, sizeof(question), &err), -1); /* before the answer was taken */
+	assert_int_equal(feed(b, empty, 1, &err), -1); /* no salt */
+	expect_refused(b, question(99), "unknown item");
+	expect_refused(b, question(SYNC_REST), "malformed"); /* cut short */
+	w = question(0);
+	sync_put_id(&w, SYNC_WANT_ID, &id);
+	expect_refused(b, w, "holds an answer");
+	w = question(0);
+	sync_put_id(&w, SYNC_REST, &id);
+	wr_u32(&w, 0);
+	assert_int_equal(feed(b, w.p, w.len, &err), 0);
+	expect_refused(b, w, "turn"); /* before the answer was taken */
 	wr_init(&w, FRAME_BYTES_MAX);
 	assert_true(sync_next_frame(a, &w));
 	assert_false(sync_next_frame(a, &w)); /* one at a time */
-	assert_int_equal(feed(a, question, sizeof(question), &err), -1);
+	assert_int_equal(feed(a, noise, sizeof(noise), &err), -1);
 	wr_free(&w);
 	sync_free(a);
 	sync_free(b);
@@ -391,27 +507,195 @@ static void frames_out_of_turn_or_malformed_end_the_sync(void **state)
 static void a_frame_that_asks_too_much_is_refused(void **state)
 {
 	struct duo d = duo_new();
-	struct sync *b = sync_new(d.b, false, into, d.b);
+	struct sync *b = sync_respond(d.b, into, d.b);
+	static const struct key32 id = {{1}};
+	struct wr w = question(0);
+	uint64_t shorts[SYNC_LIST_MAX] = {0};
 	struct span root;
-	struct err err = {0};
+
+	(void)state;
+	for (size_t i = 0; i <= QUESTIONS_PER_FRAME; i++) {
+		sync_put_id(&w, SYNC_REST, &id);
+		wr_u32(&w, 0);
+	}
+	expect_refused(b, w, "questions");
+	/* Fewer, of which the mere "ask again" would fill the answer. */
+	w = question(0);
+	span_root(&root, false);
+	while (w.len + 400 < SYNC_FRAME_MAX) {
+		sync_put_span(&w, SYNC_GET, &root);
+		sync_put_shorts(&w, shorts, SYNC_LIST_MAX);
+	}
+	expect_refused(b, w, "questions");
+	sync_free(b);
+	duo_free(&d);
+}
+
+/* An answer that belongs to no question, and one that gives nothing but "ask again", end the sync: else the other side
+ * could keep us busy, and make us remember, as long as it likes. */
+static void an_answer_to_no_question_ends_the_sync(void **state)
+{
+	static const enum sync_item_kind kinds[] = {
+	        SYNC_IDS, SYNC_WANT, SYNC_GET_MORE, SYNC_MORE, SYNC_PRINTS_MORE};
+	struct duo d = duo_new();
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++)
+		put_numbered(&d, i, true, false);
+	for (size_t k = 0; k < 2 * ARRAY_LEN(kinds) + 1; k++) {
+		struct sync *a = begin(d.a, NULL);
+		struct wr w, answer;
+		struct span root, deep;
+
+		wr_init(&w, SYNC_FRAME_MAX);
+		wr_init(&answer, SYNC_FRAME_MAX);
+		assert_true(sync_next_frame(a, &w));
+		span_root(&root, false);
+		span_part(&deep, &root, 2, 33);
+		wr_u8(&answer, SYNC_VERSION);
+		if (k == 2 * ARRAY_LEN(kinds)) {
+			for (int v = 0; v < 2; v++) {
+				span_root(&root, v);
+				sync_put_span(&answer, SYNC_PRINTS_MORE, &root);
+				wr_u8(&answer, 1);
+			}
+			expect_refused(a, answer, "without giving");
+		} else {
+			sync_put_span(&answer, kinds[k / 2], k % 2 ? &deep : &root);
+			if (kinds[k / 2] == SYNC_PRINTS_MORE)
+				wr_u8(&answer, k % 2); /* other levels than were asked about */
+			else if (kinds[k / 2] == SYNC_MORE)
+				sync_put_bound(&answer, k % 2 ? &deep.prefix : &root.prefix);
+			else
+				sync_put_shorts(&answer, &(uint64_t){5}, 1);
+			expect_refused(a, answer, "no question");
+		}
+		wr_free(&w);
+		sync_free(a);
+	}
+	duo_free(&d);
+}
+
+/* A newer peer may say more: items that we do not know are stepped over; a version that we do not speak is answered
+ * by an empty frame of ours, and the other side begins again with that. */
+static void a_newer_peer_is_understood(void **state)
+{
+	static const uint8_t newer[] = {SYNC_VERSION + 1, 1, 2, 3};
+	struct duo d = duo_new();
+	struct sync *a, *b = sync_respond(d.b, into, d.b);
 	struct wr w;
 
 	(void)state;
-	span_root(&root, false);
+	for (unsigned i = 0; i < 100; i++)
+		put_numbered(&d, i, i % 3 != 0, i % 3 != 1);
+	assert_int_equal(feed(b, newer, sizeof(newer), NULL), 0);
 	wr_init(&w, SYNC_FRAME_MAX);
-	wr_u8(&w, SYNC_VERSION);
-	for (int i = 0; i < 50; i++)
-		sync_put_prints(&w, d.a, &root);
-	assert_int_equal(feed(b, w.p, w.len, &err), -1);
-	assert_non_null(strstr(err.text, "questions"));
+	assert_true(sync_next_frame(b, &w));
+	assert_int_equal(w.len, 1);
+	assert_int_equal(w.p[0], SYNC_VERSION);
+	a = begin(d.a, NULL);
+	while (!sync_done(a)) {
+		for (int turn = 0; turn < 2; turn++) {
+			wr_reset(&w);
+			if (!sync_next_frame(turn ? b : a, &w))
+				continue;
+			wr_u8(&w, 200);
+			wr_u16(&w, 5);
+			wr_bytes(&w, "later", 5);
+			if (turn || !sync_done(a))
+				assert_int_equal(feed(turn ? a : b, w.p, w.len, NULL), 0);
+		}
+	}
 	wr_free(&w);
+	sync_free(a);
 	sync_free(b);
+	reconcile(&d);
+	expect_equal(&d);
+	assert_int_equal(store_count(d.a), 100);
 	duo_free(&d);
+}
+
+/* A responder that answers each question with as much as may be said of it, true or not: what we hold stays bounded,
+ * whatever it says, and ends. */
+static void a_liar_cannot_make_us_hold_more_than_the_bound(void **state)
+{
+	struct duo d = duo_new();
+	struct drbg rng;
+	size_t most = 0;
+
+	(void)state;
+	drbg_init_u64(&rng, 31, 7);
+	for (unsigned i = 0; i < NUMBERS; i++)
+		put_numbered(&d, i, true, false);
+	for (int round = 0; round < 40; round++) {
+		struct sync *a = begin(d.a, NULL);
+		bool good = true;
+
+		for (int frame = 0; frame < 60 && good && !sync_done(a); frame++) {
+			struct wr w, answer;
+
+			wr_init(&w, SYNC_FRAME_MAX);
+			wr_init(&answer, SYNC_FRAME_MAX);
+			if (!sync_next_frame(a, &w))
+				fail();
+			wr_u8(&answer, SYNC_VERSION);
+			for (size_t n = a->n_asked ? 4000 : 0; n-- > 0 && answer.len + 400 < SYNC_FRAME_MAX;) {
+				const struct todo *t = &a->asked[drbg_below(&rng, a->n_asked)];
+				uint64_t shorts[SYNC_LIST_MAX];
+				struct span part;
+
+				drbg_bytes(&rng, shorts, sizeof(shorts));
+				for (size_t i = 0; i < SYNC_LIST_MAX; i++)
+					shorts[i] &= (UINT64_C(1) << 48) - 1;
+				span_part(&part, &t->span, t->levels,
+				        (unsigned)drbg_below(&rng, span_parts(t->levels)));
+				switch (t->ask == ASK_PRINTS ? (unsigned)round % 3 : 3U + t->ask) {
+				case 0: /* parts that differ from ours */
+					sync_put_span(&answer, SYNC_PRINTS, &part);
+					wr_u8(&answer, 1);
+					for (int i = 0; i < SYNC_FANOUT; i++)
+						sync_put_part(&answer, &(struct sync_part){255, drbg_u64(&rng)});
+					break;
+				case 1: /* ids that we do not have */
+					sync_put_span(&answer, SYNC_IDS, &part);
+					sync_put_shorts(&answer, shorts, SYNC_LIST_MAX);
+					break;
+				case 2: /* nothing: all of ours is to be sent, over and over */
+					sync_put_span(&answer, SYNC_IDS, &part);
+					sync_put_shorts(&answer, shorts, 0);
+					break;
+				case 3 + ASK_MINE:
+					sync_put_span(&answer, SYNC_MORE, &t->span);
+					sync_put_bound(&answer, &t->span.prefix);
+					break;
+				default:
+					sync_put_span(&answer, SYNC_GET_MORE, &t->span);
+					sync_put_shorts(&answer, shorts, SYNC_LIST_MAX);
+					break;
+				}
+			}
+			good = feed(a, answer.p, answer.len, NULL) == 0;
+			most = MAX(most, sync_held(a));
+			assert_in_range(sync_held(a), 1, SYNC_HELD_MAX);
+			wr_free(&w);
+			wr_free(&answer);
+		}
+		sync_free(a);
+	}
+	assert_true(most > SYNC_HELD_MAX / 8); /* it tried */
+	duo_free(&d);
+}
+
+/* The store judges records. */
+static void into_any(void *ctx, const uint8_t *bytes, size_t len)
+{
+	store_put(ctx, bytes, len, true, NULL, NULL);
 }
 
 /* Random bytes behind a valid version, and random damage to real frames: an error or an answer, nothing else. */
 static void hostile_frames_never_do_more_than_fail(void **state)
 {
+	static const struct sync_start start;
 	struct drbg rng;
 
 	(void)state;
@@ -422,8 +706,8 @@ static void hostile_frames_never_do_more_than_fail(void **state)
 
 		for (unsigned i = 0; i < 12; i++)
 			put_numbered(&d, i, i % 3 != 0, i % 3 != 1);
-		a = sync_new(d.a, true, into, d.a);
-		b = sync_new(d.b, false, into, d.b);
+		a = sync_begin(d.a, &start, into_any, d.a);
+		b = sync_respond(d.b, into_any, d.b);
 		for (int turn = 0; turn < 6; turn++) {
 			struct sync *from = turn % 2 ? b : a, *to = turn % 2 ? a : b;
 			struct wr w;
@@ -434,7 +718,6 @@ static void hostile_frames_never_do_more_than_fail(void **state)
 				wr_free(&w);
 				break;
 			}
-			/* Records inside are left alone: the store judges those. */
 			w.p[1 + drbg_below(&rng, MIN(w.len - 1, 40))] ^= (uint8_t)(1 << drbg_below(&rng, 8));
 			rc = feed(to, w.p, w.len, NULL);
 			wr_free(&w);
@@ -463,14 +746,14 @@ static void a_span_ends_where_the_next_begins(void **state)
 		for (unsigned depth = 0; depth < 64; depth++) {
 			unsigned nibble = (unsigned)drbg_below(&rng, 15);
 
-			span_child(&child, &s, nibble);
-			span_child(&next, &s, nibble + 1);
+			span_part(&child, &s, 1, nibble);
+			span_part(&next, &s, 1, nibble + 1);
 			span_end(&end, &child);
 			assert_true(key32_eq(&end, &next.prefix));
 			assert_true(span_has(&s, &child.prefix));
 			assert_true(span_has(&child, &child.prefix));
 			assert_false(span_has(&child, &end));
-			span_child(&next, &s, 15);
+			span_part(&next, &s, 1, 15);
 			span_end(&end, &next);
 			span_end(&top, &s);
 			assert_true(key32_eq(&end, &top));
@@ -487,6 +770,12 @@ int main(void)
 	        cmocka_unit_test(an_empty_store_gets_everything_either_way),
 	        cmocka_unit_test(stores_converge_for_any_number_of_differences),
 	        cmocka_unit_test(stores_with_little_in_common_converge),
+	        cmocka_unit_test(few_records_meet_many),
+	        cmocka_unit_test(a_belief_about_the_digests_is_checked),
+	        cmocka_unit_test(fingerprints_and_short_ids_depend_on_the_salt),
+	        cmocka_unit_test(an_answer_to_no_question_ends_the_sync),
+	        cmocka_unit_test(a_newer_peer_is_understood),
+	        cmocka_unit_test(a_liar_cannot_make_us_hold_more_than_the_bound),
 	        cmocka_unit_test(a_newer_page_goes_to_the_side_with_the_older),
 	        cmocka_unit_test(large_bodies_travel_in_pieces_both_ways),
 	        cmocka_unit_test(a_body_that_goes_while_it_is_sent_leaves_its_header),
