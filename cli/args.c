@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cli/client.h"
 #include "cli/near.h"
+#include "gossip/gossip.h"
 #include "node/keyfile.h"
 
 #include <assert.h>
@@ -23,6 +24,8 @@ const struct cli_option cli_globals[] = {
         {"watch", 0, OPT_FLAG, NULL, "lists: show again after each change"},
         {"timeout", 0, OPT_DURATION, "TIME", "give up after this long (deploy, rm: 5m; else 30s)"},
         {"detach", 0, OPT_FLAG, NULL, "deploy, scale, rm: do not wait for the tasks"},
+        {"durable", 0, OPT_NUMBER, "K",
+                "changes: wait until K peers have it on disk (exit 6 after --timeout, else 30s)"},
         {"help", 'h', OPT_FLAG, NULL, "this text"},
         {0},
 };
@@ -217,6 +220,8 @@ static int take_globals(struct cli *cli, bool *help, struct err *err)
 	const char *timeout = last_text(cli, cli_globals, "timeout");
 	const char *data = last_text(cli, cli_globals, "data");
 	const char *key = last_text(cli, cli_globals, "key");
+	const char *durable = last_text(cli, cli_globals, "durable");
+	uint64_t copies = 0;
 	static const char *const formats[] = {"table", "wide", "json"}; /* as enum cli_format */
 	size_t i = 0;
 
@@ -228,6 +233,10 @@ static int take_globals(struct cli *cli, bool *help, struct err *err)
 	*help = last_text(cli, cli_globals, "help") != NULL;
 	if (timeout)
 		text_duration(timeout, &cli->timeout_ms);
+	if (durable && !text_u64(durable, 1, GOSSIP_COPIES_MAX, &copies))
+		return err_set(
+		        err, ERR_USAGE, "--durable %s: a number of peers, 1 to %d", durable, GOSSIP_COPIES_MAX);
+	cli->durable = (unsigned)copies;
 	if (data)
 		text_copy(cli->data_path, sizeof(cli->data_path), data);
 	else

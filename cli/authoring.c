@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cli/revision.h"
+#include "cli/submit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,47 +48,13 @@ void authoring_end(struct authoring *a)
 	sodium_memzero(a, sizeof(*a));
 }
 
-static void read_copies(const struct wr *end, uint64_t *copies, uint64_t *wanted)
-{
-	struct rd r;
-	uint32_t n;
-
-	rd_init(&r, end->p, end->len);
-	n = up_map(&r);
-	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
-		size_t len;
-		const char *key = up_str(&r, &len);
-
-		if (up_is(key, len, "copies"))
-			*copies = up_u64(&r);
-		else if (up_is(key, len, "wanted"))
-			*wanted = up_u64(&r);
-		else
-			up_skip(&r);
-	}
-}
-
 int authoring_submit(const struct cli *cli, struct client *c, const struct wr *record, struct err *err)
 {
-	uint64_t copies = 0, wanted = 0;
-	struct wr args, end;
-	int rc;
+	struct submitted submitted;
+	char what[64];
 
-	wr_init(&args, RECORD_BYTES_MAX + 64);
-	wr_init(&end, 4096);
-	pk_map(&args, 1);
-	pk_kv_bin(&args, "record", record->p, record->len);
-	rc = client_call(c, "submit", &args, false, NULL, NULL, &end, 0, err);
-	if (rc == 0)
-		read_copies(&end, &copies, &wanted);
-	if (rc == 0 && copies == 0)
-		rc = err_set(err, ERR_FAILED, "the agent could not store it durably; see its log");
-	else if (rc == 0 && copies < wanted)
-		cli_warn(cli, "durable on %u of %u peers only; the rest get it when they are back",
-		        (unsigned)copies, (unsigned)wanted);
-	wr_free(&args);
-	wr_free(&end);
-	return rc;
+	snprintf(what, sizeof(what), "%s: ", cli->verb->name);
+	return submit_record(cli, c, record, what, &submitted, err);
 }
 
 int flock_file_write(const char *key_path, const struct key32 *flock, struct err *err)

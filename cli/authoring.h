@@ -15,7 +15,7 @@ struct authoring {
 /* Loads --key and asks the agent for the rest. Wipe with authoring_end(). */
 int authoring_begin(const struct cli *cli, struct client *c, struct authoring *out, struct err *err);
 void authoring_end(struct authoring *a);
-/* Submits an encoded record; warns when fewer peers hold it than should. */
+/* Submits an encoded record: see submit_record(). */
 int authoring_submit(const struct cli *cli, struct client *c, const struct wr *record, struct err *err);
 
 /* Writes a flock's id beside an operator's key, where client_flock() looks for it. */

@@ -79,6 +79,7 @@ struct cli {
 	bool watch;         /* --watch */
 	bool detach;        /* --detach */
 	int64_t timeout_ms; /* --timeout; 0: the verb's default */
+	unsigned durable;   /* --durable; 0: not given */
 	mono_ms started;    /* when the command line was read: what people wait from */
 	FILE *out;          /* stdout */
 	FILE *errors;       /* stderr: progress, warnings, errors */

@@ -43,8 +43,8 @@ static void print_json(const struct cli *cli, const struct spec *spec, const str
 	json_t *v;
 
 	id64_text(revision, key32_id(&s->id));
-	v = json_pack("{s:s, s:s, s:i, s:i, s:b}", "stack", spec->name, "revision", revision, "copies",
-	        (int)s->copies, "wanted", (int)s->wanted, "unchanged", s->unchanged);
+	v = json_pack("{s:s, s:s, s:i, s:i, s:s, s:b}", "stack", spec->name, "revision", revision, "copies",
+	        (int)s->copies, "wanted", (int)s->wanted, "missing", s->missing, "unchanged", s->unchanged);
 	out_json(cli->out, v);
 	json_decref(v);
 }

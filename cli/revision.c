@@ -162,65 +162,39 @@ static bool says_the_same(
 	       memcmp(head->spec_bytes, body->p, body->len) == 0;
 }
 
-static int read_submitted(const struct wr *bytes, struct submitted *out, struct err *err)
+/* Encodes and hands over; says how durable it is. */
+static int submit(struct cli *cli, struct client *c, const char *stack, const struct record *rec,
+        struct submitted *out, struct err *err)
 {
-	struct rd r;
-	uint32_t n;
-
-	rd_init(&r, bytes->p, bytes->len);
-	n = up_map(&r);
-	for (uint32_t i = 0; i < n && rd_ok(&r); i++) {
-		size_t len;
-		const char *key = up_str(&r, &len);
-
-		if (up_is(key, len, "id"))
-			up_bin_copy(&r, out->id.b, sizeof(out->id.b));
-		else if (up_is(key, len, "copies"))
-			out->copies = (unsigned)up_u64(&r);
-		else if (up_is(key, len, "wanted"))
-			out->wanted = (unsigned)up_u64(&r);
-		else
-			up_skip(&r);
-	}
-	return rd_end(&r, err);
-}
-
-static int submit(struct client *c, const struct record *rec, struct submitted *out, struct err *err)
-{
+	char id[17], what[RECORD_NAME_MAX + 64];
 	struct wr bytes;
-	struct wr args;
-	struct wr end;
 	int ret;
 
+	id64_text(id, key32_id(&rec->id));
+	snprintf(what, sizeof(what), "stack %s: revision %s, ", stack, id);
 	wr_init(&bytes, RECORD_BYTES_MAX);
 	record_encode(&bytes, rec);
-	wr_init(&args, RECORD_BYTES_MAX + 64);
-	pk_map(&args, 1);
-	pk_kv_bin(&args, "record", bytes.p, bytes.len);
-	wr_init(&end, 4096);
-	ret = client_call(c, "submit", &args, false, NULL, NULL, &end, 0, err);
-	if (ret == 0)
-		ret = read_submitted(&end, out, err);
-	wr_free(&end);
-	wr_free(&args);
+	ret = submit_record(cli, c, &bytes, what, out, err);
 	wr_free(&bytes);
 	return ret;
 }
 
-static void say_durable(const struct cli *cli, const char *stack, const struct submitted *s)
+/* Nothing to write; but --durable may still ask on how many disks it is. */
+static int leave_unchanged(struct cli *cli, struct client *c, const char *stack, const struct stack_head *head,
+        struct submitted *out, struct err *err)
 {
-	char id[17];
+	char id[17], what[RECORD_NAME_MAX + 64];
+	int ret = 0;
 
-	id64_text(id, key32_id(&s->id));
-	if (s->unchanged) {
+	id64_text(id, key32_id(&head->revision));
+	snprintf(what, sizeof(what), "stack %s: nothing changed since revision %s, ", stack, id);
+	if (cli->durable)
+		ret = submit_again(cli, c, &head->revision, what, out, err);
+	else
 		cli_say(cli, "stack %s: nothing changed since revision %s", stack, id);
-		return;
-	}
-	cli_say(cli, "stack %s: revision %s, durable on %u/%u peers", stack, id, s->copies, s->wanted);
-	if (s->copies < s->wanted)
-		cli_warn(cli,
-		        "revision %s is on %u of %u peers only: it is lost if %s; the rest get it when they are back",
-		        id, s->copies, s->wanted, s->copies == 1 ? "that one's disk is" : "those disks are");
+	out->id = head->revision;
+	out->unchanged = true;
+	return ret;
 }
 
 int revision_submit(struct cli *cli, struct client *c, const struct keypair *key, const char *stack,
@@ -251,17 +225,14 @@ int revision_submit(struct cli *cli, struct client *c, const struct keypair *key
 		ret = err_set(err, ERR_USAGE, "stack %s: larger than %d bytes when packed; make two stacks of it",
 		        stack, BODY_BYTES_MAX);
 	} else if (spec && says_the_same(head, spec, &body, &key->public_key)) {
-		out->unchanged = true;
-		out->id = head->revision;
+		ret = leave_unchanged(cli, c, stack, head, out, err);
 	} else {
 		if (head->n_heads > 1)
 			cli_warn(cli, "stack %s had %zu concurrent revisions; this one replaces them all", stack,
 			        head->n_heads);
 		record_sign(&rec, &client_hello(c)->flock, key->secret);
-		ret = submit(c, &rec, out, err);
+		ret = submit(cli, c, stack, &rec, out, err);
 	}
 	wr_free(&body);
-	if (ret == 0)
-		say_durable(cli, stack, out);
 	return ret;
 }

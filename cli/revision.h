@@ -3,6 +3,7 @@
 #define CLI_REVISION_H
 
 #include "cli/client.h"
+#include "cli/submit.h"
 #include "placement/spec/spec.h"
 
 struct stack_head {
@@ -33,12 +34,6 @@ int author_heads_get(struct client *c, const struct key32 *author, struct arena 
  * would become the new author's unseen. ERR_UNAUTHORISED names service, power and author. */
 int stack_head_may_resign(
         const struct stack_head *head, const char *stack, const struct key32 *author, struct err *err);
-
-struct submitted {
-	struct key32 id;
-	unsigned copies, wanted; /* peers that hold it durably, of how many asked */
-	bool unchanged;          /* the head says the same already; nothing was written */
-};
 
 /* Signs the next revision after head (spec NULL: a removal), hands it to the agent and says how durable it is. born of
  * services that stay is copied from the head. */

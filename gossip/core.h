@@ -95,18 +95,28 @@ struct pending {
 	uint64_t waiters[8]; /* streams that want to hear STORED */
 };
 
+/* What became of a copy that another peer was asked to keep. */
+enum copy_state { COPY_ASKED, COPY_STORED, COPY_REFUSED, COPY_GONE };
+
+struct copy {
+	id64 peer;
+	uint64_t stream; /* that the asking went over: if it breaks, no answer comes */
+	enum copy_state state;
+	bool broke;       /* a stream has broken once */
+	mono_ms again_at; /* REFUSED, GONE: when it may be asked again */
+};
+
 /* A submitted record until GOSSIP_ACCEPTED. */
 struct ticket {
 	struct list at;
 	uint64_t ticket;
 	struct key32 id;
-	bool stored;
-	unsigned copies, wanted;
-	size_t n_tried;
-	id64 tried[8];
-	size_t n_pushes;
-	uint64_t pushes[8]; /* streams that owe us STORED */
-	unsigned hedges;    /* pushes beyond the copies wanted, since some owe us an answer for long */
+	bool stored;  /* on our own disk */
+	bool patient; /* so many copies were asked for: it waits for them until end_at */
+	unsigned wanted;
+	size_t n_copies;
+	struct copy copy[GOSSIP_COPIES_MAX - 1]; /* one per peer that was asked, however often */
+	unsigned hedges; /* askings beyond the copies wanted, since some owe us an answer for long */
 	mono_ms hedge_at, end_at;
 };
 
@@ -303,6 +313,7 @@ void ticket_stream_gone(struct gossip *g, const struct stream *s);
 void ticket_tick(struct gossip *g);
 mono_ms ticket_wake(const struct gossip *g);
 void ticket_on_stored(struct gossip *g, const struct stream *s, const struct key32 *id);
+void ticket_on_refused(struct gossip *g, const struct stream *s, const struct key32 *id);
 
 /* stream.c */
 #define FRAME_MSGS       1    /* messages of gossip/wire */
@@ -310,6 +321,7 @@ void ticket_on_stored(struct gossip *g, const struct stream *s, const struct key
 #define FRAME_SYNC_REPLY 3    /* and of the other */
 #define FRAME_RECORD     4    /* flags u8, total u32, offset u32, bytes: part of an encoded record */
 #define FRAME_STORED     5    /* ids of records that are on the sender's disk */
+#define FRAME_REFUSED    6    /* ids of records that the sender was asked to keep and could not write */
 #define RECORD_PUSH      0x01 /* flags: say STORED when it is on your disk */
 
 /* The stream to p, opened if need be; NULL if that is not possible now. */

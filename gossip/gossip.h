@@ -62,10 +62,25 @@ enum gossip_action_kind {
 	GOSSIP_FORGET,   /* delete the record id from disk */
 	GOSSIP_MEMBER,   /* member peer changed (state, address) */
 	GOSSIP_RECORD,   /* record id of kind was added or replaced, and counts for reading now */
-	GOSSIP_ACCEPTED, /* ticket's record is durable on `copies` peers of `wanted`; final */
+	GOSSIP_ACCEPTED, /* ticket's record is durable on `copies` peers of `wanted` (0: not even here); final */
 	GOSSIP_FENCED,   /* another machine runs with our identity: stop (text says what to do) */
 	GOSSIP_BOOT,     /* a newer run of ours was known to others: write `ticket` as the boot count, synced */
 };
+
+/* A peer that was to keep a copy of an accepted record and has not confirmed, and why. */
+enum gossip_missing_why {
+	MISSING_UNREACHABLE, /* down, cut off, or its stream broke */
+	MISSING_SILENT,      /* it was asked and has not answered yet */
+	MISSING_REFUSED,     /* it could not write: its disk or its store is full */
+};
+struct gossip_missing {
+	struct key32 peer;
+	uint8_t why;
+};
+/* So many are told of; more are counted. An operator reads no longer list. */
+#define GOSSIP_MISSING_MAX 16
+/* Copies that one record can be waited for: a stream to each, of the 64 that are kept at once. */
+#define GOSSIP_COPIES_MAX 64
 
 struct gossip_action {
 	enum gossip_action_kind kind;
@@ -78,6 +93,10 @@ struct gossip_action {
 	uint8_t record_kind;
 	uint64_t ticket;
 	unsigned copies, wanted;
+	const struct gossip_missing
+	        *missing; /* ACCEPTED with fewer copies than wanted: n_missing of them, and more */
+	size_t n_missing;
+	unsigned more_missing;
 	const char *text;
 };
 
@@ -115,6 +134,10 @@ void gossip_publish(
  * more peers. GOSSIP_ACCEPTED follows for ticket. Fails at once with a reason otherwise. */
 int gossip_submit(
         struct gossip *g, const uint8_t *bytes, size_t len, uint64_t ticket, struct now now, struct err *err);
+/* The same, waiting at most wait_ms for exactly so many copies (0: as gossip_submit: up to three, 2 s, and less when
+ * nobody is left to ask). More copies than peers that have ever run are refused, and nothing is written. */
+int gossip_submit_wanting(struct gossip *g, const uint8_t *bytes, size_t len, uint64_t ticket, unsigned wanted,
+        int64_t wait_ms, struct now now, struct err *err);
 /* Tell all that we leave (state left); the caller keeps driving for a second or so. */
 void gossip_leave(struct gossip *g, struct now now);
 /* The next HLC stamp, for an operator who asks this peer. */

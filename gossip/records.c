@@ -133,9 +133,9 @@ void record_persist(struct gossip *g, const struct stored *s)
 	p->writes++;
 }
 
-static void say_stored(struct gossip *g, struct stream *s, const struct key32 *id)
+static void say_kept(struct gossip *g, struct stream *s, const struct key32 *id, bool ok)
 {
-	stream_frame(g, s, FRAME_STORED, id->b, sizeof(id->b));
+	stream_frame(g, s, ok ? FRAME_STORED : FRAME_REFUSED, id->b, sizeof(id->b));
 }
 
 static void wait_for_disk(struct gossip *g, struct stream *s, const struct key32 *id)
@@ -145,7 +145,7 @@ static void wait_for_disk(struct gossip *g, struct stream *s, const struct key32
 
 	if (!p) {
 		if (!st || st->on_disk)
-			say_stored(g, s, id);
+			say_kept(g, s, id, true);
 	} else if (p->n_waiters < ARRAY_LEN(p->waiters)) {
 		p->waiters[p->n_waiters++] = s->id;
 	}
@@ -188,6 +188,8 @@ enum store_verdict record_take(
 	if (v == STORE_BAD || v == STORE_FULL) {
 		g->count.records_bad++;
 		log_warn("gossip", "record of kind %u refused: %s", r.kind, err.text);
+		if (push && stream && v == STORE_FULL)
+			say_kept(g, stream, &r.id, false);
 		return v;
 	}
 	if (v == STORE_NEW || v == STORE_BODY) {
@@ -297,11 +299,11 @@ void gossip_on_disk(struct gossip *g, const struct key32 *id, bool ok, struct no
 		trust_settle(g);
 		ticket_stored(g, &which);
 	}
-	for (size_t i = 0; ok && i < p->n_waiters; i++) {
+	for (size_t i = 0; i < p->n_waiters; i++) {
 		struct stream *s = stream_by_id(g, p->waiters[i]);
 
 		if (s)
-			say_stored(g, s, &which);
+			say_kept(g, s, &which, ok);
 	}
 	p->n_waiters = 0;
 	if (!p->writes)

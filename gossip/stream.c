@@ -289,14 +289,18 @@ static bool on_messages(struct gossip *g, struct stream *s, struct rd *r)
 	return rd_ok(r);
 }
 
-static bool on_stored(struct gossip *g, struct stream *s, struct rd *r)
+static bool on_kept(struct gossip *g, struct stream *s, struct rd *r, bool stored)
 {
 	struct key32 id;
 
 	while (rd_left(r)) {
 		rd_key32(r, &id);
-		if (rd_ok(r))
+		if (!rd_ok(r))
+			break;
+		if (stored)
 			ticket_on_stored(g, s, &id);
+		else
+			ticket_on_refused(g, s, &id);
 	}
 	return rd_ok(r);
 }
@@ -324,7 +328,10 @@ void gossip_on_frame(struct gossip *g, uint64_t stream, const uint8_t *bytes, si
 		good = on_part(g, s, &r);
 		break;
 	case FRAME_STORED:
-		good = on_stored(g, s, &r);
+		good = on_kept(g, s, &r, true);
+		break;
+	case FRAME_REFUSED:
+		good = on_kept(g, s, &r, false);
 		break;
 	case FRAME_SYNC_ASK:
 		good = entropy_on_frame(g, s, true, r.p, rd_left(&r)) == 0;

@@ -82,8 +82,9 @@ struct agent {
 	mono_ms published_at;
 	struct refusal refusals[REFUSALS_MAX];
 	size_t n_refusals;
-	bool disk_full;   /* no room in the data folder: no new work (agent_disk.c) */
-	mono_ms disk_due; /* while it is: when to look again */
+	bool disk_full;              /* no room in the data folder: no new work (agent_disk.c) */
+	mono_ms disk_due;            /* while it is: when to look again */
+	char disk_why[ERR_TEXT_MAX]; /* why a record could not be written last, for who submitted it */
 	struct zone *zone;
 	uint32_t zone_serial;
 };

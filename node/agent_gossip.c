@@ -18,6 +18,7 @@ static void persist_record(struct agent *a, const struct gossip_action *act)
 	if (persist_put(a->persist, &act->id, act->bytes, act->len, &err) == 0)
 		return;
 	log_error("store", "record not stored: %s", err.text);
+	text_copy(a->disk_why, sizeof(a->disk_why), err.text);
 	gossip_on_disk(a->gossip, &act->id, false, agent_now(a));
 }
 
@@ -33,8 +34,10 @@ void agent_on_persisted(void *ctx, const struct key32 *id, bool ok, bool fatal, 
 		agent_stop(a, ERR_FAILED, "durable store failed");
 		return;
 	}
-	if (!ok)
+	if (!ok) {
 		log_error("store", "a record could not be stored: %s", why);
+		text_copy(a->disk_why, sizeof(a->disk_why), why);
+	}
 	if (!ok || a->disk_full)
 		agent_look_at_disk(a);
 	gossip_on_disk(a->gossip, id, ok, agent_now(a));
@@ -147,7 +150,7 @@ static void carry_out(struct agent *a, const struct gossip_action *act)
 		on_record(a, act);
 		break;
 	case GOSSIP_ACCEPTED:
-		control_accepted(a->control, act->ticket, act->copies, act->wanted);
+		control_accepted(a->control, act);
 		break;
 	case GOSSIP_BOOT:
 		adopt_boot(a, (uint32_t)act->ticket);

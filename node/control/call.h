@@ -89,6 +89,8 @@ void verb_inspect(struct call *);
 void verb_explain(struct call *);
 void verb_logs(struct call *);
 void verb_submit(struct call *);
+/* Ends a submit's call: what became of its record. */
+void submit_answer(struct call *c, const struct gossip_action *accepted);
 void verb_peer(struct call *);
 void verb_tokens(struct call *);
 void verb_revocable(struct call *);

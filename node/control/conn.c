@@ -365,34 +365,17 @@ void control_changed(struct control *c)
 	}
 }
 
-void control_accepted(struct control *c, uint64_t ticket, unsigned copies, unsigned wanted)
+void control_accepted(struct control *c, const struct gossip_action *accepted)
 {
 	list_each (&c->calls, item) {
 		struct call *call = list_entry(item, struct call, link);
-		struct wr w;
 
-		if (!call->ticket || call->ticket != ticket)
+		if (!call->ticket || call->ticket != accepted->ticket)
 			continue;
-		if (call->accepted) {
-			call->accepted(call, copies, wanted);
-			return;
-		}
-		if (!copies) {
-			struct err err;
-
-			err_set(&err, ERR_FAILED,
-			        "submit: this peer could not write it to its disk, so it is not accepted; is the disk full? "
-			        "See the agent's log");
-			call_fail(call, &err);
-			return;
-		}
-		wr_init(&w, 256);
-		pk_map(&w, 3);
-		pk_kv_bin(&w, "id", call->state, 32);
-		pk_kv_u64(&w, "copies", copies);
-		pk_kv_u64(&w, "wanted", wanted);
-		call_end(call, &w);
-		wr_free(&w);
+		if (call->accepted)
+			call->accepted(call, accepted->copies, accepted->wanted);
+		else
+			submit_answer(call, accepted);
 		return;
 	}
 }

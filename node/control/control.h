@@ -44,7 +44,7 @@ void control_gone(struct control_conn *conn);
 /* A pass of the agent is over: watchers may have something to say. */
 void control_changed(struct control *c);
 /* GOSSIP_ACCEPTED. */
-void control_accepted(struct control *c, uint64_t ticket, unsigned copies, unsigned wanted);
+void control_accepted(struct control *c, const struct gossip_action *accepted);
 /* Frames and ends of the peer sessions that ask.c opened. True when id is one of them. */
 bool control_ask_ready(struct control *c, uint64_t id);
 bool control_ask_frame(struct control *c, uint64_t id, const uint8_t *bytes, size_t len);

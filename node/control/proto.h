@@ -30,7 +30,11 @@
  *	inspect  operator            {stack?, service?, node?} -> end: a map for people and jq
  *	explain  socket              {stack, service, slot?} -> items: {slot, owner, peers: [{peer, name, reason, number}]}
  *	logs     operator            {task: text id, tail, since, follow} -> items: {at, stderr: bool, text}
- *	submit   the record's author {record: bin} -> end: {id: bin32, copies, wanted, peers}
+ *	submit   the record's author {record: bin, or again: bin32, copies?, wait?: ms} -> end: {id: bin32, copies, wanted,
+ *	                             missing: [{peer, name, why}], more}: on how many disks it is; with copies, once it is
+ *	                             on so many or the wait is over. again: the id of a record that is here, whose copies
+ *	                             are counted anew. missing: peers that should have it and have not confirmed; more of
+ *	                             them are only counted
  *	keys     socket              {} -> items: {key: hex, name, role, powers: [..], stacks: [..]}
  *	peer     socket              {peer: 16 hex digits} -> end: {key: bin32, resting: [bin32]}: who rests on its word
  *	tokens   socket              {} -> items: `token ls -o json` rows

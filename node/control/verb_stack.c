@@ -1,8 +1,7 @@
-/* stack, history, inspect, explain, submit: a stack's revisions and why its slots are where they are. */
+/* stack, history, inspect, explain: a stack's revisions and why its slots are where they are. */
 #include "base/hash.h"
 #include "base/text.h"
 #include "node/control/call.h"
-#include "node/control/submit_check.h"
 
 static bool counts(const struct stored *s, void *ctx)
 {
@@ -203,43 +202,6 @@ void verb_history(struct call *c)
 	call_rows(c, &r);
 	rows_free(&r);
 	free(h);
-}
-
-/* --- submit --- */
-
-void verb_submit(struct call *c)
-{
-	struct agent *a = c->agent;
-	const uint8_t *bytes;
-	struct record rec;
-	struct err err;
-	bool given;
-	size_t len;
-
-	if (arg_bin(c, "record", &bytes, &len, &given, &err) < 0 || record_decode(&rec, bytes, len, &err) < 0 ||
-	        submit_check(gossip_trust(a->gossip), &rec, &err) < 0) {
-		call_fail(c, &err);
-		return;
-	}
-	if (a->evicted) { /* nobody would hear of it */
-		err_set(&err, ERR_UNAUTHORISED,
-		        "peer %s was evicted from flock %s and takes no more changes; ask another peer (--peer ADDR, "
-		        "or --data DIR on its host)",
-		        a->cfg.name, trust_flock_name(gossip_trust(a->gossip)));
-		call_fail(c, &err);
-		return;
-	}
-	c->state = xmemdup(&rec.id, sizeof(rec.id));
-	c->free_state = free;
-	do
-		c->ticket = drbg_u64(&a->rng);
-	while (!c->ticket);
-	if (gossip_submit(a->gossip, bytes, len, c->ticket, agent_now(a), &err) < 0) {
-		agent_pump(a);
-		call_fail(c, &err);
-		return;
-	}
-	agent_pump(a);
 }
 
 /* --- explain --- */

@@ -173,7 +173,8 @@ def test_one_survivor_of_three_stays_writable(flock):
     f[2].lose()
     done = f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(3))), "--detach")
     f.wait_serving("a", 3, on=["p1"], timeout=90)
-    assert "1" in done.stdout + done.stderr  # durable on 1/3: the others are named in a warning
+    assert "durable on 1/3 peers" in done.stderr
+    assert "p2 cannot be reached" in done.stderr and "p3 cannot be reached" in done.stderr
     f.cli("scale", "a/s=1", "--detach")
     f.wait_serving("a", 1, timeout=60)
     f[1].start()
