@@ -116,8 +116,8 @@ bench-flocks: all static
 	packaging/deps.sh demo
 	$(PYTHON) tests/bench/flocks.py --out $(FLOCKS_OUT) $(FLOCKS)
 
-# --- Simulator: whole flocks in virtual time; see tests/sim/sim.h. SEED=n STORY=name replays; SECONDS_MAX=n runs
-# --- new seeds for so long.
+# --- Simulator: whole flocks in virtual time; see docs/simulator.md. SEED=n STORY=name replays; SEEDS=n tells each
+# --- story so often, SECONDS_MAX=n as often as there is time for.
 # --- The engine is an archive of its own, which benchmarks link too: $(SIM_LIB) with $(SIM_LDFLAGS).
 LAYERS_sim  := gossip gossip/trust gossip/store base
 SIM_LIB     := $(B)/tests/sim/libsim.a
@@ -131,6 +131,16 @@ $(B)/tests/sim/sim: $(SIM_STORIES) $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call a
 .PHONY: sim
 sim: $(B)/tests/sim/sim
 	SEED=$(SEED) SEEDS=$(SEEDS) SECONDS_MAX=$(SECONDS_MAX) $< $(STORY)
+# What make test runs: two processes, for at most so long (with what replays a story in two processes at once).
+SIM_SECONDS  ?= 180
+.PHONY: sim-test soak
+sim-test: $(B)/tests/sim/sim
+	tests/sim/run $< --seconds $(SIM_SECONDS)
+# Thousands of seeds that were never tried: from SOAK_FIRST on, or from the second in which it began.
+SOAK_SECONDS ?= 3600
+SOAK_FIRST   ?= $(shell date +%s)
+soak: $(B)/tests/sim/sim
+	tests/sim/run $< --seconds $(SOAK_SECONDS) --first $(SOAK_FIRST)
 
 # --- DNS: the responder with a fixed zone, for clients that others wrote (tests/e2e/test_dns_clients.py) ---
 DNSD_OBJECTS := $(addprefix $(B)/,tests/e2e/dnsd.o node/net/dns_server.o node/net/dns_udp.o node/net/dns_tcp.o \

@@ -1,8 +1,11 @@
 /*
  * Runs the stories, each with several seeds.
  *
- *	sim [STORY...]      SEED=n: that seed alone   SEEDS=n: so many (default 3)
- *	                    SECONDS_MAX=n: new seeds for all stories until the time is up
+ *	sim [STORY...]      SEED=n: that seed alone, telling all that is logged
+ *	                    SEEDS=n: so many (default 3)     SECONDS_MAX=n: as many as there is time for
+ *	                    FIRST=n STEP=n: which (default 1, 1), so that several processes share the work
+ *	                    TRACE=1: says the hash over each run's events
+ *	                    VERBOSE=1: tells what is logged
  */
 #include "tests/sim/story.h"
 
@@ -12,8 +15,15 @@
 #include <sodium.h>
 #include <time.h>
 
+/* Large flocks take long: they are told in one round of so many. */
+#define LARGE        20
+#define LARGE_EVERY  4
+#define LARGER       50
+#define LARGER_EVERY 20
+
 static struct sim_story *stories;
 static jmp_buf failed_here;
+static struct sim *current;
 
 void sim_register(struct sim_story *story)
 {
@@ -30,8 +40,6 @@ static void failed_story(struct sim *s, const char *text)
 	longjmp(failed_here, 1);
 }
 
-static struct sim *current;
-
 static void print(enum log_level level, const char *area, const char *text)
 {
 	fprintf(stderr, "%8lld.%03lld %s %s: %s\n", current ? (long long)current->now / 1000 : 0,
@@ -47,6 +55,9 @@ static bool run(struct sim_story *story, uint64_t seed)
 		current = sim_new(story->name, seed, &story->opt);
 		story->run(current);
 		sim_view_check(current);
+		if (getenv("TRACE"))
+			printf("trace %s %llu %016llx\n", story->name, (unsigned long long)seed,
+			        (unsigned long long)sim_trace(current));
 		ok = true;
 	} else {
 		ok = false;
@@ -65,6 +76,13 @@ static bool chosen(const struct sim_story *story, int argc, char **argv)
 	return argc == 1;
 }
 
+static bool its_turn(const struct sim_story *story, uint64_t round)
+{
+	unsigned every = story->opt.peers >= LARGER ? LARGER_EVERY : story->opt.peers >= LARGE ? LARGE_EVERY : 1;
+
+	return round % every == 0;
+}
+
 static uint64_t env(const char *name, uint64_t otherwise)
 {
 	const char *v = getenv(name);
@@ -80,36 +98,54 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* One seed's round; false when time was up before its end. The first round is told to its end. */
+static bool told(uint64_t round, uint64_t seed, double until, int argc, char **argv, bool *any)
+{
+	for (struct sim_story *story = stories; story; story = story->next) {
+		double began = seconds();
+		bool ok;
+
+		if (!chosen(story, argc, argv) || !its_turn(story, round))
+			continue;
+		if (round && until > 0 && began > until)
+			return false;
+		ok = run(story, seed);
+		story->runs++;
+		story->failures += !ok;
+		*any = true;
+		if (!round)
+			printf("%s %s (%.2f s)\n", ok ? "ok  " : "FAIL", story->name, seconds() - began);
+		fflush(stdout);
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t seed = env("SEED", 0), seeds = env("SEEDS", 3), seconds_max = env("SECONDS_MAX", 0);
-	unsigned passed = 0, failed = 0;
-	uint64_t rounds = 0;
+	uint64_t seed = env("SEED", 0), seeds = seed ? 1 : env("SEEDS", 3), limit = env("SECONDS_MAX", 0);
+	uint64_t first = seed ? seed : env("FIRST", 1), step = env("STEP", 1), round = 0;
+	unsigned passed = 0, failed = 0, runs = 0;
 	double start = seconds();
+	bool any = false;
 
 	if (sodium_init() < 0)
 		return 1;
 	sim_on_fail(failed_story);
 	log_set(seed || getenv("VERBOSE") ? print : NULL, LOG_DEBUG);
-	do {
-		uint64_t this_seed = seed ? seed : ++rounds;
-
-		for (struct sim_story *story = stories; story; story = story->next) {
-			double began = seconds();
-			bool ok;
-
-			if (!chosen(story, argc, argv))
-				continue;
-			if (seconds_max && began - start > (double)seconds_max)
-				break;
-			ok = run(story, this_seed);
-			*(ok ? &passed : &failed) += 1;
-			if (this_seed == 1 || seed)
-				printf("%s %s (%.2f s)\n", ok ? "ok  " : "FAIL", story->name, seconds() - began);
-			fflush(stdout);
-		}
-	} while (!seed && (seconds_max ? seconds() - start < (double)seconds_max : rounds < seeds));
-	printf("%llu seeds, %.1f s\n%u passed, %u failed\n", (unsigned long long)(seed ? 1 : rounds),
-	        seconds() - start, passed, failed);
+	while ((limit && !seed) || round < seeds) {
+		if (!told(round, first + round * step, limit ? start + (double)limit : 0, argc, argv, &any) ||
+		        !any)
+			break;
+		round++;
+	}
+	for (struct sim_story *story = stories; story; story = story->next) {
+		runs += story->runs;
+		passed += story->runs && !story->failures;
+		failed += story->failures != 0;
+		if (story->failures)
+			printf("FAILED %s: %u of %u seeds\n", story->name, story->failures, story->runs);
+	}
+	printf("%llu seeds, %u runs of %u stories, %.1f s\n%u passed, %u failed\n", (unsigned long long)round,
+	        runs, passed + failed, seconds() - start, passed, failed);
 	return failed || !passed;
 }

@@ -241,6 +241,9 @@ void sim_evict(struct sim *s, unsigned at, unsigned peer);
 /* Records. A ticket is for sim_accepted(). */
 struct key32 sim_submit(struct sim *s, unsigned peer, const char *stack, const char *body, uint64_t *ticket);
 struct key32 sim_remove(struct sim *s, unsigned peer, const char *stack, uint64_t *ticket);
+/* The same where it may be refused (false; err says why). body NULL: the stack is removed. */
+bool sim_try_submit(struct sim *s, unsigned peer, const char *stack, const char *body, struct key32 *id,
+        uint64_t *ticket, struct err *err);
 /* Any record, by an author with that secret key; false: refused, err says why. */
 bool sim_submit_as(struct sim *s, unsigned peer, struct record *r, const uint8_t secret[64], uint64_t *ticket,
         struct err *err);
@@ -268,6 +271,9 @@ bool sim_converged(const struct sim *s);
 
 /* That the counts behind these views and the cores agree: a check of the engine itself. */
 void sim_view_check(struct sim *s);
+
+/* Each peer and what it says, for whoever looks into a failure. */
+void sim_print(const struct sim *s, FILE *out);
 
 /* Peers that are not as they should be. */
 struct sim_lies {

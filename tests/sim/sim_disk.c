@@ -318,9 +318,8 @@ void sim_disk_lose(struct sim *s, unsigned peer)
 	map_init(&d->gone, sizeof(struct key32), NULL);
 	map_init(&d->own, sizeof(struct key32), NULL);
 	map_init(&d->moved, sizeof(uint32_t), NULL);
-	/* Genesis, the grant and its own admission come with a token, and so do addresses. */
+	/* Trust records come back with a token, and so do addresses. */
 	d->known = known;
-	d->base = 2;
 	if (record_decode(&r, own->p, own->len, NULL) == 0)
 		sim_disk_put(&d->records, &r.id, own->p, own->len);
 	p->boot = 0;

@@ -1,6 +1,9 @@
 /* Failures: what is wrong, and how to see it again. */
 #include "tests/sim/sim_core.h"
 
+/* Of larger flocks a table of who says what of whom is no help. */
+#define PRINTED_MAX 20
+
 static sim_fail_fn *handler;
 
 void sim_on_fail(sim_fail_fn *fn)
@@ -17,6 +20,8 @@ _Noreturn void sim_fail(struct sim *s, const char *file, int line, const char *w
 	        s->name, (unsigned long long)s->seed, (long long)(s->now / 1000), (long long)(s->now % 1000),
 	        file, line, what, (unsigned long long)s->seed, s->name);
 	fputs(text, stderr);
+	if (s->n <= PRINTED_MAX && s->peer)
+		sim_print(s, stderr);
 	if (handler)
 		handler(s, text);
 	exit(1);

@@ -60,38 +60,45 @@ bool sim_submit_as(struct sim *s, unsigned peer, struct record *r, const uint8_t
 	return ok;
 }
 
-static struct key32 submit(struct sim *s, unsigned peer, struct record *r, uint64_t *ticket)
+bool sim_try_submit(struct sim *s, unsigned peer, const char *stack, const char *body, struct key32 *id,
+        uint64_t *ticket, struct err *err)
 {
 	struct gossip *g = s->peer[peer].gossip;
+	struct record r = {.kind = REC_REVISION};
 	struct stack_heads heads;
 	struct key32 parents[STACK_HEADS_MAX];
-	struct err err;
+	bool ok;
 
-	store_stack_heads(gossip_store(g), r->name, NULL, NULL, &heads);
+	snprintf(r.name, sizeof(r.name), "%s", stack);
+	if (body) {
+		r.body = (const uint8_t *)body;
+		r.body_len = (uint32_t)strlen(body) + 1;
+	} else {
+		r.flags = RECORD_FLAG_REMOVAL;
+	}
+	store_stack_heads(gossip_store(g), r.name, NULL, NULL, &heads);
 	for (size_t i = 0; i < heads.n; i++)
 		parents[i] = heads.head[i]->rec.id;
-	r->kind = REC_REVISION;
-	r->n_parents = (uint8_t)heads.n;
-	r->parents = parents;
-	if (!sim_submit_as(s, peer, r, s->admin, ticket, &err))
-		sim_fail(s, __FILE__, __LINE__, err.text);
-	return r->id;
+	r.n_parents = (uint8_t)heads.n;
+	r.parents = parents;
+	ok = sim_submit_as(s, peer, &r, s->admin, ticket, err);
+	*id = r.id;
+	return ok;
 }
 
 struct key32 sim_submit(struct sim *s, unsigned peer, const char *stack, const char *body, uint64_t *ticket)
 {
-	struct record r = {.body = (const uint8_t *)body, .body_len = (uint32_t)strlen(body) + 1};
+	struct key32 id;
+	struct err err;
 
-	snprintf(r.name, sizeof(r.name), "%s", stack);
-	return submit(s, peer, &r, ticket);
+	if (!sim_try_submit(s, peer, stack, body, &id, ticket, &err))
+		sim_fail(s, __FILE__, __LINE__, err.text);
+	return id;
 }
 
 struct key32 sim_remove(struct sim *s, unsigned peer, const char *stack, uint64_t *ticket)
 {
-	struct record r = {.flags = RECORD_FLAG_REMOVAL};
-
-	snprintf(r.name, sizeof(r.name), "%s", stack);
-	return submit(s, peer, &r, ticket);
+	return sim_submit(s, peer, stack, NULL, ticket);
 }
 
 bool sim_has(const struct sim *s, unsigned peer, const struct key32 *id)
@@ -183,4 +190,30 @@ bool sim_all_quiet(const struct sim *s)
 bool sim_converged(const struct sim *s)
 {
 	return sim_all_alive(s) && sim_all_ready(s) && sim_all_quiet(s) && sim_digests_equal(s);
+}
+
+void sim_print(const struct sim *s, FILE *out)
+{
+	static const char *const states[] = {"alive", "suspect", "dead", "left"};
+
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct gossip *g = s->peer[i].gossip;
+		struct digest d[2];
+
+		fprintf(out, "peer %u:", i);
+		if (!g) {
+			fprintf(out, " does not run%s\n", s->peer[i].fenced ? ", fenced" : "");
+			continue;
+		}
+		for (int v = 0; v < 2; v++)
+			d[v] = store_digest(gossip_store(g), v);
+		fprintf(out, " boot %u%s%s%s, %u records %02x%02x, %u volatile %02x%02x, says:", s->peer[i].boot,
+		        gossip_ready(g) ? "" : ", not ready", gossip_isolated(g) ? ", isolated" : "",
+		        broadcast_pending(&g->bc) ? ", has news" : "", d[0].count, d[0].root.b[0], d[0].root.b[1],
+		        d[1].count, d[1].root.b[0], d[1].root.b[1]);
+		for (unsigned k = 0; k < s->n; k++)
+			if (k != i)
+				fprintf(out, " %s", states[sim_says(s, i, k)]);
+		fputc('\n', out);
+	}
 }

@@ -19,6 +19,7 @@ struct sim_story {
 	struct sim_options opt;
 	void (*run)(struct sim *s);
 	struct sim_story *next;
+	unsigned runs, failures; /* so far */
 };
 void sim_register(struct sim_story *story);
 
