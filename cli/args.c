@@ -26,6 +26,7 @@ const struct cli_option cli_globals[] = {
         {"detach", 0, OPT_FLAG, NULL, "deploy, scale, rm: do not wait for the tasks"},
         {"durable", 0, OPT_NUMBER, "K",
                 "changes: wait until K peers have it on disk (exit 6 after --timeout, else 30s)"},
+        {"force-clock", 0, OPT_FLAG, NULL, "sign changes even with the time of a peer whose clock is far off"},
         {"help", 'h', OPT_FLAG, NULL, "this text"},
         {0},
 };
@@ -230,6 +231,7 @@ static int take_globals(struct cli *cli, bool *help, struct err *err)
 	cli->quiet = last_text(cli, cli_globals, "quiet") != NULL;
 	cli->watch = last_text(cli, cli_globals, "watch") != NULL;
 	cli->detach = last_text(cli, cli_globals, "detach") != NULL;
+	cli->force_clock = last_text(cli, cli_globals, "force-clock") != NULL;
 	*help = last_text(cli, cli_globals, "help") != NULL;
 	if (timeout)
 		text_duration(timeout, &cli->timeout_ms);

@@ -78,6 +78,7 @@ struct cli {
 	bool quiet;         /* -q: ids or names only, no progress */
 	bool watch;         /* --watch */
 	bool detach;        /* --detach */
+	bool force_clock;   /* --force-clock */
 	int64_t timeout_ms; /* --timeout; 0: the verb's default */
 	unsigned durable;   /* --durable; 0: not given */
 	mono_ms started;    /* when the command line was read: what people wait from */

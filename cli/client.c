@@ -207,6 +207,11 @@ const struct hello *client_hello(const struct client *c)
 	return &c->hello;
 }
 
+bool client_forces_clock(const struct client *c)
+{
+	return c->cli->force_clock;
+}
+
 int client_fd(const struct client *c)
 {
 	return c->to.fd;

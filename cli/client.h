@@ -28,6 +28,8 @@ struct client *client_open_invite(const struct cli *cli, const struct addr *addr
 void client_close(struct client *c);
 const struct hello *client_hello(const struct client *c);
 int client_fd(const struct client *c);
+/* --force-clock was given: said with whatever is authored. */
+bool client_forces_clock(const struct client *c);
 
 /* Sends one request; args holds one packed map (NULL: an empty one). sign: with the operator's key. */
 int client_request(struct client *c, const char *verb, const struct wr *args, bool sign, struct err *err);

@@ -85,10 +85,12 @@ static int ask(struct client *c, const char *stack, const struct key32 *author, 
 
 	memset(out, 0, sizeof(*out));
 	wr_init(&args, 4096);
-	pk_map(&args, author ? 2 : 1);
+	pk_map(&args, author ? 3 : 1);
 	pk_kv_str(&args, "stack", stack);
-	if (author)
+	if (author) {
 		pk_kv_bin(&args, "author", author->b, sizeof(author->b));
+		pk_kv_bool(&args, "force_clock", client_forces_clock(c));
+	}
 	wr_init(&end, CONTROL_MESSAGE_MAX);
 	ret = client_call(c, "stack", &args, sign, NULL, NULL, &end, 0, err);
 	if (ret == 0 && read_head(&end, arena, out, err) < 0)

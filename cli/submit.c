@@ -104,8 +104,9 @@ static int call(const struct cli *cli, struct client *c, const char *name, const
 	memset(out, 0, sizeof(*out));
 	wr_init(&args, RECORD_BYTES_MAX + 128);
 	wr_init(&end, CONTROL_MESSAGE_MAX);
-	pk_map(&args, cli->durable ? 3 : 1);
+	pk_map(&args, cli->durable ? 4 : 2);
 	pk_kv_bin(&args, name, bytes, bytes_len);
+	pk_kv_bool(&args, "force_clock", cli->force_clock);
 	if (cli->durable) {
 		pk_kv_u64(&args, "copies", cli->durable);
 		pk_kv_u64(&args, "wait", (uint64_t)wait_ms(cli));

@@ -13,6 +13,7 @@
  *	relay.c        probing for others
  *	isolation.c    is it we who are cut off?
  *	records.c      records in: checks, disk, spreading, pulling; our own
+ *	clock.c        others' wall clocks
  *	accept.c       operators' records: pushed to other disks, then accepted
  *	stream.c       streams: opening, frames, idle close
  *	antientropy.c  when to reconcile with whom; readiness
@@ -126,6 +127,13 @@ struct out {
 	uint8_t bytes[];
 };
 
+/* A digest, and the brief form of it that acks carry. */
+struct digest_memo {
+	bool known;
+	struct digest of;
+	struct digest_brief brief;
+};
+
 struct gossip {
 	struct gossip_config cfg;
 	struct key32 key;
@@ -136,7 +144,9 @@ struct gossip {
 	struct seal seal;
 	struct store *store;
 	struct trust *trust;
+	struct digest_memo digests[2]; /* durable, volatile */
 	struct hlc hlc;
+	uint64_t stamp_loaded; /* highest stamp of an operator's record that came from disk */
 	struct gossip_counters count;
 
 	bool started, leaving;
@@ -252,7 +262,8 @@ void probe_tick(struct gossip *g);
 mono_ms probe_wake(const struct gossip *g);
 void probe_shift(struct gossip *g, int64_t by);
 void probe_target(struct gossip *g, struct peer *p); /* out of turn */
-void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq);
+/* Returns the round trip in microseconds if it answers a ping of our own, else -1. */
+int64_t probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq);
 void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq);
 void ping_send(struct gossip *g, struct peer *p, uint32_t seq);
 void probe_on_stream(struct gossip *g, struct peer *p); /* its stream spoke: alive, if only over TCP */
@@ -266,6 +277,9 @@ void relay_tick(struct gossip *g);
 mono_ms relay_wake(const struct gossip *g);
 void relay_on_ack(struct gossip *g, const struct peer *from, uint32_t seq);
 void relay_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target);
+
+/* clock.c */
+void clock_on_ack(struct gossip *g, struct contact *c, wall_ms wall, int64_t rtt_us);
 
 /* isolation.c */
 void isolation_target(struct gossip *g, const struct peer *p); /* it is being probed */
@@ -292,7 +306,8 @@ void packet_send_to(struct gossip *g, struct peer *p, const struct addr *to, str
 void packet_spread(struct gossip *g);
 unsigned spread_limit(const struct gossip *g);
 void spread_soon(struct gossip *g, int64_t in);
-void digests_brief(const struct gossip *g, struct digest_brief *durable, struct digest_brief *volatile_);
+void digests_brief(struct gossip *g, struct digest_brief *durable, struct digest_brief *volatile_);
+void ack_put(struct gossip *g, struct wr *w, uint32_t seq);
 void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr *reply, struct stream *stream);
 
 /* records.c */

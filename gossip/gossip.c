@@ -83,7 +83,7 @@ int gossip_load(struct gossip *g, const uint8_t *bytes, size_t len, struct err *
 		break;
 	}
 	if (!record_is_volatile(r.kind))
-		hlc_seen(&g->hlc, r.stamp, hlc_wall(r.stamp));
+		g->stamp_loaded = MAX(g->stamp_loaded, r.stamp);
 	else if (key32_eq(&r.author, &g->key) && r.stamp >> 32 == g->cfg.boot)
 		g->record_n = MAX(g->record_n, (uint32_t)r.stamp);
 	return 0;
@@ -138,6 +138,7 @@ void gossip_start(struct gossip *g, struct now now)
 	g->now = now;
 	g->started = true;
 	g->started_at = now.mono;
+	hlc_seen(&g->hlc, g->stamp_loaded, now.wall);
 	g->own_told = now.mono - SECONDS(1);
 	g->refuted_at = g->retry_old_at = now.mono - MINUTES(1);
 	self_sign(g, MSG_ALIVE);

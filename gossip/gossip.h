@@ -140,6 +140,19 @@ int gossip_submit_wanting(struct gossip *g, const uint8_t *bytes, size_t len, ui
         int64_t wait_ms, struct now now, struct err *err);
 /* Tell all that we leave (state left); the caller keeps driving for a second or so. */
 void gossip_leave(struct gossip *g, struct now now);
+/* Whether this peer's wall clock may be trusted to stamp records: compared with those of the reachable members, which
+ * acks carry. The median is taken over all clocks that are known, this peer's among them; of an even number the
+ * middle one that is nearer to ours. So a clock is doubted when more than half of the clocks disagree with it, and
+ * in a flock of one or two, where nobody could say whose is wrong, never. */
+struct gossip_clock {
+	unsigned others;   /* reachable members whose clocks are known */
+	int64_t offset_ms; /* ours less the median: positive, we are ahead */
+	int64_t apart_ms;  /* ours less that of the member furthest from ours */
+	struct key32 peer; /* which that is; zero without others */
+	bool doubted;      /* offset_ms is beyond CLOCK_APART_MAX_MS: no record shall be stamped here */
+};
+#define CLOCK_APART_MAX_MS MINUTES(1)
+void gossip_clock(const struct gossip *g, struct now now, struct gossip_clock *out);
 /* The next HLC stamp, for an operator who asks this peer. */
 uint64_t gossip_stamp(struct gossip *g, wall_ms wall);
 void gossip_set_advertise(struct gossip *g, const struct addr *addr, struct now now);

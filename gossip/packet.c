@@ -129,26 +129,43 @@ void packet_spread(struct gossip *g)
 
 /* Packets in. */
 
-static void brief(struct digest_brief *out, struct digest d)
+/* The answer is the same until a record comes or goes, and acks are many. */
+static void brief(struct digest_memo *m, struct digest now, struct digest_brief *out)
 {
-	out->count = d.count;
-	memcpy(out->root, d.root.b, sizeof(out->root));
+	if (!m->known || m->of.count != now.count || !key32_eq(&m->of.root, &now.root)) {
+		uint8_t count[4];
+		struct key32 hash;
+		struct wr w;
+
+		wr_fixed(&w, count, sizeof(count));
+		wr_u32(&w, now.count);
+		hash_pieces(&hash, "starling digest 1",
+		        (struct hash_piece[]){{now.root.b, sizeof(now.root.b)}, {count, sizeof(count)}}, 2);
+		*m = (struct digest_memo){.known = true, .of = now};
+		memcpy(m->brief.b, hash.b, sizeof(m->brief.b));
+	}
+	*out = m->brief;
 }
 
-void digests_brief(const struct gossip *g, struct digest_brief *durable, struct digest_brief *volatile_)
+void digests_brief(struct gossip *g, struct digest_brief *durable, struct digest_brief *volatile_)
 {
-	brief(durable, store_digest(g->store, false));
-	brief(volatile_, store_digest(g->store, true));
+	brief(&g->digests[0], store_digest(g->store, false), durable);
+	brief(&g->digests[1], store_digest(g->store, true), volatile_);
+}
+
+void ack_put(struct gossip *g, struct wr *w, uint32_t seq)
+{
+	struct digest_brief durable, volatile_;
+
+	digests_brief(g, &durable, &volatile_);
+	wire_put_ack(w, seq, &durable, &volatile_, g->now.wall);
 }
 
 static void on_ping(struct gossip *g, struct peer *p, const struct msg *m, struct wr *reply)
 {
-	struct digest_brief durable, volatile_;
-
 	if (m->flags & PING_TELL)
 		contact_of(g, p)->introduced = 0;
-	digests_brief(g, &durable, &volatile_);
-	wire_put_ack(reply, m->seq, &durable, &volatile_);
+	ack_put(g, reply, m->seq);
 }
 
 void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr *reply, struct stream *stream)
@@ -160,7 +177,7 @@ void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr
 	case MSG_ACK:
 		/* An answer in a packet: UDP works both ways. */
 		contact_of(g, p)->udp_bad &= stream != NULL;
-		probe_on_ack(g, p, m->seq);
+		clock_on_ack(g, contact_of(g, p), m->wall, probe_on_ack(g, p, m->seq));
 		entropy_on_digests(g, p, &m->durable, &m->volatile_);
 		break;
 	case MSG_NACK:

@@ -46,9 +46,11 @@ struct contact {
 	struct addr addr;       /* where packets go; family 0: where it says it is */
 	struct seal_peer *seal; /* NULL: not needed yet (or plain) */
 	int64_t rtt, rtt_var;   /* microseconds, RFC 6298; 0 unknown */
-	mono_ms heard;          /* last authentic packet or frame */
-	mono_ms told;           /* last packet that it did not ask for */
-	unsigned introduced;    /* copies of our alive statement sent */
+	wall_ms clock;          /* its wall clock, and ours, when our monotonic one stood at 0; 0 unknown */
+	wall_ms clock_own;
+	mono_ms heard;       /* last authentic packet or frame */
+	mono_ms told;        /* last packet that it did not ask for */
+	unsigned introduced; /* copies of our alive statement sent */
 	bool udp_bad;
 	bool stale; /* it sent an older statement of its own than we hold: tell it */
 	bool has_left;

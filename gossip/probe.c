@@ -300,15 +300,17 @@ static struct probe *indirect(struct gossip *g, uint32_t seq)
 	return NULL;
 }
 
-void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
+int64_t probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
 {
 	mono_ms sent;
+	int64_t rtt;
 	struct probe *pr = direct(g, from, seq, &sent);
 
 	if (pr) {
-		measure(contact_of(g, from), (g->now.mono - sent) * 1000 + 500);
+		rtt = (g->now.mono - sent) * 1000 + 500;
+		measure(contact_of(g, from), rtt);
 		succeed(g, pr);
-		return;
+		return rtt;
 	}
 	pr = indirect(g, seq);
 	if (pr) {
@@ -317,9 +319,10 @@ void probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
 		if (p)
 			peer_set_silent(g, p, false);
 		succeed(g, pr);
-		return;
+		return -1;
 	}
 	relay_on_ack(g, from, seq);
+	return -1;
 }
 
 void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq)

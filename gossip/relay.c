@@ -38,15 +38,13 @@ mono_ms relay_wake(const struct gossip *g)
 static void pass_on(struct gossip *g, const struct relay *r)
 {
 	struct peer *origin = member_by_id(g, r->origin);
-	struct digest_brief durable, volatile_;
 	uint8_t buf[PAYLOAD_BYTES_MAX];
 	struct wr w;
 
 	if (!origin)
 		return;
-	digests_brief(g, &durable, &volatile_);
 	wr_fixed(&w, buf, sizeof(buf));
-	wire_put_ack(&w, r->origin_seq, &durable, &volatile_);
+	ack_put(g, &w, r->origin_seq);
 	packet_send(g, origin, &w);
 }
 

@@ -29,26 +29,17 @@ void wire_put_ping(struct wr *w, uint32_t seq, uint8_t flags)
 	finish(w, at);
 }
 
-static void put_brief(struct wr *w, const struct digest_brief *d)
-{
-	wr_u32(w, d->count);
-	wr_bytes(w, d->root, sizeof(d->root));
-}
-
-static void get_brief(struct rd *r, struct digest_brief *d)
-{
-	d->count = rd_u32(r);
-	rd_copy(r, d->root, sizeof(d->root));
-}
-
-void wire_put_ack(
-        struct wr *w, uint32_t seq, const struct digest_brief *durable, const struct digest_brief *volatile_)
+void wire_put_ack(struct wr *w, uint32_t seq, const struct digest_brief *durable,
+        const struct digest_brief *volatile_, wall_ms wall)
 {
 	size_t at = begin(w, MSG_ACK);
 
 	wr_u32(w, seq);
-	put_brief(w, durable);
-	put_brief(w, volatile_);
+	wr_bytes(w, durable->b, sizeof(durable->b));
+	wr_bytes(w, volatile_->b, sizeof(volatile_->b));
+	/* 48 bits of milliseconds, as in a stamp. */
+	wr_u16(w, (uint16_t)(MAX(wall, 0) >> 32));
+	wr_u32(w, (uint32_t)MAX(wall, 0));
 	finish(w, at);
 }
 
@@ -163,8 +154,10 @@ static void get_body(struct rd *r, struct msg *m)
 		break;
 	case MSG_ACK:
 		m->seq = rd_u32(r);
-		get_brief(r, &m->durable);
-		get_brief(r, &m->volatile_);
+		rd_copy(r, m->durable.b, sizeof(m->durable.b));
+		rd_copy(r, m->volatile_.b, sizeof(m->volatile_.b));
+		m->wall = (wall_ms)rd_u16(r) << 32;
+		m->wall |= rd_u32(r);
 		break;
 	case MSG_PING_REQ:
 		m->seq = rd_u32(r);
@@ -195,6 +188,13 @@ static void get_body(struct rd *r, struct msg *m)
 	}
 }
 
+/* May a newer peer say more behind the fields that we know? */
+static bool may_grow(enum msg_type type)
+{
+	return type == MSG_PING || type == MSG_ACK || type == MSG_NACK || type == MSG_PING_REQ ||
+	       type == MSG_HAVE;
+}
+
 bool wire_next(struct rd *r, struct msg *m)
 {
 	while (rd_left(r)) {
@@ -215,7 +215,7 @@ bool wire_next(struct rd *r, struct msg *m)
 		m->n_want = 0;
 		rd_init(&in, body, len);
 		get_body(&in, m);
-		if (rd_end(&in, NULL) < 0) {
+		if (may_grow(m->type) ? !rd_ok(&in) : rd_end(&in, NULL) < 0) {
 			rd_fail(r, "malformed message");
 			return false;
 		}

@@ -6,8 +6,9 @@
  *	|  1   |   2    | (length bytes)   |  1   |   2    |
  *	+------+--------+------------------+------+--------+------ ...
  *
- * Type 0 ends the packet: what follows is padding. Unknown types are stepped over, so that a newer peer may say
- * more than an older one understands. What a peer says of another is a signed statement; the signature covers
+ * Type 0 ends the packet: what follows is padding. A newer peer may say more than an older one understands: unknown
+ * types are stepped over, and so are fields behind those that are known, in all but statements (whose bytes are
+ * signed), records and wants. What a peer says of another is a signed statement; the signature covers
  * domain | flock | type | fields.
  */
 #ifndef GOSSIP_WIRE_H
@@ -18,8 +19,9 @@
 
 enum msg_type {
 	MSG_END = 0,
-	MSG_PING = 1,     /* seq, flags */
-	MSG_ACK = 2,      /* seq, digests: the answer to a ping, or to a ping-req when the target answered */
+	MSG_PING = 1, /* seq, flags */
+	MSG_ACK =
+	        2, /* seq, digests, wall clock: the answer to a ping, or to a ping-req when the target answered */
 	MSG_NACK = 3,     /* seq: the target of your ping-req did not answer me (yet) */
 	MSG_PING_REQ = 4, /* seq, peer id: ping that peer for me. Never an address: no one can be aimed at */
 	MSG_ALIVE = 5,    /* statement, signed by its subject */
@@ -45,10 +47,10 @@ struct statement {
 	uint8_t sig[64];
 };
 
-/* Set fingerprint of one kind of records: enough of store_digest() to see that two peers differ. */
+/* Set fingerprint of one kind of records, enough to see that two peers differ: a hash of store_digest(). The plain sum
+ * would not do in so few bytes: with some records of one's own one could make two sets of the same. */
 struct digest_brief {
-	uint32_t count;
-	uint8_t root[16];
+	uint8_t b[16];
 };
 
 /* A record announced: key and stamp let a receiver see that it holds a newer one. */
@@ -72,6 +74,7 @@ struct msg {
 	uint8_t flags;                          /* ping */
 	id64 target;                            /* ping-req */
 	struct digest_brief durable, volatile_; /* ack */
+	wall_ms wall;                           /* ack: the sender's clock */
 	struct statement st;
 	struct have have;
 	size_t n_want;
@@ -85,8 +88,8 @@ bool wire_next(struct rd *r, struct msg *m);
 
 /* Each appends one whole message, header included. */
 void wire_put_ping(struct wr *w, uint32_t seq, uint8_t flags);
-void wire_put_ack(
-        struct wr *w, uint32_t seq, const struct digest_brief *durable, const struct digest_brief *volatile_);
+void wire_put_ack(struct wr *w, uint32_t seq, const struct digest_brief *durable,
+        const struct digest_brief *volatile_, wall_ms wall);
 void wire_put_nack(struct wr *w, uint32_t seq);
 void wire_put_ping_req(struct wr *w, uint32_t seq, id64 target);
 void wire_put_statement(struct wr *w, const struct statement *st);

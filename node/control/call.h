@@ -77,6 +77,9 @@ int arg_bool(const struct call *c, const char *name, bool *out, struct err *err)
 int arg_bin(
         const struct call *c, const char *name, const uint8_t **out, size_t *len, bool *given, struct err *err);
 
+/* Refuses to author here while this peer's clock is doubted, unless args.force_clock. */
+int call_check_clock(const struct call *c, struct err *err);
+
 void verb_status(struct call *);
 void verb_members(struct call *);
 void verb_stacks(struct call *);

@@ -12,7 +12,8 @@
  * An agent with no room for the connection sends {error} in place of its hello, and closes.
  *
  * sig is Ed25519 over "starling request 1", flock, peer, boot, nonce, seq, BLAKE2b(verb), BLAKE2b(args as sent):
- * it holds for one request to one boot of one peer, whoever relays it. stamp is a fresh HLC for authoring.
+ * it holds for one request to one boot of one peer, whoever relays it. stamp is a fresh HLC for authoring; a peer whose
+ * clock is doubted (gossip_clock) gives none to an author and takes no record, unless force_clock is true.
  *
  * Verbs, who may ask, arguments -> answer:
  *
@@ -21,17 +22,17 @@
  *	stacks   socket              {watch} -> items: `ls -o json` rows
  *	ps       socket              {stack?, watch} -> items: `ps -o json` rows
  *	tasks    socket, peers       {} -> items: ps rows of this peer's own tasks
- *	stack    socket              {stack, author: bin32?} -> end: {exists, removed, revision: bin32, stamp, heads: [bin32],
- *	                             author_heads: [bin32], spec: bin (canonical), spec_hash: bin32, author: bin32,
- *	                             author_name, author_powers: bits}; spec is nil unless an operator with at least the role
- *	                             read signed the request, since environments may hold secrets
+ *	stack    socket              {stack, author: bin32?, force_clock?} -> end: {exists, removed, revision: bin32, stamp,
+ *	                             heads: [bin32], author_heads: [bin32], spec: bin (canonical), spec_hash: bin32,
+ *	                             author: bin32, author_name, author_powers: bits}; spec is nil unless an operator with
+ *	                             at least the role read signed the request, since environments may hold secrets
  *	history  socket              {stack} -> items: {revision: hex, stamp, time, author: hex, author_name, parents: [hex],
  *	                             current: bool, conflict: bool, removed: bool, valid: bool, body: bool}, newest first
  *	inspect  operator            {stack?, service?, node?} -> end: a map for people and jq
  *	explain  socket              {stack, service, slot?} -> items: {slot, owner, peers: [{peer, name, reason, number}]}
  *	logs     operator            {task: text id, tail, since, follow} -> items: {at, stderr: bool, text}
- *	submit   the record's author {record: bin, or again: bin32, copies?, wait?: ms} -> end: {id: bin32, copies, wanted,
- *	                             missing: [{peer, name, why}], more}: on how many disks it is; with copies, once it is
+ *	submit   the record's author {record: bin, or again: bin32, copies?, wait?: ms, force_clock?} -> end: {id: bin32, copies,
+ *	                             wanted, missing: [{peer, name, why}], more}: on how many disks it is; with copies, once it is
  *	                             on so many or the wait is over. again: the id of a record that is here, whose copies
  *	                             are counted anew. missing: peers that should have it and have not confirmed; more of
  *	                             them are only counted

@@ -49,3 +49,17 @@ int submit_check(const struct trust *t, const struct record *rec, struct err *er
 	arena_free(&arena);
 	return ret;
 }
+
+int clock_check(const struct gossip_clock *clock, const char *peer_name, bool force, struct err *err)
+{
+	int64_t s = llabs(clock->offset_ms) / 1000;
+
+	if (!clock->doubted || force)
+		return 0;
+	return err_set(err, ERR_FAILED,
+	        "peer %s: its clock is %lld min %lld s %s the median of its peers' (%u clocks seen), so what is signed "
+	        "with its time may lose against older changes, or win over newer ones; set its clock right (does "
+	        "time synchronisation run there?), ask another peer (--peer ADDR), or insist with --force-clock",
+	        peer_name, (long long)(s / 60), (long long)(s % 60), clock->offset_ms > 0 ? "ahead of" : "behind",
+	        clock->others);
+}

@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "node/control/call.h"
+#include "node/control/submit_check.h"
 
 static bool counts(const struct stored *s, void *ctx)
 {
@@ -49,6 +50,18 @@ static void pack_author(const struct trust *t, const struct record *rec, struct 
 	pk_kv_u64(w, "author_powers", rec ? trust_powers_for(t, rec) : 0);
 }
 
+int call_check_clock(const struct call *c, struct err *err)
+{
+	struct agent *a = c->agent;
+	struct gossip_clock clock;
+	bool force = false;
+
+	if (arg_bool(c, "force_clock", &force, err) < 0)
+		return -1;
+	gossip_clock(a->gossip, agent_now(a), &clock);
+	return clock_check(&clock, a->cfg.name, force, err);
+}
+
 /* What an author needs to write the next revision. */
 void verb_stack(struct call *c)
 {
@@ -65,7 +78,8 @@ void verb_stack(struct call *c)
 	struct wr w;
 
 	if (arg_text(c, "stack", name, sizeof(name), &given, &err) < 0 ||
-	        arg_bin(c, "author", &author, &author_len, &given, &err) < 0) {
+	        arg_bin(c, "author", &author, &author_len, &given, &err) < 0 ||
+	        (given && call_check_clock(c, &err) < 0)) {
 		call_fail(c, &err);
 		return;
 	}

@@ -72,6 +72,18 @@ static uint64_t count_void(const struct agent *a)
 	return v.n;
 }
 
+static void pack_clock(struct wr *w, struct agent *a)
+{
+	struct gossip_clock clock;
+
+	gossip_clock(a->gossip, agent_now(a), &clock);
+	pk_str(w, "clock");
+	pk_map(w, 3);
+	pk_kv_u64(w, "peers", clock.others);
+	pk_kv_i64(w, "offset_ms", clock.offset_ms);
+	pk_kv_bool(w, "doubted", clock.doubted);
+}
+
 void verb_status(struct call *c)
 {
 	struct agent *a = c->agent;
@@ -89,7 +101,7 @@ void verb_status(struct call *c)
 	store_hash(st, &hash);
 	id64_text(id, key32_id(&a->keys.public_key));
 	wr_init(&w, 4096);
-	pk_map(&w, 13);
+	pk_map(&w, 14);
 	pack_hex(&w, "flock", &a->flock);
 	pk_kv_str(&w, "flock_name", trust_flock_name(gossip_trust(a->gossip)));
 	pk_kv_str(&w, "name", a->cfg.name);
@@ -111,6 +123,7 @@ void verb_status(struct call *c)
 	pack_addr(&w, "address", &http);
 	pk_kv_str(&w, "data", a->cfg.data_dir);
 	pk_kv_u64(&w, "boot", a->boot);
+	pack_clock(&w, a);
 	call_end(c, &w);
 	wr_free(&w);
 }

@@ -46,7 +46,7 @@ void verb_submit(struct call *c)
 
 	if (take_record(c, &bytes, &len, &err) < 0 || arg_u64(c, "copies", &copies, &given, &err) < 0 ||
 	        arg_u64(c, "wait", &wait_ms, &given, &err) < 0 || record_decode(&rec, bytes, len, &err) < 0 ||
-	        submit_check(gossip_trust(a->gossip), &rec, &err) < 0) {
+	        submit_check(gossip_trust(a->gossip), &rec, &err) < 0 || call_check_clock(c, &err) < 0) {
 		call_fail(c, &err);
 		return;
 	}

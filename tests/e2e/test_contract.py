@@ -34,7 +34,7 @@ TASK = {"stack": str, "service": str, "slot": int, "task": Either(ID, None), "pe
 STATUS = {"flock": Either(str, dict), "name": str, "peer": Either(str, dict), "version": str,
           "state": {"starting", "joining", "ready", "draining", "isolated"},
           "peers": {"alive": int, "suspect": int, "dead": int, "left": int}, "store": {"records": int, "root_hash": str},
-          "dns": {"address": Either(str, [str], None)}, "http": {"address": Either(str, None)}, "data": str}
+          "dns": {"address": Either(str, [str], None)}, "http": {"address": Either(str, None)}, "data": str, "clock": {"peers": int, "offset_ms": int, "doubted": bool}}
 
 
 def check(value, kind, path="$"):

@@ -32,7 +32,7 @@ static struct statement alive(void)
 static void all(struct wr *w)
 {
 	uint8_t secret[64];
-	struct digest_brief d = {.count = 7, .root = {1, 2, 3}}, v = {.count = 9, .root = {4}};
+	struct digest_brief d = {{1, 2, 3}}, v = {{4}};
 	struct have h = {.kind = 33, .id = {{1}}, .key = {{2}}, .stamp = 99, .len = 1000};
 	struct key32 ids[3] = {{{1}}, {{2}}, {{3}}};
 	struct statement st = alive();
@@ -40,7 +40,7 @@ static void all(struct wr *w)
 
 	keys(secret, 1);
 	wire_put_ping(w, 1, PING_TELL);
-	wire_put_ack(w, 2, &d, &v);
+	wire_put_ack(w, 2, &d, &v, 0x0123456789ab);
 	wire_put_nack(w, 3);
 	wire_put_ping_req(w, 4, 0xabcdef);
 	statement_sign(&st, &flock, secret);
@@ -78,7 +78,7 @@ static void every_message_survives_a_round_trip(void **state)
 			wire_put_ping(&back, m.seq, m.flags);
 			break;
 		case MSG_ACK:
-			wire_put_ack(&back, m.seq, &m.durable, &m.volatile_);
+			wire_put_ack(&back, m.seq, &m.durable, &m.volatile_, m.wall);
 			break;
 		case MSG_NACK:
 			wire_put_nack(&back, m.seq);
@@ -151,6 +151,54 @@ static void an_unknown_message_is_stepped_over(void **state)
 	assert_true(wire_next(&r, &m));
 	assert_int_equal(m.type, MSG_NACK);
 	assert_int_equal(m.seq, 6);
+}
+
+/* Fields that a newer peer adds behind those that we know are stepped over, where nothing is signed or listed. */
+static void fields_that_a_newer_peer_adds_are_stepped_over(void **state)
+{
+	uint8_t buf[2048], longer[4096];
+	struct wr w, out;
+	struct rd r, in;
+	struct msg m;
+
+	(void)state;
+	wr_fixed(&w, buf, sizeof(buf));
+	all(&w);
+	for (rd_init(&r, w.p, w.len); rd_left(&r);) {
+		uint8_t type = rd_u8(&r);
+		size_t len = rd_u16(&r);
+		bool grows = type <= MSG_PING_REQ || type == MSG_HAVE;
+
+		wr_fixed(&out, longer, sizeof(longer));
+		wr_u8(&out, type);
+		wr_u16(&out, (uint16_t)(len + 5));
+		wr_bytes(&out, rd_bytes(&r, len), len);
+		wr_bytes(&out, "later", 5);
+		wire_put_nack(&out, 77);
+		rd_init(&in, out.p, out.len);
+		if (type == MSG_RECORD)
+			continue; /* what is behind it is a part of it */
+		assert_int_equal(wire_next(&in, &m), grows);
+		if (!grows)
+			continue;
+		assert_int_equal(m.type, type);
+		assert_true(wire_next(&in, &m));
+		assert_int_equal(m.type, MSG_NACK);
+		assert_int_equal(m.seq, 77);
+	}
+}
+
+/* An answer to a ping is no longer than the ping. */
+static void an_ack_is_no_longer_than_the_smallest_packet(void **state)
+{
+	struct digest_brief d = {{0}};
+	uint8_t buf[256];
+	struct wr w;
+
+	(void)state;
+	wr_fixed(&w, buf, sizeof(buf));
+	wire_put_ack(&w, 1, &d, &d, 1);
+	assert_in_range(PACKET_HEADER_BYTES + w.len + PACKET_TAG_BYTES, 1, PACKET_BYTES_MIN);
 }
 
 /* Any truncation, and a length that lies, ends in a refusal or in fewer messages; never in a read past the end
@@ -257,6 +305,8 @@ int main(void)
 	        cmocka_unit_test(messages_look_as_they_always_did),
 	        cmocka_unit_test(padding_ends_a_packet),
 	        cmocka_unit_test(an_unknown_message_is_stepped_over),
+	        cmocka_unit_test(fields_that_a_newer_peer_adds_are_stepped_over),
+	        cmocka_unit_test(an_ack_is_no_longer_than_the_smallest_packet),
 	        cmocka_unit_test(no_truncation_is_read_past),
 	        cmocka_unit_test(random_bytes_are_refused_without_harm),
 	        cmocka_unit_test(a_want_cannot_ask_for_more_than_its_bound),

@@ -124,9 +124,28 @@ static void a_spec_that_cannot_be_read_is_refused(void **state)
 	scene_free(&s);
 }
 
+static void a_doubted_clock_stamps_nothing_unless_forced(void **state)
+{
+	struct gossip_clock clock = {.others = 4, .offset_ms = -(3 * 60 + 12) * 1000};
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(clock_check(&clock, "edge-7", false, &err), 0);
+	clock.doubted = true;
+	assert_int_equal(clock_check(&clock, "edge-7", true, &err), 0);
+	assert_int_equal(clock_check(&clock, "edge-7", false, &err), -1);
+	assert_int_equal(err.code, ERR_FAILED);
+	/* The peer, by how much and which way, and what to do. */
+	assert_non_null(strstr(err.text, "edge-7"));
+	assert_non_null(strstr(err.text, "3 min 12 s behind"));
+	assert_non_null(strstr(err.text, "--peer"));
+	assert_non_null(strstr(err.text, "--force-clock"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_doubted_clock_stamps_nothing_unless_forced),
 	        cmocka_unit_test(a_spec_that_asks_for_no_power_is_taken),
 	        cmocka_unit_test(a_power_that_the_author_lacks_is_refused_by_name),
 	        cmocka_unit_test(a_spec_of_another_name_is_refused),
