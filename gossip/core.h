@@ -155,7 +155,8 @@ struct gossip {
 	uint32_t record_n;
 	struct statement self; /* our alive, or left, statement */
 	bool announced;        /* a GOSSIP_MEMBER for us waits to be drained */
-	bool adopted_newer;    /* a newer boot of our own key was heard once */
+	uint8_t rival[16];     /* boot id of the newer run of our own key that was heard last, */
+	unsigned advances;     /* and how often it went beyond us after we had overtaken it */
 	bool fenced;
 	mono_ms refuted_at; /* when the incarnation last rose to refute: once per period at most */
 	mono_ms refute_at;  /* when it shall rise again; MONO_NEVER: it need not */

@@ -17,10 +17,24 @@ void self_announce(struct gossip *g, enum broadcast_class c)
 	output_self(g);
 }
 
+/* Times that one other run has to go beyond what overtook it before two machines are known to run. Once or twice it
+ * may be an earlier run of this machine, whose words reach us late and out of order after its disk was set back. */
+#define ADVANCES_OF_A_CLONE 2
+
+/* Does the run with that boot id live, and answer each time that we overtake it? */
+static bool goes_on(struct gossip *g, const uint8_t boot_id[16])
+{
+	if (memcmp(g->rival, boot_id, sizeof(g->rival)) == 0)
+		return ++g->advances >= ADVANCES_OF_A_CLONE;
+	memcpy(g->rival, boot_id, sizeof(g->rival));
+	g->advances = 0;
+	return false;
+}
+
 void self_on_newer(struct gossip *g, uint32_t boot, const uint8_t boot_id[16])
 {
-	/* A restored disk is overtaken once. If the other goes on, two machines run: the lower boot id gives way. */
-	if (boot_id && g->adopted_newer && memcmp(g->cfg.boot_id, boot_id, sizeof(g->cfg.boot_id)) < 0) {
+	/* A restored disk is overtaken. If the other goes on, two machines run: the lower boot id gives way. */
+	if (boot_id && goes_on(g, boot_id) && memcmp(g->cfg.boot_id, boot_id, sizeof(g->cfg.boot_id)) < 0) {
 		if (!g->fenced)
 			output_new(g, GOSSIP_FENCED, 0)->action.text =
 			        "another machine runs with this peer's key: stop one of them, erase its data folder "
@@ -28,7 +42,6 @@ void self_on_newer(struct gossip *g, uint32_t boot, const uint8_t boot_id[16])
 		g->fenced = true;
 		return;
 	}
-	g->adopted_newer = true;
 	g->cfg.boot = boot + 1;
 	g->incarnation = (uint64_t)g->cfg.boot << 32 | 1;
 	g->record_n = 0;
