@@ -15,7 +15,7 @@
 #include <sodium.h>
 #include <time.h>
 
-/* Large flocks take long: they are told in one round of so many. */
+/* What takes long is told in one round of so many. */
 #define LARGE        20
 #define LARGE_EVERY  4
 #define LARGER       50
@@ -78,9 +78,11 @@ static bool chosen(const struct sim_story *story, int argc, char **argv)
 
 static bool its_turn(const struct sim_story *story, uint64_t round)
 {
-	unsigned every = story->opt.peers >= LARGER ? LARGER_EVERY : story->opt.peers >= LARGE ? LARGE_EVERY : 1;
+	const struct sim_options *opt = &story->opt;
 
-	return round % every == 0;
+	if (opt->slow || opt->peers >= LARGER)
+		return round % LARGER_EVERY == 0;
+	return opt->peers < LARGE || round % LARGE_EVERY == 0;
 }
 
 static uint64_t env(const char *name, uint64_t otherwise)

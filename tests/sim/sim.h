@@ -62,6 +62,7 @@ struct sim_options {
 	unsigned joined; /* peers that are started and know each other at first; 0 means all */
 	bool sealed;     /* packets are really encrypted; else plain, for speed */
 	bool later;      /* nothing is started: the story does */
+	bool slow;       /* a story that takes long: told in few rounds, as those of large flocks are */
 	unsigned loss;   /* percent of packets */
 	enum gossip_profile profile;
 	struct sim_hooks hooks;
@@ -200,7 +201,8 @@ void sim_plug(struct sim *s, unsigned peer);
 void sim_freeze(struct sim *s, unsigned peer, int64_t ms);  /* SIGSTOP: what comes waits in the kernel */
 void sim_suspend(struct sim *s, unsigned peer, int64_t ms); /* the machine sleeps; CLOCK_MONOTONIC stands still */
 void sim_move(struct sim *s, unsigned peer);                /* a new address, told to the agent */
-void sim_leave(struct sim *s, unsigned peer);               /* says so, then stops after a second */
+void sim_move_to(struct sim *s, unsigned peer, const struct addr *to);
+void sim_leave(struct sim *s, unsigned peer);                 /* says so, then stops after a second */
 void sim_knows(struct sim *s, unsigned peer, unsigned other); /* tells an agent the other's address */
 /* Makes `peer`, which does not run, a second machine with the key and the disk that `of` has now. */
 void sim_clone(struct sim *s, unsigned peer, unsigned of);
@@ -249,7 +251,7 @@ bool sim_submit_as(struct sim *s, unsigned peer, struct record *r, const uint8_t
         struct err *err);
 bool sim_has(const struct sim *s, unsigned peer, const struct key32 *id);
 bool sim_all_have(const struct sim *s, const struct key32 *id); /* running peers */
-/* The winning body of a stack there; NULL: none, or removed. */
+/* The body of a stack that takes effect there; NULL: none, or removed. */
 const char *sim_stack(const struct sim *s, unsigned peer, const char *stack);
 bool sim_accepted(const struct sim *s, uint64_t ticket, unsigned *copies, unsigned *wanted);
 void sim_publish(struct sim *s, unsigned peer, const char *page, const char *body);
@@ -265,8 +267,8 @@ uint64_t sim_incarnation(const struct sim *s, unsigned viewer, unsigned subject)
 uint32_t sim_boot_seen(const struct sim *s, unsigned viewer, unsigned subject);   /* its boot count */
 unsigned sim_deaths(const struct sim *s);
 bool sim_all_ready(const struct sim *s);
-bool sim_all_quiet(const struct sim *s); /* no running peer has anything left to tell */
-/* All of it: alive, equal digests, ready, nothing left to tell. */
+bool sim_all_quiet(const struct sim *s); /* no running peer has anything left to tell or to write */
+/* All of it: alive, equal digests, ready, quiet. */
 bool sim_converged(const struct sim *s);
 
 /* That the counts behind these views and the cores agree: a check of the engine itself. */

@@ -324,6 +324,7 @@ void chaos_heal(struct sim *s, struct chaos *c)
 		if (!s->peer[i].gossip)
 			sim_start(s, i);
 	WAIT(s, HEAL_MS, sim_converged(s));
+	EXPECT(s, s->running == s->n);
 	note_accepted(s, c);
 	EXPECT(s, all_accepted_are_there(s, c));
 	for (unsigned i = 1; i < s->n; i++) {

@@ -242,16 +242,24 @@ void sim_suspend(struct sim *s, unsigned i, int64_t ms)
 	p->clock -= ms;
 }
 
-void sim_move(struct sim *s, unsigned i)
+void sim_move_to(struct sim *s, unsigned i, const struct addr *to)
 {
 	struct sim_peer *p = &s->peer[i];
 
-	p->addr.ip[1]++;
-	sim_net_own(s, i, &p->addr);
+	p->addr = *to;
+	sim_net_own(s, i, to);
 	if (!p->gossip)
 		return;
-	gossip_set_advertise(p->gossip, &p->addr, sim_peer_now(s, i));
+	gossip_set_advertise(p->gossip, to, sim_peer_now(s, i));
 	sim_drain(s, i);
+}
+
+void sim_move(struct sim *s, unsigned i)
+{
+	struct addr to = s->peer[i].addr;
+
+	to.ip[1]++;
+	sim_move_to(s, i, &to);
 }
 
 void sim_knows(struct sim *s, unsigned peer, unsigned other)

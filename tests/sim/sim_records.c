@@ -116,11 +116,17 @@ bool sim_all_have(const struct sim *s, const struct key32 *id)
 	return true;
 }
 
+static bool counts(const struct stored *st, void *trust)
+{
+	return trust_valid(trust, st);
+}
+
 const char *sim_stack(const struct sim *s, unsigned peer, const char *stack)
 {
+	struct gossip *g = s->peer[peer].gossip;
 	struct stack_heads heads;
 
-	store_stack_heads(gossip_store(s->peer[peer].gossip), stack, NULL, NULL, &heads);
+	store_stack_heads(g->store, stack, counts, g->trust, &heads);
 	if (!heads.n || heads.head[0]->rec.flags & RECORD_FLAG_REMOVAL)
 		return NULL;
 	return (const char *)heads.head[0]->rec.body;
@@ -181,9 +187,12 @@ bool sim_digests_equal(const struct sim *s)
 
 bool sim_all_quiet(const struct sim *s)
 {
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->peer[i].gossip && broadcast_pending(&s->peer[i].gossip->bc))
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct gossip *g = s->peer[i].gossip;
+
+		if (g && (broadcast_pending(&g->bc) || g->pending.len || !list_empty(&g->tickets)))
 			return false;
+	}
 	return true;
 }
 
