@@ -62,8 +62,9 @@ void gossip_free(struct gossip *g)
 	free(g);
 }
 
-int gossip_load(struct gossip *g, const uint8_t *bytes, size_t len, struct err *err)
+static int load(struct gossip *g, const uint8_t *bytes, size_t len, bool verified, struct err *err)
 {
+	enum store_verdict v;
 	struct record r;
 	struct key32 id;
 
@@ -71,7 +72,9 @@ int gossip_load(struct gossip *g, const uint8_t *bytes, size_t len, struct err *
 		g->count.records_bad++;
 		return -1;
 	}
-	switch (store_put(g->store, bytes, len, true, &id, err)) {
+	v = verified ? store_put_verified(g->store, bytes, len, &id, err)
+	             : store_put(g->store, bytes, len, true, &id, err);
+	switch (v) {
 	case STORE_BAD:
 	case STORE_FULL:
 		g->count.records_bad++;
@@ -87,6 +90,16 @@ int gossip_load(struct gossip *g, const uint8_t *bytes, size_t len, struct err *
 	else if (key32_eq(&r.author, &g->key) && r.stamp >> 32 == g->cfg.boot)
 		g->record_n = MAX(g->record_n, (uint32_t)r.stamp);
 	return 0;
+}
+
+int gossip_load(struct gossip *g, const uint8_t *bytes, size_t len, struct err *err)
+{
+	return load(g, bytes, len, false, err);
+}
+
+int gossip_load_verified(struct gossip *g, const uint8_t *bytes, size_t len, struct err *err)
+{
+	return load(g, bytes, len, true, err);
 }
 
 void gossip_load_addr(struct gossip *g, const struct key32 *peer, const struct addr *addr)

@@ -105,6 +105,8 @@ void gossip_free(struct gossip *g);
 
 /* Before gossip_start(): records and last known addresses from disk. Bad ones are refused and counted. */
 int gossip_load(struct gossip *g, const uint8_t *bytes, size_t len, struct err *err);
+/* One whose signature this peer checked before it wrote these very bytes: it is not checked again. */
+int gossip_load_verified(struct gossip *g, const uint8_t *bytes, size_t len, struct err *err);
 void gossip_load_addr(struct gossip *g, const struct key32 *peer, const struct addr *addr);
 void gossip_start(struct gossip *g, struct now now);
 /* After it, simulator only: what was known when all of a large flock has been up for long (st: alive). */

@@ -58,14 +58,22 @@ void agent_stop(struct agent *a, int exit_code, const char *why)
 
 /* --- opening --- */
 
-static int load_record(void *ctx, const uint8_t *bytes, size_t len, struct err *err)
+/* What bears this peer's seal was verified before it was written. Of the rest (from init and join, or an older version)
+ * the signature is checked now; then it is sealed too. */
+static int load_record(void *ctx, const uint8_t *bytes, size_t len, bool sealed, struct err *err)
 {
 	struct agent *a = ctx;
+	struct record rec;
 	struct err bad;
+	int rc;
 
 	(void)err;
-	if (gossip_load(a->gossip, bytes, len, &bad) < 0)
+	rc = sealed ? gossip_load_verified(a->gossip, bytes, len, &bad)
+	            : gossip_load(a->gossip, bytes, len, &bad);
+	if (rc < 0)
 		log_warn("store", "a stored record is passed over: %s", bad.text);
+	else if (!sealed && record_decode(&rec, bytes, len, &bad) == 0 && !record_is_volatile(rec.kind))
+		persist_put(a->persist, &rec.id, bytes, len, NULL); /* else at the next start */
 	return 0;
 }
 
@@ -85,6 +93,7 @@ static int open_identity(struct agent *a, struct err *err)
 	a->persist = persist_open(a->cfg.data_dir, &a->loop, agent_on_persisted, a, err);
 	if (!a->persist)
 		return -1;
+	persist_seal_with(a->persist, a->keys.secret);
 	if (persist_meta_get(a->persist, "flock", &a->flock, sizeof(a->flock), &len, err) < 0)
 		return -1;
 	if (len != sizeof(a->flock))

@@ -97,16 +97,15 @@ static void on_member(struct agent *a, const struct key32 *peer)
 
 static void on_record(struct agent *a, const struct gossip_action *act)
 {
-	const struct stored *s;
+	const struct stored *s = store_get(gossip_store(a->gossip), &act->id);
 	struct now now = agent_now(a);
 
-	if (act->record_kind == REC_REVISION) {
-		s = store_get(gossip_store(a->gossip), &act->id);
-		if (s)
-			viewer_on_revision(a->viewer, &act->id,
-			        gossip_ready(a->gossip) && hlc_wall(s->rec.stamp) > now.wall - REVISION_NEWS,
-			        now.mono);
-	}
+	if (s && act->record_kind == REC_REVISION)
+		viewer_on_revision(a->viewer, &act->id,
+		        gossip_ready(a->gossip) && hlc_wall(s->rec.stamp) > now.wall - REVISION_NEWS, now.mono);
+	/* What we say of ourselves stays over a restart; it is not synced, and others' is not kept at all. */
+	if (s && record_is_volatile(act->record_kind) && key32_eq(&s->rec.author, &a->keys.public_key))
+		persist_put_own(a->persist, &s->rec.key, s->bytes, s->len);
 	agent_kick(a);
 }
 

@@ -142,11 +142,13 @@ static enum db_result step_write(struct db *db, sqlite3_stmt *st, struct err *er
 	return result;
 }
 
-enum db_result db_put(
-        struct db *db, const void *id, size_t id_len, const void *bytes, size_t len, struct err *err)
+enum db_result db_put(struct db *db, const void *id, size_t id_len, const void *bytes, size_t len,
+        const uint8_t seal[DB_SEAL_BYTES], struct err *err)
 {
 	sqlite3_bind_blob64(db->put, 1, id, id_len, SQLITE_STATIC);
 	sqlite3_bind_blob64(db->put, 2, bytes, len, SQLITE_STATIC);
+	if (seal)
+		sqlite3_bind_blob64(db->put, 3, seal, DB_SEAL_BYTES, SQLITE_STATIC);
 	return step_write(db, db->put, err);
 }
 
@@ -189,18 +191,19 @@ int db_meta_get(struct db *db, const char *name, void *buf, size_t cap, size_t *
 	return rc;
 }
 
-int db_each(struct db *db, int (*fn)(void *ctx, const uint8_t *bytes, size_t len, struct err *err), void *ctx,
-        struct err *err)
+int db_each(struct db *db, db_row *fn, void *ctx, struct err *err)
 {
 	sqlite3_stmt *st;
 	int rc = 0, step;
 
-	if (sqlite3_prepare_v2(db->h, "SELECT bytes FROM record ORDER BY seq", -1, &st, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(db->h, "SELECT bytes, seal FROM record ORDER BY seq", -1, &st, NULL) != SQLITE_OK)
 		return db_fail(db, err, "read records");
 	while ((step = sqlite3_step(st)) == SQLITE_ROW) {
-		const uint8_t *bytes = sqlite3_column_blob(st, 0);
+		const uint8_t *bytes = sqlite3_column_blob(st, 0), *seal = sqlite3_column_blob(st, 1);
 
-		rc = fn(ctx, bytes, (size_t)sqlite3_column_bytes(st, 0), err);
+		if (sqlite3_column_bytes(st, 1) != DB_SEAL_BYTES)
+			seal = NULL;
+		rc = fn(ctx, bytes, (size_t)sqlite3_column_bytes(st, 0), seal, err);
 		if (rc < 0)
 			break;
 	}

@@ -25,6 +25,9 @@ struct db {
 	bool batch;    /* between db_begin() and its end */
 };
 
+/* What db_put() keeps beside a row's bytes. */
+#define DB_SEAL_BYTES 16
+
 /* How long a write waits for somebody's backup tool, ms. */
 #define DB_BUSY_MS 5000
 
@@ -41,15 +44,16 @@ void db_unlink(const char *dir, const char *name);
 enum db_result db_begin(struct db *db, struct err *err);
 enum db_result db_commit(struct db *db, struct err *err);
 void db_rollback(struct db *db);
-enum db_result db_put(
-        struct db *db, const void *id, size_t id_len, const void *bytes, size_t len, struct err *err);
+/* seal: bytes of any kind that come back with the row; NULL: none. The same bytes and seal again write nothing. */
+enum db_result db_put(struct db *db, const void *id, size_t id_len, const void *bytes, size_t len,
+        const uint8_t seal[DB_SEAL_BYTES], struct err *err);
 enum db_result db_del(struct db *db, const void *id, size_t id_len, struct err *err);
 enum db_result db_meta_put(struct db *db, const char *name, const void *bytes, size_t len, struct err *err);
 /* *len 0: not there. A value longer than cap is an error. */
 int db_meta_get(struct db *db, const char *name, void *buf, size_t cap, size_t *len, struct err *err);
-/* In the order in which they were first put. */
-int db_each(struct db *db, int (*fn)(void *ctx, const uint8_t *bytes, size_t len, struct err *err), void *ctx,
-        struct err *err);
+/* In the order in which they were first put. seal NULL: none of that length. */
+typedef int db_row(void *ctx, const uint8_t *bytes, size_t len, const uint8_t *seal, struct err *err);
+int db_each(struct db *db, db_row *fn, void *ctx, struct err *err);
 int db_count(struct db *db, uint64_t *n, struct err *err);
 /* Moves the write-ahead log into the file once it is long. Call between batches. */
 enum db_result db_checkpoint(struct db *db, struct err *err);

@@ -11,7 +11,7 @@
 /* "STRL": how file(1) and we tell our files from those of other programs. */
 #define DB_APPLICATION_ID 0x5354524c
 /* Raised when the tables change; newer files are refused, older ones are migrated in open_schema(). */
-#define DB_SCHEMA_VERSION 1
+#define DB_SCHEMA_VERSION 2
 /* KiB of pages each file keeps in memory: the records live in gossip/store, so a re-read is rare. */
 #define DB_CACHE_KIB 64
 /* Bytes that SQLite may hold in all before it gives caches back. */
@@ -20,7 +20,8 @@
 static const char schema[] = "CREATE TABLE record("
                              " seq INTEGER PRIMARY KEY,"
                              " id BLOB NOT NULL UNIQUE,"
-                             " bytes BLOB NOT NULL);"
+                             " bytes BLOB NOT NULL,"
+                             " seal BLOB);"
                              "CREATE TABLE meta("
                              " name TEXT PRIMARY KEY,"
                              " value BLOB NOT NULL) WITHOUT ROWID;";
@@ -93,13 +94,15 @@ static int open_schema(struct db *db, struct err *err)
 		return err_set(err, ERR_FAILED,
 		        "%s: written by a newer starling (its version %ld, this one reads up to %d); install the newer one",
 		        db->path, version, DB_SCHEMA_VERSION);
-	if (tables)
+	if (tables && version == DB_SCHEMA_VERSION)
 		return 0;
 	if (exec(db, "BEGIN IMMEDIATE", err) < 0)
 		return -1;
 	snprintf(sql, sizeof(sql), "PRAGMA application_id=%d; PRAGMA user_version=%d", DB_APPLICATION_ID,
 	        DB_SCHEMA_VERSION);
-	if (exec(db, schema, err) < 0 || exec(db, sql, err) < 0 || exec(db, "COMMIT", err) < 0) {
+	/* Version 1 had no seals. */
+	if (exec(db, tables ? "ALTER TABLE record ADD COLUMN seal BLOB" : schema, err) < 0 ||
+	        exec(db, sql, err) < 0 || exec(db, "COMMIT", err) < 0) {
 		db_rollback(db);
 		return -1;
 	}
@@ -176,8 +179,9 @@ int db_open(struct db *db, const char *dir, const char *name, bool durable, stru
 	if (configure(db, durable, err) < 0 || open_schema(db, err) < 0 || reuse_log(db, err) < 0 ||
 	        /* The same bytes again change no page, so they cost no sync. */
 	        prepare(db, &db->put,
-	                "INSERT INTO record(id, bytes) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE"
-	                " SET bytes = excluded.bytes WHERE bytes <> excluded.bytes",
+	                "INSERT INTO record(id, bytes, seal) VALUES(?1, ?2, ?3) ON CONFLICT(id) DO UPDATE"
+	                " SET bytes = excluded.bytes, seal = excluded.seal"
+	                " WHERE bytes <> excluded.bytes OR seal IS NOT excluded.seal",
 	                err) < 0 ||
 	        prepare(db, &db->del, "DELETE FROM record WHERE id = ?1", err) < 0 ||
 	        prepare(db, &db->meta_get, "SELECT value FROM meta WHERE name = ?1", err) < 0 ||

@@ -72,6 +72,8 @@ int new_peer_open(struct new_peer *n, const char *dir, struct err *err)
 		new_peer_close(n, false);
 		return -1;
 	}
+	/* What founding and joining write was put into a store before, which verifies. */
+	persist_seal_with(n->persist, n->keys.secret);
 	return 0;
 }
 

@@ -1,9 +1,11 @@
 /* The store as its owners see it; persist_worker.c writes. */
 #include "node/persist_core.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "node/datadir.h"
 
+#include <sodium.h>
 #include <unistd.h>
 
 static void release(struct persist *p)
@@ -17,6 +19,7 @@ static void release(struct persist *p)
 	pthread_mutex_destroy(&p->queue_lock);
 	pthread_mutex_destroy(&p->db_lock);
 	pthread_cond_destroy(&p->queue_filled);
+	sodium_memzero(&p->seal_key, sizeof(p->seal_key));
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -100,15 +103,52 @@ void persist_close(struct persist *p)
 		free(p);
 }
 
-int persist_each(struct persist *p, int (*fn)(void *ctx, const uint8_t *bytes, size_t len, struct err *err),
-        void *ctx, struct err *err)
+void persist_seal_with(struct persist *p, const uint8_t secret[64])
 {
+	hash_pieces(&p->seal_key, "starling disk seal 1", (struct hash_piece[]){{secret, 64}}, 1);
+	p->seals = true;
+}
+
+static const uint8_t *make_seal(
+        const struct persist *p, const void *bytes, size_t len, uint8_t seal[DB_SEAL_BYTES])
+{
+	if (!p->seals)
+		return NULL;
+	crypto_generichash(seal, DB_SEAL_BYTES, bytes, len, p->seal_key.b, sizeof(p->seal_key.b));
+	return seal;
+}
+
+enum db_result persist_put_row(struct persist *p, const void *id, const void *bytes, size_t len, struct err *err)
+{
+	uint8_t seal[DB_SEAL_BYTES];
+
+	return db_put(&p->store, id, sizeof(struct key32), bytes, len, make_seal(p, bytes, len, seal), err);
+}
+
+struct walk {
+	const struct persist *persist;
+	persist_row *fn;
+	void *ctx;
+};
+
+static int each_row(void *ctx, const uint8_t *bytes, size_t len, const uint8_t *seal, struct err *err)
+{
+	const struct walk *w = ctx;
+	uint8_t want[DB_SEAL_BYTES];
+	bool sealed = seal && make_seal(w->persist, bytes, len, want) && !sodium_memcmp(seal, want, sizeof(want));
+
+	return w->fn(w->ctx, bytes, len, sealed, err);
+}
+
+int persist_each(struct persist *p, persist_row *fn, void *ctx, struct err *err)
+{
+	struct walk w = {p, fn, ctx};
 	int rc;
 
 	pthread_mutex_lock(&p->db_lock);
-	rc = db_each(&p->store, fn, ctx, err);
+	rc = db_each(&p->store, each_row, &w, err);
 	if (rc == 0)
-		rc = db_each(&p->volatiles, fn, ctx, err);
+		rc = db_each(&p->volatiles, each_row, &w, err);
 	pthread_mutex_unlock(&p->db_lock);
 	return rc;
 }
@@ -116,7 +156,7 @@ int persist_each(struct persist *p, int (*fn)(void *ctx, const uint8_t *bytes, s
 int persist_put(struct persist *p, const struct key32 *id, const uint8_t *bytes, size_t len, struct err *err)
 {
 	if (!p->loop)
-		return db_put(&p->store, id->b, sizeof(id->b), bytes, len, err) == DB_OK ? 0 : -1;
+		return persist_put_row(p, id, bytes, len, err) == DB_OK ? 0 : -1;
 	return persist_enqueue(p, JOB_PUT, id, bytes, len, err);
 }
 
@@ -133,7 +173,7 @@ void persist_put_own(struct persist *p, const struct key32 *key, const uint8_t *
 
 	if (p->loop)
 		persist_enqueue_own(p, JOB_OWN, key->b, sizeof(key->b), bytes, len);
-	else if (db_put(&p->volatiles, key->b, sizeof(key->b), bytes, len, &err) != DB_OK)
+	else if (db_put(&p->volatiles, key->b, sizeof(key->b), bytes, len, NULL, &err) != DB_OK)
 		log_warn("store", "%s", err.text);
 }
 

@@ -28,9 +28,13 @@ struct persist *persist_open(
 /* Waits until what is queued is on disk; done is called no more. Frees itself when the loop has closed its
  * handle (loop NULL: at once). */
 void persist_close(struct persist *p);
-/* Every durable record in the order of arrival, then this peer's own volatile ones. fn < 0 ends the walk. */
-int persist_each(struct persist *p, int (*fn)(void *ctx, const uint8_t *bytes, size_t len, struct err *err),
-        void *ctx, struct err *err);
+/* Every durable record in the order of arrival, then this peer's own volatile ones. fn < 0 ends the walk. sealed: these
+ * are the very bytes that were put here under the same secret (see persist_seal_with()). */
+typedef int persist_row(void *ctx, const uint8_t *bytes, size_t len, bool sealed, struct err *err);
+int persist_each(struct persist *p, persist_row *fn, void *ctx, struct err *err);
+/* From now on records are sealed when they are put: a keyed hash of their bytes lies beside them. Whoever puts only
+ * what it has verified need not verify again what comes back sealed. secret: the peer's own. Before the first put. */
+void persist_seal_with(struct persist *p, const uint8_t secret[64]);
 /* Queued; done is called on the loop for each. At most PERSIST_QUEUE_MAX bytes wait. The same bytes again write
  * nothing. persist_forget() gets no done, unless the store failed for good. */
 int persist_put(struct persist *p, const struct key32 *id, const uint8_t *bytes, size_t len, struct err *err);

@@ -18,6 +18,8 @@ struct persist {
 	uv_async_t wake_loop;
 	pthread_t worker;
 	bool closing; /* loop thread only */
+	bool seals;   /* set before the first put, as is seal_key */
+	struct key32 seal_key;
 
 	pthread_mutex_t queue_lock;
 	pthread_cond_t queue_filled;
@@ -37,6 +39,8 @@ struct persist {
 	struct db volatiles;
 };
 
+/* Writes one durable record with its seal; db_lock is held. */
+enum db_result persist_put_row(struct persist *p, const void *id, const void *bytes, size_t len, struct err *err);
 /* Starts the thread; wake_loop must be open. */
 int persist_start_worker(struct persist *p, struct err *err);
 /* A record to be written or forgotten; refused when too much waits, and after a fatal error. */

@@ -84,11 +84,11 @@ static enum db_result run_job(struct persist *p, struct job *j, struct err *err)
 
 	switch (j->kind) {
 	case JOB_PUT:
-		return db_put(&p->store, j->name, j->name_len, j->bytes, j->len, err);
+		return persist_put_row(p, j->name, j->bytes, j->len, err);
 	case JOB_FORGET:
 		return db_del(&p->store, j->name, j->name_len, err);
 	case JOB_OWN:
-		return db_put(&p->volatiles, j->name, j->name_len, j->bytes, j->len, err);
+		return db_put(&p->volatiles, j->name, j->name_len, j->bytes, j->len, NULL, err);
 	case JOB_HINT:
 		memcpy(name, j->name, j->name_len);
 		name[j->name_len] = '\0';

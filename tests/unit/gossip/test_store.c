@@ -64,6 +64,27 @@ static void a_durable_record_enters_the_digest_once_it_is_on_disk(void **state)
 	store_free(st);
 }
 
+/* From our own disk: its signature was checked before it was written, its hashes are checked again. */
+static void a_record_known_to_be_verified_is_checked_for_form_and_hashes_alone(void **state)
+{
+	struct store *st = store_new(&flock, test_secret);
+	struct actor by = actor(ADMIN);
+	struct packed p = make_revision(&flock, &by, "web", 1, NULL, 0, "the body");
+	uint8_t *sig = p.w.p + p.w.len - 8 - 64, *body = p.w.p + p.w.len - 1;
+	struct err err;
+
+	(void)state;
+	*sig ^= 1;
+	assert_int_equal(put(st, &p, true), STORE_BAD);
+	assert_int_equal(store_put_verified(st, p.w.p, p.w.len, NULL, &err), STORE_NEW);
+	assert_int_equal(store_digest(st, false).count, 1);
+	store_drop(st, &p.id);
+	*body ^= 1;
+	assert_int_equal(store_put_verified(st, p.w.p, p.w.len, NULL, &err), STORE_BAD);
+	packed_free(&p);
+	store_free(st);
+}
+
 static void a_body_may_follow_its_header_and_go_again(void **state)
 {
 	struct store *st = store_new(&flock, test_secret);
@@ -300,6 +321,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(the_newest_page_of_a_peer_replaces_the_older),
 	        cmocka_unit_test(a_durable_record_enters_the_digest_once_it_is_on_disk),
+	        cmocka_unit_test(a_record_known_to_be_verified_is_checked_for_form_and_hashes_alone),
 	        cmocka_unit_test(a_body_may_follow_its_header_and_go_again),
 	        cmocka_unit_test(a_wrong_signature_changes_nothing),
 	        cmocka_unit_test(malformed_records_are_refused_by_kind),

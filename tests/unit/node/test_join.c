@@ -25,7 +25,7 @@ struct birds {
 	struct join_offers offers;
 };
 
-static int put_stored(void *ctx, const uint8_t *bytes, size_t len, struct err *err)
+static int put_stored(void *ctx, const uint8_t *bytes, size_t len, bool sealed UNUSED, struct err *err)
 {
 	struct birds *f = ctx;
 	struct key32 id;
@@ -37,7 +37,7 @@ static void take(struct birds *f, struct wr *record)
 {
 	struct err err = {0};
 
-	if (put_stored(f, record->p, record->len, &err) < 0)
+	if (put_stored(f, record->p, record->len, false, &err) < 0)
 		fail_msg("%s", err.text);
 	wr_free(record);
 	trust_evaluate(f->trust, f->store);

@@ -59,7 +59,7 @@ struct listing {
 	char text[4096]; /* all values, each followed by a blank */
 };
 
-static int list_one(void *ctx, const uint8_t *bytes, size_t len, struct err *err UNUSED)
+static int list_one(void *ctx, const uint8_t *bytes, size_t len, bool sealed UNUSED, struct err *err UNUSED)
 {
 	struct listing *l = ctx;
 	size_t at = strlen(l->text);
@@ -243,6 +243,81 @@ static void a_batch_is_whole_or_not_there(void **state)
 	persist_close(p);
 }
 
+/* Which rows came back sealed: 's' or 'u' for each, in order. */
+static int list_seals(
+        void *ctx, const uint8_t *bytes UNUSED, size_t len UNUSED, bool sealed, struct err *err UNUSED)
+{
+	strcat(ctx, sealed ? "s" : "u");
+	return 0;
+}
+
+static void expect_seals(struct scratch *s, const uint8_t secret[64], const char *want)
+{
+	struct persist *p = open_sync(s->dir);
+	struct err err = {0};
+	char got[16] = "";
+
+	if (secret)
+		persist_seal_with(p, secret);
+	assert_int_equal(persist_each(p, list_seals, got, &err), 0);
+	assert_string_equal(got, want);
+	persist_close(p);
+}
+
+static void run_sql(const char *path, const char *sql)
+{
+	sqlite3 *h;
+
+	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(h);
+}
+
+static void only_the_very_bytes_that_were_put_come_back_sealed(void **state)
+{
+	static const uint8_t ours[64] = {1}, others[64] = {2};
+	struct scratch *s = *state;
+	struct persist *p = open_sync(s->dir);
+	struct key32 page = id_of(9);
+
+	put(p, 1, "before there was a secret");
+	persist_seal_with(p, ours);
+	put(p, 2, "grant");
+	put(p, 3, "revision");
+	persist_put_own(p, &page, (const uint8_t *)"page", 4);
+	persist_close(p);
+	expect_seals(s, ours, "ussu"); /* own rows are not synced, so never taken at their word */
+	expect_seals(s, others, "uuuu");
+	expect_seals(s, NULL, "uuuu");
+	run_sql(scratch_path(s, "store.db"),
+	        "UPDATE record SET bytes = x'6772616e64' WHERE bytes = x'6772616e74'");
+	run_sql(s->path, "UPDATE record SET seal = x'00' WHERE length(bytes) = 8");
+	expect_seals(s, ours, "uuuu");
+	/* Put again once they were verified, they have their seals. */
+	p = open_sync(s->dir);
+	persist_seal_with(p, ours);
+	put(p, 1, "before there was a secret");
+	put(p, 3, "revision");
+	persist_close(p);
+	expect_seals(s, ours, "susu");
+}
+
+static void a_file_of_the_version_before_is_taken_over(void **state)
+{
+	static const uint8_t ours[64] = {1};
+	struct scratch *s = *state;
+	struct persist *p = open_sync(s->dir);
+
+	put(p, 1, "genesis");
+	persist_close(p);
+	run_sql(scratch_path(s, "store.db"), "ALTER TABLE record DROP COLUMN seal; PRAGMA user_version=1");
+	p = open_sync(s->dir);
+	persist_seal_with(p, ours);
+	put(p, 2, "grant");
+	persist_close(p);
+	expect_seals(s, ours, "us");
+}
+
 static void boots_are_counted(void **state)
 {
 	struct scratch *s = *state;
@@ -330,15 +405,6 @@ static void damaged_records_are_an_error_that_names_the_file(void **state)
 	assert_null(persist_open(s->dir, NULL, NULL, NULL, &err));
 	assert_non_null(strstr(err.text, "store.db"));
 	assert_non_null(strstr(err.text, "not a database"));
-}
-
-static void run_sql(const char *path, const char *sql)
-{
-	sqlite3 *h;
-
-	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(h);
 }
 
 static void files_of_newer_versions_and_of_others_are_refused(void **state)
@@ -694,6 +760,8 @@ int main(void)
 	        SCRATCH_TEST(closing_writes_what_is_queued),
 	        SCRATCH_TEST(what_was_acknowledged_survives_a_kill),
 	        SCRATCH_TEST(a_batch_is_whole_or_not_there),
+	        SCRATCH_TEST(only_the_very_bytes_that_were_put_come_back_sealed),
+	        SCRATCH_TEST(a_file_of_the_version_before_is_taken_over),
 	        SCRATCH_TEST(boots_are_counted),
 	        SCRATCH_TEST(own_rows_keep_the_last_of_each_name),
 	        SCRATCH_TEST(damaged_own_rows_do_not_stop_the_agent),

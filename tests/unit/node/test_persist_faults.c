@@ -157,7 +157,7 @@ struct found {
 	bool bad;
 };
 
-static int find(void *ctx, const uint8_t *bytes, size_t len, struct err *err UNUSED)
+static int find(void *ctx, const uint8_t *bytes, size_t len, bool sealed UNUSED, struct err *err UNUSED)
 {
 	struct found *f = ctx;
 	uint32_t job;
