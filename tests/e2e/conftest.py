@@ -21,9 +21,10 @@ _nets = iter(range(2, 250))
 _base = os.getpid() % 50 * 5
 
 
-def new_flock(n):
+def new_flock(n, hosts=False):
     # Each flock of a run has a network of its own, so that a late packet of one never reaches the next.
-    return Flock(BINARY, n, net=2 + (_base + next(_nets)) % 250, prefix="starling-e2e-", agent_env=SANITIZERS)
+    return Flock(BINARY, n, net=2 + (_base + next(_nets)) % 250, prefix="starling-e2e-", agent_env=SANITIZERS,
+                 hosts=hosts)
 
 
 def check_and_destroy(f):
@@ -44,11 +45,12 @@ def check_and_destroy(f):
 
 @pytest.fixture
 def flock(request):
-    """flock(n): n peers, up and seeing each other; flock(n, up=False): nothing started yet."""
+    """flock(n): n peers, up and seeing each other; flock(n, up=False): nothing started yet; flock(n, hosts=True): each
+    on a host of its own, a network namespace (root only)."""
     made = []
 
-    def make(n=3, up=True, labels=None):
-        f = new_flock(n)
+    def make(n=3, up=True, labels=None, hosts=False):
+        f = new_flock(n, hosts)
         made.append(f)
         for peer, own in zip(f.peers, labels or []):
             peer.labels = own

@@ -1,8 +1,8 @@
 """Real agents on this machine, for the demo, the end-to-end stories and the benchmarks. Standard library only.
 
-Each peer has an address of its own on the loopback network (127.78.NET.N) and a data folder under one temporary
-folder. Everything that a flock started is found again by that folder and those addresses, and ended one process
-at a time, by number; nothing is ever ended by name.
+Each peer has an address of its own on the loopback network (127.78.NET.N), or with hosts=True a host of its own
+(tests/lib/netns.py), and a data folder under one temporary folder. Everything that a flock started is found again by
+that folder and those addresses, and ended one process at a time, by number; nothing is ever ended by name.
 """
 import json
 import os
@@ -12,6 +12,9 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
+
+from netns import Network
 
 PEER_PORT = 7827
 HTTP_PORT = 7828
@@ -62,19 +65,23 @@ class Peer:
         self.flock = flock
         self.number = number
         self.name = f"p{number}"
-        self.address = f"127.78.{flock.net}.{number}"
+        own = flock.network
+        self.address = own.address(number) if own else f"127.78.{flock.net}.{number}"
+        self.inside = own.inside(number) if own else []
         self.data = os.path.join(flock.folder, self.name)
         self.log = os.path.join(flock.folder, self.name + ".log")
-        self.bind = f"{self.address}:{PEER_PORT}"
-        self.dns = (self.address, DNS_PORT)
-        self.http = (self.address, HTTP_PORT)
+        # On a host of its own the agent finds out its address itself, as it does for most users.
+        self.bind = f"0.0.0.0:{PEER_PORT}" if own else f"{self.address}:{PEER_PORT}"
+        self.dns = ("127.0.0.1" if own else self.address, DNS_PORT)
+        self.http = ("127.0.0.1" if own else self.address, HTTP_PORT)
+        self.addresses = [self.address]  # of now and before: tasks started then carry them
         self.labels = []
         self.process = None
         self.log_at = 0
 
     def command(self):
         """The command that runs this agent."""
-        argv = [self.flock.binary, "agent", "--data", self.data, "--name", self.name, "--bind", self.bind,
+        argv = [*self.inside, self.flock.binary, "agent", "--data", self.data, "--name", self.name, "--bind", self.bind,
                 "--dns", "%s:%d" % self.dns, "--http", "%s:%d" % self.http]
         for label in self.labels:
             argv += ["--label", label]
@@ -85,7 +92,7 @@ class Peer:
         becomes the agent as soon as it is in."""
         argv = [*self.command(), *extra]
         if token:
-            argv = ["/bin/sh", "-c", '"$0" --data "$1" join "$2" && shift 2 && exec "$@"', self.flock.binary,
+            argv = [*self.inside, "/bin/sh", "-c", '"$0" --data "$1" join "$2" && shift 2 && exec "$@"', self.flock.binary,
                     self.data, token, *argv]
         with open(self.log, "ab") as log:
             self.log_at = log.tell()
@@ -126,10 +133,28 @@ class Peer:
             end(self.process.pid)
             self.process.wait()
 
+    def call(self, fn):
+        """Calls fn on this peer's host."""
+        return self.flock.network.call(self.number, fn) if self.inside else fn()
+
+    def metrics(self):
+        """What /metrics says: {name with labels: number}."""
+        def fetch():
+            with urllib.request.urlopen("http://%s:%d/metrics" % self.http, timeout=10) as answer:
+                return answer.read().decode()
+        lines = [line for line in self.call(fetch).splitlines() if line and not line.startswith("#")]
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+    def move(self, address):
+        """Its host changes its address."""
+        self.flock.network.move(self.number, address)
+        self.addresses.append(address)
+        self.address = address
+
     def processes(self):
         """Shims and tasks of this peer: whatever names its folder or carries its address, and all descendants."""
         agent = self.process.pid if self.process else None
-        mark = f"STARLING_ADDRESS={self.address}".encode()
+        marks = self.marks()
         folder = os.fsencode(self.data)
         own, children = set(), {}
         for entry in os.listdir("/proc"):
@@ -142,7 +167,7 @@ class Peer:
             children.setdefault(int(stat[1]), []).append(pid)
             argv = read_bytes(f"/proc/{pid}/cmdline").split(b"\0")
             shim = any(a == folder or a.startswith(folder + b"/") for a in argv)
-            if shim or mark in read_bytes(f"/proc/{pid}/environ").split(b"\0"):
+            if shim or marks & set(read_bytes(f"/proc/{pid}/environ").split(b"\0")):
                 own.add(pid)
         found, queue = set(), [p for p in own if p not in (agent, os.getpid())]
         while queue:
@@ -154,8 +179,11 @@ class Peer:
 
     def tasks(self):
         """Numbers of the tasks' own processes: those with this peer's address in their environment."""
-        mark = f"STARLING_ADDRESS={self.address}".encode()
-        return {p for p in self.processes() if mark in read_bytes(f"/proc/{p}/environ").split(b"\0")}
+        marks = self.marks()
+        return {p for p in self.processes() if marks & set(read_bytes(f"/proc/{p}/environ").split(b"\0"))}
+
+    def marks(self):
+        return {f"STARLING_ADDRESS={a}".encode() for a in self.addresses}
 
     def lose(self):
         """SIGKILL to the agent, its shims and its tasks at once, as when the power goes."""
@@ -175,7 +203,7 @@ class Peer:
 class Flock:
     """N peers. Use as a context manager; on the way out everything that was started is ended and removed."""
 
-    def __init__(self, binary, n=3, net=None, prefix="starling-", agent_env=None):
+    def __init__(self, binary, n=3, net=None, prefix="starling-", agent_env=None, hosts=False):
         self.binary = os.path.abspath(binary)
         # Two flocks at once on one machine, say demo and tests, take different networks.
         self.net = net if net is not None else 2 + os.getpid() % 250
@@ -187,6 +215,7 @@ class Flock:
                     "XDG_DATA_HOME": os.path.join(self.folder, "data"), "STARLING_KEY": self.key}
         self.env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
         self.env.update(agent_env or {})
+        self.network = Network(self.net, range(1, n + 1)) if hosts else None
         self.peers = [Peer(self, i + 1) for i in range(n)]
         self.nft_table = f"starling_{os.getpid()}_{self.net}"
         self.nft_loaded = False
@@ -205,11 +234,14 @@ class Flock:
     def cli(self, *args, peer=0, check=True, timeout=60.0, stdin=None, env=None):
         """Runs `starling --data <peer's folder> ARGS`. check: the exit code to insist on (True: 0, False: any)."""
         argv = [self.binary, *(["--data", self[peer].data] if peer is not None else []), *map(str, args)]
+        shown = " ".join(argv[3:] or argv)
+        if peer is not None:
+            argv = [*self[peer].inside, *argv]
         done = subprocess.run(argv, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None, text=True,
                               capture_output=True, timeout=timeout, env={**self.env, **(env or {})}, cwd=self.folder)
         expected = 0 if check is True else check
         if check is not False and done.returncode != expected:
-            raise Failed(f"{' '.join(argv[3:] or argv)}: exit {done.returncode}, not {expected}\n{done.stdout}{done.stderr}")
+            raise Failed(f"{shown}: exit {done.returncode}, not {expected}\n{done.stdout}{done.stderr}")
         return done
 
     def json(self, *args, peer=0):
@@ -331,5 +363,7 @@ class Flock:
             for pid in left:
                 end(pid)
             time.sleep(0.02)
+        if self.network:
+            self.network.destroy()
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
