@@ -224,6 +224,7 @@ static int open_all(struct agent *a, struct err *err)
 		if (!a->http)
 			return -1;
 	}
+	agent_watch_address(a);
 	return control_listen(a->control, err);
 }
 
@@ -252,6 +253,7 @@ static void close_all(struct agent *a)
 	uv_run(&a->loop, UV_RUN_NOWAIT);
 	if (a->persist)
 		persist_close(a->persist);
+	addrwatch_close(a->addrwatch);
 	if (a->dns)
 		dns_server_stop(a->dns);
 	uv_close((uv_handle_t *)&a->gossip_timer, NULL);

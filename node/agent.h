@@ -37,7 +37,9 @@ struct agent {
 	struct config cfg;
 	struct keypair keys;
 	struct key32 flock;
-	struct addr advertise;
+	struct addr advertise; /* agent_address.c */
+	struct addrwatch *addrwatch;
+	bool bound_gone; /* no interface has --bind's address any more */
 	uint32_t boot;
 	wall_ms started;
 	struct facts host; /* what hostfacts_fill() found at start */

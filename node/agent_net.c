@@ -173,7 +173,7 @@ void agent_net_drop(struct agent *a, const struct key32 *peer)
 	map_each (&a->links, value) {
 		const struct link *l = value;
 
-		if (l->role == SESSION_PEER && key32_eq(&l->key, peer))
+		if (l->role == SESSION_PEER && (!peer || key32_eq(&l->key, peer)))
 			ids[n++] = l->id;
 	}
 	for (size_t i = 0; i < n; i++)

@@ -2,6 +2,7 @@
 #ifndef NODE_AGENT_PARTS_H
 #define NODE_AGENT_PARTS_H
 
+#include "node/addrwatch.h"
 #include "node/agent.h"
 
 /* agent_net.c */
@@ -16,7 +17,11 @@ bool agent_load_addr(const struct stored *admission, void *ctx);
 void agent_work(struct agent *a);
 void agent_publish_facts(struct agent *a);
 
-/* Closes every session that a peer which is no longer admitted has here. */
+/* agent_address.c: notices when this host's address changes, from now on. */
+void agent_watch_address(struct agent *a);
+void agent_look_at_address(struct agent *a);
+
+/* Closes every session that a peer has here, say one that is no longer admitted; NULL: that any peer has. */
 void agent_net_drop(struct agent *a, const struct key32 *peer);
 
 /* agent_leave.c: instead of reconcile, in the pass of a peer that was evicted, or that leaves. */

@@ -144,6 +144,31 @@ bool config_host_addr(struct addr *out, uint8_t family)
 	return found;
 }
 
+bool config_own_addr(struct addr *out, const struct addr *bind)
+{
+	/* :: listens on IPv4 as well, and more hosts have that. */
+	return config_host_addr(out, 4) || (bind->family == 6 && config_host_addr(out, 6));
+}
+
+bool config_host_has(const struct addr *addr)
+{
+	struct ifaddrs *all;
+	bool found = false;
+
+	if (getifaddrs(&all) < 0)
+		return true; /* not known to be gone */
+	for (struct ifaddrs *i = all; i && !found; i = i->ifa_next) {
+		struct addr a;
+
+		if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || !addr_of_sockaddr(&a, i->ifa_addr))
+			continue;
+		a.port = addr->port;
+		found = addr_eq(&a, addr);
+	}
+	freeifaddrs(all);
+	return found;
+}
+
 static int read_advertise(struct config *out, const char *text, struct err *err)
 {
 	bool dual = out->bind.family == 6 && addr_is_any(&out->bind);
@@ -168,9 +193,8 @@ static int read_advertise(struct config *out, const char *text, struct err *err)
 		out->advertise = out->bind;
 		return 0;
 	}
-	/* :: listens on IPv4 as well, and more hosts have that. */
-	if (!config_host_addr(&out->advertise, 4) &&
-	        !(out->bind.family == 6 && config_host_addr(&out->advertise, 6))) {
+	out->advertise_found = true;
+	if (!config_own_addr(&out->advertise, &out->bind)) {
 		log_warn("config",
 		        "this host has no address that others could reach: only peers on this host can "
 		        "talk to this one until --advertise ADDR says otherwise");

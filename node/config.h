@@ -35,6 +35,7 @@ struct config {
 	char name[NAME_MAX_BYTES]; /* a DNS label */
 	struct addr bind;          /* port 0: any free one */
 	struct addr advertise;     /* its port is 0 when bind's is: take peer_net_bound()'s */
+	bool advertise_found;      /* nobody said which: it is what config_own_addr() found */
 	struct addr http;          /* family 0: none */
 	struct addr dns[DNS_LISTEN_MAX];
 	size_t n_dns;
@@ -56,5 +57,9 @@ void config_name_of_host(char out[NAME_MAX_BYTES], const char *host);
 /* The address that this host reaches others from: the default route's, else the first global one of an interface,
  * else false. Nothing is sent. Port 0. */
 bool config_host_addr(struct addr *out, uint8_t family);
+/* The one that others reach a socket at which is bound to `bind`, the unspecified address of either family. */
+bool config_own_addr(struct addr *out, const struct addr *bind);
+/* Does an interface of this host that is up have this address? The port does not matter. */
+bool config_host_has(const struct addr *addr);
 
 #endif

@@ -57,6 +57,18 @@ struct runtime *runtime_new(
 	return rt;
 }
 
+void runtime_set_address(struct runtime *rt, const struct addr *address)
+{
+	rt->cfg.address = *address;
+	rt->cfg.address.port = 0;
+	/* Names lead to the new address: a task that answers at the old one alone is to be found out. */
+	for (size_t i = 0; i < rt->n_tasks; i++)
+		if (rt->tasks[i]->health) {
+			task_unwatch(rt->tasks[i]);
+			task_watch(rt->tasks[i]);
+		}
+}
+
 bool runtime_may_exec_as_root(void)
 {
 	return geteuid() == 0;

@@ -65,6 +65,8 @@ typedef void runtime_changed(void *ctx, id64 task);
 
 struct runtime *runtime_new(
         uv_loop_t *loop, const struct runtime_config *cfg, runtime_changed *changed, void *ctx, struct err *err);
+/* The host's address is another one: for tasks and processes that start from now on, and for checks. */
+void runtime_set_address(struct runtime *rt, const struct addr *address);
 /* Finds the tasks of an earlier agent again: reconnects to live shims, reads the exit status of gone ones. After a
  * host's reboot (another kernel boot id) all are gone and their slots are started afresh. */
 int runtime_adopt(struct runtime *rt, struct err *err);

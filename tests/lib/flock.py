@@ -231,12 +231,12 @@ class Flock:
 
     # --- commands ---
 
-    def cli(self, *args, peer=0, check=True, timeout=60.0, stdin=None, env=None):
-        """Runs `starling --data <peer's folder> ARGS`. check: the exit code to insist on (True: 0, False: any)."""
+    def cli(self, *args, peer=0, check=True, timeout=60.0, stdin=None, env=None, inside=()):
+        """Runs `starling --data <peer's folder> ARGS`. check: the exit code to insist on (True: 0, False: any). peer
+        None: with no folder, where `inside` leads."""
         argv = [self.binary, *(["--data", self[peer].data] if peer is not None else []), *map(str, args)]
         shown = " ".join(argv[3:] or argv)
-        if peer is not None:
-            argv = [*self[peer].inside, *argv]
+        argv = [*(self[peer].inside if peer is not None else inside), *argv]
         done = subprocess.run(argv, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None, text=True,
                               capture_output=True, timeout=timeout, env={**self.env, **(env or {})}, cwd=self.folder)
         expected = 0 if check is True else check

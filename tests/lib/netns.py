@@ -27,6 +27,7 @@ class Network:
         self.switch = f"{self.mark}-switch"
         self.hosts = {n: f"{self.mark}-h{n}" for n in hosts}
         self.made = []
+        self.at = {}  # of those that moved
         try:
             for name in [self.switch, *self.hosts.values()]:
                 subprocess.run(["ip", "netns", "add", name], check=True)
@@ -41,7 +42,8 @@ class Network:
             raise
 
     def address(self, n):
-        return f"10.78.{self.net}.{n}"
+        """Where host n is now."""
+        return self.at.get(n, f"10.78.{self.net}.{n}")
 
     def inside(self, n):
         """What to put before a command that is to run on host n. Unlike `ip netns exec` it leaves mounts alone, and
@@ -88,8 +90,8 @@ class Network:
         for n in self.hosts:
             self.filter(n, f'iifname "eth0" numgen random mod 100 < {percent} counter drop')
 
-    def lost(self, n):
-        """Packets that lose() has dropped on host n."""
+    def counted(self, n):
+        """Packets that host n's rule with a counter has met."""
         out = subprocess.run([*self.inside(n), "nft", "list", "table", "inet", "weather"], check=True,
                              capture_output=True, text=True).stdout
         return int(out.split("packets ")[1].split()[0])
@@ -100,6 +102,7 @@ class Network:
 
     def move(self, n, address):
         """Host n gives up its address for another one. Nobody tells the agent."""
+        self.at[n] = address
         run(self.hosts[n], "address flush dev eth0 scope global", f"address add {address}/24 dev eth0")
 
     def destroy(self):
