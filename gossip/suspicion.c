@@ -68,7 +68,8 @@ static void arm(struct gossip *g, struct peer *p)
 
 	sus->deadline = sus->began + sus->grace + timeout(g, p) +
 	                (sus->ours || !part(g, PART_SIGNATURES) ? 0 : BYSTANDER_MS);
-	g->suspicion_at = MIN(g->suspicion_at, sus->deadline);
+	/* A time that shrank may be over already. That is due now, not since then: nobody stood still. */
+	g->suspicion_at = MIN(g->suspicion_at, MAX(sus->deadline, g->now.mono));
 }
 
 static struct statement *find(struct peer *p, id64 accuser)

@@ -500,6 +500,27 @@ static void a_stall_moves_the_timers(void **state)
 	end(&w);
 }
 
+/* Confirmations end the wait at once; the timer was not due before them, so nothing is late. */
+static void a_wait_cut_short_is_no_stall(void **state)
+{
+	struct world w = world(8);
+
+	(void)state;
+	all_alive(&w);
+	tell(&w, MSG_SUSPECT, 1, 0, 2);
+	pass(&w, (peer(&w, 1)->sus->deadline - w.now.mono) * 3 / 4, 0xfc);
+	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
+	w.g->health = 0;
+	for (unsigned i = 3; i <= 5; i++)
+		tell(&w, MSG_SUSPECT, 1, 0, i);
+	assert_true(peer(&w, 1)->sus->deadline < w.now.mono - STALL_MS);
+	assert_true(gossip_wake(w.g) >= w.now.mono);
+	core_enter(w.g, w.now);
+	assert_int_equal(w.g->health, 0);
+	assert_true(peer(&w, 1)->sus->deadline < w.now.mono);
+	end(&w);
+}
+
 /* What a ping-req names is a peer id; one that nobody knows, or the asker itself, is not pinged. */
 static void a_ping_req_reaches_members_only(void **state)
 {
@@ -655,6 +676,7 @@ int main(void)
 	        cmocka_unit_test(when_everyone_is_silent_nobody_is_accused_for_a_while),
 	        cmocka_unit_test(another_who_confirms_the_silence_ends_the_isolation),
 	        cmocka_unit_test(a_stall_moves_the_timers),
+	        cmocka_unit_test(a_wait_cut_short_is_no_stall),
 	        cmocka_unit_test(a_ping_req_reaches_members_only),
 	        cmocka_unit_test(a_target_that_stays_silent_is_nacked),
 	        cmocka_unit_test(leaving_is_final_until_a_new_boot),
