@@ -205,7 +205,7 @@ def test_a_peer_that_changes_its_address_stays_the_same_peer(flock):
     f.cli("rm", "a", "--yes")
     f.cli("deploy", f.write("n.yaml", stack("n", s={**sleeper(1), "deploy": {"mode": "global"}})), "--detach")
     f.wait_serving("n", 5, peer=2)
-    task, = [r["pid"] for r in f.serving("n", on={"p3"})]
+    task = wait_until("p3 to tell its task's number", lambda: f.serving("n", on={"p3"})[0]["pid"], 20)
     with open(f"/proc/{task}/environ", "rb") as env:
         assert f"STARLING_ADDRESS={f[2].address}".encode() in env.read().split(b"\0")
 
