@@ -13,7 +13,9 @@
 #define SYNC_SPACE_MS   SECONDS(10)
 #define SYNC_BACKOFF_MS MINUTES(1)
 /* Neighbours to reconcile with before this peer is ready, and how long to look for one. */
-#define READY_SYNCS    3
+#define READY_SYNCS 3
+/* One that has not answered for so long does not keep another from being asked. */
+#define READY_HEDGE_MS 500
 #define READY_ALONE_MS SECONDS(3)
 /* Reachable over UDP, yet no reconciliation came about: go on without. */
 #define READY_GIVE_UP_MS SECONDS(15)
@@ -129,6 +131,22 @@ int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t
 	return 0;
 }
 
+/* Before this peer is ready: does it want one more neighbour to reconcile with, beside those that are done and those
+ * whose answers are on their way? In a large flock all are heard of at once, and three are enough. */
+static bool wants_first(const struct gossip *g)
+{
+	size_t n = g->syncs_done;
+
+	if (g->ready)
+		return false;
+	map_each (&g->streams, value) {
+		const struct stream *s = value;
+
+		n += s->ask && g->now.mono - s->sync_heard < READY_HEDGE_MS;
+	}
+	return n < READY_SYNCS;
+}
+
 void entropy_first_contact(struct gossip *g, struct peer *peer)
 {
 	struct contact *p = contact_of(g, peer);
@@ -143,10 +161,8 @@ void entropy_first_contact(struct gossip *g, struct peer *peer)
 	if (!g->started || p->syncs)
 		return;
 	/* Before we are ready we ask; later whoever starts asks us, and a difference shows in the acks. */
-	if (!g->ready && g->first_syncs < READY_SYNCS) {
-		g->first_syncs++;
+	if (wants_first(g))
 		entropy_want(g, peer);
-	}
 }
 
 void entropy_on_digests(struct gossip *g, struct peer *peer, const struct digest_brief *durable,
@@ -203,7 +219,7 @@ static bool due(const struct gossip *g, const struct contact *p)
 {
 	if (!p->peer->reachable || !member_up(p->peer) || g->now.mono < p->sync_after)
 		return false;
-	if (!g->ready && !p->syncs && g->syncs_done < READY_SYNCS)
+	if (!p->syncs && wants_first(g))
 		return true;
 	if (g->bodies_missing)
 		return true;

@@ -204,7 +204,7 @@ struct gossip {
 	size_t asked_at;
 
 	bool ready;
-	unsigned syncs_done, first_syncs, resyncs;
+	unsigned syncs_done, resyncs;
 	bool refused_volatile; /* a record of an unknown author was turned away */
 	bool bodies_missing;   /* a header came without the body that it needs */
 	mono_ms entropy_at;

@@ -521,6 +521,45 @@ static void a_wait_cut_short_is_no_stall(void **state)
 	end(&w);
 }
 
+/* Connections that it wants to open now. */
+static unsigned connects(struct world *w)
+{
+	struct gossip_action a;
+	unsigned n = 0;
+
+	while (gossip_next(w->g, &a))
+		n += a.kind == GOSSIP_CONNECT;
+	return n;
+}
+
+/* In a large flock a newcomer hears of all at once. Three neighbours tell it what there is; who stays silent does not
+ * keep it waiting. */
+static void a_newcomer_reconciles_with_three_and_not_with_all(void **state)
+{
+	struct world w = world(8);
+	unsigned n;
+
+	(void)state;
+	for (unsigned i = 1; i < w.n; i++) {
+		tell(&w, MSG_ALIVE, i, 0, i);
+		member_heard(w.g, peer(&w, i));
+	}
+	n = connects(&w);
+	for (int i = 0; i < 4; i++) {
+		w.now.mono += 100;
+		gossip_tick(w.g, w.now);
+		n += connects(&w);
+	}
+	assert_int_equal(n, 3);
+	for (int i = 0; i < 4; i++) {
+		w.now.mono += 100;
+		gossip_tick(w.g, w.now);
+		n += connects(&w);
+	}
+	assert_true(n > 3);
+	end(&w);
+}
+
 /* What a ping-req names is a peer id; one that nobody knows, or the asker itself, is not pinged. */
 static void a_ping_req_reaches_members_only(void **state)
 {
@@ -677,6 +716,7 @@ int main(void)
 	        cmocka_unit_test(another_who_confirms_the_silence_ends_the_isolation),
 	        cmocka_unit_test(a_stall_moves_the_timers),
 	        cmocka_unit_test(a_wait_cut_short_is_no_stall),
+	        cmocka_unit_test(a_newcomer_reconciles_with_three_and_not_with_all),
 	        cmocka_unit_test(a_ping_req_reaches_members_only),
 	        cmocka_unit_test(a_target_that_stays_silent_is_nacked),
 	        cmocka_unit_test(leaving_is_final_until_a_new_boot),
