@@ -43,12 +43,12 @@ void ping_send(struct gossip *g, struct peer *p, uint32_t seq)
 	packet_send(g, p, &w);
 }
 
-static void ping_direct(struct gossip *g, struct probe *pr, struct peer *p)
+static void ping_direct(struct gossip *g, struct probe *pr, struct peer *p, mono_ms at)
 {
 	pr->seq[pr->pings] = ++g->seq;
 	pr->sent[pr->pings] = g->now.mono;
 	pr->pings++;
-	pr->next_at = g->now.mono + space(g, p);
+	pr->next_at = at + space(g, p);
 	ping_send(g, p, g->seq);
 }
 
@@ -101,7 +101,7 @@ void probe_target(struct gossip *g, struct peer *p)
 		return;
 	*free_one = (struct probe){.used = true, .target = id, .began = g->now.mono};
 	isolation_target(g, p);
-	ping_direct(g, free_one, p);
+	ping_direct(g, free_one, p, g->now.mono);
 }
 
 static void succeed(struct gossip *g, struct probe *pr)
@@ -128,23 +128,25 @@ static void fail(struct gossip *g, struct probe *pr, struct peer *p)
 		suspicion_accuse(g, p);
 }
 
-/* One step of a round. */
+/* One step of a round. A late one gives the next its full time: what came meanwhile is still to be read. (Without the
+ * stall rule it counts from when it was due, as SWIM implementations do whose timers run by themselves.) */
 static void step(struct gossip *g, struct probe *pr)
 {
 	struct peer *p = member_by_id(g, pr->target);
+	mono_ms at = part(g, PART_STALL) ? g->now.mono : pr->next_at;
 
 	if (!p || !member_up(p)) {
 		pr->used = false;
 		return;
 	}
 	if (pr->pings < (part(g, PART_RETRIES) ? DIRECT_PINGS : 1)) {
-		ping_direct(g, pr, p);
+		ping_direct(g, pr, p, at);
 	} else if (!pr->asked) {
-		pr->end_at = g->now.mono + g->tune->indirect * (g->health + 1);
+		pr->end_at = at + g->tune->indirect * (g->health + 1);
 		ask_others(g, pr, p);
 		ping_stream(g, pr, p);
-		pr->next_at = MIN(g->now.mono + space(g, p), pr->end_at);
-	} else if (g->now.mono < pr->end_at) {
+		pr->next_at = MIN(at + space(g, p), pr->end_at);
+	} else if (at < pr->end_at) {
 		if (pr->asked == 1)
 			ask_others(g, pr, p);
 		pr->next_at = pr->end_at;
@@ -235,7 +237,7 @@ static void retry_dead(struct gossip *g)
 void probe_tick(struct gossip *g)
 {
 	for (size_t i = 0; i < PROBES_MAX; i++)
-		if (g->probes[i].used && g->now.mono >= g->probes[i].next_at)
+		while (g->probes[i].used && g->now.mono >= g->probes[i].next_at)
 			step(g, &g->probes[i]);
 	relay_tick(g);
 	if (g->now.mono >= g->probe_at) {
