@@ -207,10 +207,14 @@ static void retry_dead(struct gossip *g)
 
 	g->retry_at = MONO_NEVER;
 	for (size_t i = g->n_up; i < g->n_peers; i++) {
-		struct contact *c;
+		struct contact *c = g->peers[i]->contact;
 
 		if (g->peers[i]->state != MEMBER_DEAD)
 			continue;
+		if (!c && sent == RETRIES_AT_ONCE) {
+			g->retry_at = g->now.mono + RETRY_LOOK_MS;
+			continue;
+		}
 		c = contact_of(g, g->peers[i]);
 		if (c->retry_ms >= RETRY_MAX_MS) {
 			if (!oldest || c->retry_at < oldest->retry_at)

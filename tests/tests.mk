@@ -105,9 +105,11 @@ bench: all static $(filter-out $(bench_gossip),$(bench_programs))
 	tests/bench/run $(filter-out $(bench_gossip),$(bench_programs))
 
 # The tables of the gossip layer, as markdown: each program prints its own, one after the other.
-bench_gossip := $(B)/tests/bench/bench_sync
+# BENCH_ARGS: options for all of them, as --seed 7 --largest 1000.
+bench_flocks := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/gossip/bench_*.c))
+bench_gossip := $(B)/tests/bench/bench_sync $(bench_flocks)
 bench-gossip: $(bench_gossip)
-	@for program in $^; do $$program || exit 1; done
+	@for program in $^; do $$program $(BENCH_ARGS) || exit 1; echo; done
 
 # Real agents beside as many of serf's, if that is installed; the table goes to FLOCKS_OUT as well.
 FLOCKS_OUT ?= build/bench-flocks.md
@@ -128,6 +130,9 @@ $(SIM_LIB): $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/sim_*.c))
 $(B)/tests/sim/sim: $(SIM_STORIES) $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d)))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(SIM_LDFLAGS) -o $@ $(SIM_STORIES) -Wl,--start-group $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d))) -Wl,--end-group $(LIBS_base)
+$(bench_flocks): $(B)/%: $(B)/%.o $(B)/tests/bench/gossip/flock.o $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d)))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(SIM_LDFLAGS) -o $@ $< $(B)/tests/bench/gossip/flock.o -Wl,--start-group $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d))) -Wl,--end-group $(LIBS_base) -lm
 .PHONY: sim
 sim: $(B)/tests/sim/sim
 	SEED=$(SEED) SEEDS=$(SEEDS) SECONDS_MAX=$(SECONDS_MAX) $< $(STORY)

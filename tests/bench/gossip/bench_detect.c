@@ -26,8 +26,8 @@ struct result {
 static uint64_t seed;
 static unsigned crashes, largest;
 
-static void on_member(struct sim *s, unsigned viewer, unsigned subject, enum member_state was,
-        enum member_state is, void *ctx)
+static void on_member(
+        struct sim *s, unsigned viewer, unsigned subject, enum member_state was, enum member_state is, void *ctx)
 {
 	struct run *run = ctx;
 
@@ -102,6 +102,7 @@ int main(int argc, char **argv)
 			printf("| %u | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %u |\n", sizes[i],
 			        percentile(r[i].suspect, r[i].n, .5), percentile(r[i].first, r[i].n, .5),
 			        percentile(r[i].first, r[i].n, .99), percentile(r[i].all, r[i].n, .5),
-			        percentile(r[i].all, r[i].n, .99), 4 * fmax(1, log10(sizes[i])), r[i].false_deaths);
+			        percentile(r[i].all, r[i].n, .99), 4 * fmax(1, log10(sizes[i])),
+			        r[i].false_deaths);
 	return 0;
 }

@@ -3,6 +3,7 @@
  *
  *	bench_idle [--seed N] [--largest N]
  */
+#include "base/hash.h"
 #include "tests/bench/gossip/flock.h"
 
 #include <malloc.h>
@@ -118,7 +119,8 @@ int main(int argc, char **argv)
 	        (long long)(IDLE_MS / 1000), (unsigned long long)seed);
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
 		if (sizes[i] <= largest)
-			printf("| %u | %.2f | %.0f | %.0f us |\n", sizes[i], r[i].packets, r[i].bytes, r[i].cpu_us);
+			printf("| %u | %.2f | %.0f | %.0f us |\n", sizes[i], r[i].packets, r[i].bytes,
+			        r[i].cpu_us);
 	printf("\nMemory per member in a flock of 2,000: %.0f bytes for one that is known, %.0f for one that was\n"
 	       "talked to and lost (contact, keys, accusations).\n",
 	        known, spoken);

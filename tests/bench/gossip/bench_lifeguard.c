@@ -16,8 +16,8 @@
 
 /* The paper's: probe interval 1 s, timeout 500 ms, alpha 5, beta 6, K 3; gossip every 200 ms as memberlist has it. */
 #define PAPER                                                                                                    \
-	.period = 1000, .ping_min = 500, .ping_max = 500, .indirect = 500, .suspicion_unit = 1000, .spread = 200, \
-	.alpha = 5, .beta = 6
+	.period = 1000, .ping_min = 500, .ping_max = 500, .indirect = 500, .suspicion_unit = 1000,               \
+	.spread = 200, .alpha = 5, .beta = 6
 
 static const struct row {
 	const char *name;
@@ -50,8 +50,8 @@ struct run {
 static uint64_t seed;
 static bool quick;
 
-static void on_member(struct sim *s, unsigned viewer, unsigned subject, enum member_state was,
-        enum member_state is, void *ctx)
+static void on_member(
+        struct sim *s, unsigned viewer, unsigned subject, enum member_state was, enum member_state is, void *ctx)
 {
 	struct run *run = ctx;
 
@@ -147,8 +147,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		printf("| %s | %llu | %.2f | %llu | %.2f | %.1f | %.1f |\n", rows[i].name,
 		        (unsigned long long)sums[i].fp, percent(sums[i].fp, sums[0].fp),
-		        (unsigned long long)sums[i].fp_healthy,
-		        percent(sums[i].fp_healthy, sums[0].fp_healthy),
+		        (unsigned long long)sums[i].fp_healthy, percent(sums[i].fp_healthy, sums[0].fp_healthy),
 		        percent(sums[i].packets, sums[0].packets), percent(sums[i].bytes, sums[0].bytes));
 	printf("| the paper's Lifeguard | | 1.53 | | 1.89 | 110.6 | |\n\n| C |");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

@@ -33,7 +33,8 @@ static bool has_record(const struct sim *s, unsigned peer, const void *what)
 	return sim_has(s, peer, what);
 }
 
-static size_t informed(const struct sim *s, bool (*has)(const struct sim *, unsigned, const void *), const void *what)
+static size_t informed(
+        const struct sim *s, bool (*has)(const struct sim *, unsigned, const void *), const void *what)
 {
 	size_t n = 0;
 
@@ -122,10 +123,11 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(r); i++) {
 		if (sizes[i / ARRAY_LEN(losses)] > largest)
 			continue;
-		printf("| %u | %u%% | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %u |\n", sizes[i / ARRAY_LEN(losses)],
-		        losses[i % ARRAY_LEN(losses)], percentile(r[i].small_most, r[i].n, .5), percentile(r[i].small, r[i].n, .5),
-		        percentile(r[i].small, r[i].n, 1), percentile(r[i].large_most, r[i].n, .5), percentile(r[i].large, r[i].n, .5),
-		        percentile(r[i].large, r[i].n, 1), r[i].uninformed);
+		printf("| %u | %u%% | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %u |\n",
+		        sizes[i / ARRAY_LEN(losses)], losses[i % ARRAY_LEN(losses)],
+		        percentile(r[i].small_most, r[i].n, .5), percentile(r[i].small, r[i].n, .5),
+		        percentile(r[i].small, r[i].n, 1), percentile(r[i].large_most, r[i].n, .5),
+		        percentile(r[i].large, r[i].n, .5), percentile(r[i].large, r[i].n, 1), r[i].uninformed);
 		uninformed += r[i].uninformed;
 	}
 	return uninformed != 0;

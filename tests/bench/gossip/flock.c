@@ -1,4 +1,5 @@
 #include "tests/bench/gossip/flock.h"
+#include "tests/sim/sim_core.h"
 
 #include <sodium.h>
 #include <sys/resource.h>
