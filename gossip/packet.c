@@ -22,6 +22,8 @@ unsigned spread_limit(const struct gossip *g)
 
 void spread_soon(struct gossip *g, int64_t in)
 {
+	if (!part(g, PART_EAGER))
+		in = (int64_t)drbg_below(&g->rng, (uint64_t)g->tune->spread);
 	g->spread_at = MIN(g->spread_at, g->now.mono + in);
 }
 

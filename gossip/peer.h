@@ -32,7 +32,7 @@ struct suspicion {
 	struct statement by[ACCUSERS_MAX]; /* of each accuser the most severe: suspect, then dead */
 	mono_ms began;                     /* first suspicion of this period */
 	mono_ms deadline;
-	mono_ms recheck_at; /* a suspect of ours is probed again */
+	mono_ms recheck_at; /* a suspect of ours is pinged again */
 	int64_t grace;      /* for time that we stood still, or were cut off ourselves */
 	bool ours;          /* we are among the accusers */
 	bool fired;         /* our own timer ran out */

@@ -246,8 +246,9 @@ void suspicion_tick(struct gossip *g)
 		if (p->state != MEMBER_SUSPECT)
 			continue;
 		if (g->now.mono >= sus->recheck_at) {
+			/* A ping, which tells it what it has to refute: a whole round would cost some twenty packets. */
 			sus->recheck_at = g->now.mono + g->tune->period;
-			probe_target(g, p);
+			probe_greet(g, p);
 		}
 		next = MIN(next, MIN(sus->deadline, sus->recheck_at));
 	}

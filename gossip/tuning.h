@@ -15,8 +15,9 @@
 #define PART_SIGNATURES    0x10 /* dead takes two accusers; deputies and rechecks bring the second opinion */
 #define PART_STALL         0x20 /* who stood still moves its timers before it judges */
 #define PART_ISOLATION     0x40 /* who hears nobody accuses nobody, for a while */
+#define PART_EAGER         0x80 /* what is new goes out at once, not when the next gossip tick comes */
 #define PARTS_LIFEGUARD    (PART_LHA_PROBE | PART_LHA_SUSPICION | PART_BUDDY)
-#define PARTS_ALL          0x7f
+#define PARTS_ALL          0xff
 
 /* All times in milliseconds. */
 struct tuning {

@@ -119,6 +119,8 @@ struct sim_peer {
 	mono_ms ppm_at; /* since this moment */
 	int64_t skew;   /* of its wall clock */
 	mono_ms frozen_until;
+	unsigned budget;       /* events that a starved peer may handle, */
+	mono_ms starved_until; /* and until when it stands after them; 0 budget: it is not starved */
 	mono_ms armed;  /* time of the next tick event, sim time */
 	uint64_t alarm; /* and its number: older ones are void */
 	struct sim_disk disk;
@@ -199,6 +201,9 @@ void sim_crash(struct sim *s, unsigned peer);  /* the power is cut: silence, and
 void sim_unplug(struct sim *s, unsigned peer); /* the cable is pulled; the agent goes on alone */
 void sim_plug(struct sim *s, unsigned peer);
 void sim_freeze(struct sim *s, unsigned peer, int64_t ms);  /* SIGSTOP: what comes waits in the kernel */
+/* As on a host that is out of CPU: it stands for ms, handles so many events, and stands again until again_ms from now.
+ * What it did not get to waits. */
+void sim_starve(struct sim *s, unsigned peer, int64_t ms, unsigned events, int64_t again_ms);
 void sim_suspend(struct sim *s, unsigned peer, int64_t ms); /* the machine sleeps; CLOCK_MONOTONIC stands still */
 void sim_move(struct sim *s, unsigned peer);                /* a new address, told to the agent */
 void sim_move_to(struct sim *s, unsigned peer, const struct addr *to);

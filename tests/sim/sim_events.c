@@ -117,11 +117,17 @@ static bool put_off(struct sim *s, struct sim_event *e)
 		free(e); /* nobody was there to take it */
 		return true;
 	}
-	/* It will find all this when it wakes. */
+	/* It will find all this when it wakes: its timer first, as in any event loop, then what waits in its sockets. */
 	e->at = p->frozen_until;
-	e->order = s->order++;
+	e->order = e->kind == EV_TICK ? 0 : s->order++;
 	push(s, e);
 	return true;
+}
+
+static void spend(struct sim_peer *p)
+{
+	if (p->budget && --p->budget == 0)
+		p->frozen_until = MAX(p->frozen_until, p->starved_until);
 }
 
 bool sim_step(struct sim *s, mono_ms until)
@@ -139,6 +145,8 @@ bool sim_step(struct sim *s, mono_ms until)
 		return true;
 	trace(s, e);
 	on_event[e->kind](s, e->peer, e->a, e->b, e->bytes, e->len);
+	if (e->peer != SIM_WORLD)
+		spend(&s->peer[e->peer]);
 	free(e);
 	return true;
 }

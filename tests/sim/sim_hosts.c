@@ -230,6 +230,13 @@ void sim_freeze(struct sim *s, unsigned i, int64_t ms)
 		p->frozen_until = MAX(p->frozen_until, s->now + ms);
 }
 
+void sim_starve(struct sim *s, unsigned peer, int64_t ms, unsigned events, int64_t again_ms)
+{
+	sim_freeze(s, peer, ms);
+	s->peer[peer].budget = events;
+	s->peer[peer].starved_until = s->now + again_ms;
+}
+
 void sim_suspend(struct sim *s, unsigned i, int64_t ms)
 {
 	struct sim_peer *p = &s->peer[i];

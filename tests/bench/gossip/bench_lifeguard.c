@@ -34,8 +34,10 @@ static const struct row {
 };
 
 static const unsigned blocked[] = {1, 4, 8, 12, 16, 20, 24, 28, 32};
-static const int64_t lasts[] = {128, 512, 2048, 8192, 32768};
-static const int64_t pauses[] = {1, 16, 64, 256, 1024, 4096, 16384};
+static const int64_t lasts[] = {2048, 8192, 16384, 32768};
+static const int64_t pauses[] = {1, 16, 256, 4096};
+/* A blocked member has the CPU for I ms, and handling one packet or timer takes 0.1 ms of it. */
+#define EVENTS_PER_MS 10
 
 struct result {
 	uint64_t fp, fp_healthy, packets, bytes, suspicions;
@@ -91,9 +93,11 @@ static void one(const struct row *row, unsigned c, int64_t d, int64_t pause, uin
 	traffic(s, &packets, &bytes);
 	for (end = s->now + TEST_MS; s->now < end;) {
 		for (unsigned i = 0; i < c; i++)
-			sim_freeze(s, i, d);
+			sim_starve(s, i, d, (unsigned)pause * EVENTS_PER_MS, d + pause + d);
 		sim_run(s, d + pause);
 	}
+	for (unsigned i = 0; i < c; i++)
+		s->peer[i].budget = 0;
 	sim_run(s, AFTER_MS);
 	traffic(s, &packets_end, &bytes_end);
 	bench_flock_end(&run.flock);
@@ -110,8 +114,11 @@ static void job(size_t i, void *out)
 	const struct row *row = &rows[i / ARRAY_LEN(blocked)];
 	size_t c = i % ARRAY_LEN(blocked), number = c << 16;
 
+	if (quick && c % 4 != 3)
+		return;
+
 	for (size_t d = quick ? 2 : 0; d < ARRAY_LEN(lasts); d++)
-		for (size_t p = quick ? 4 : 0; p < ARRAY_LEN(pauses); p += quick ? 2 : 1)
+		for (size_t p = 0; p < ARRAY_LEN(pauses); p += quick ? 2 : 1)
 			one(row, blocked[c], lasts[d], pauses[p], ++number, out);
 }
 
