@@ -179,6 +179,7 @@ struct gossip {
 	struct broadcast bc;
 	mono_ms own_told;  /* when our own status last went out, or will */
 	mono_ms spread_at; /* next send of what waits; MONO_NEVER when nothing does */
+	mono_ms spread_last;
 
 	struct probe probes[PROBES_MAX];
 	struct relay relays[RELAYS_MAX];

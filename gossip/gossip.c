@@ -153,7 +153,7 @@ void gossip_start(struct gossip *g, struct now now)
 	g->started_at = now.mono;
 	hlc_seen(&g->hlc, g->stamp_loaded, now.wall);
 	g->own_told = now.mono - SECONDS(1);
-	g->refuted_at = g->retry_old_at = now.mono - MINUTES(1);
+	g->refuted_at = g->retry_old_at = g->spread_last = now.mono - MINUTES(1);
 	self_sign(g, MSG_ALIVE);
 	g->trust_changed = true;
 	trust_settle(g);

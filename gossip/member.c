@@ -55,7 +55,11 @@ void member_broadcast(struct gossip *g, enum broadcast_class c, const struct sta
 	wr_fixed(&w, buf, sizeof(buf));
 	wire_put_statement(&w, st);
 	broadcast_put(&g->bc, c, &t, st->subject, w.p, w.len, NULL, 0, 0);
-	spread_soon(g, 0);
+	/* Our own word goes out at once. Others' too, when it is quiet; in a storm they travel together. */
+	if (st->subject == g->id || st->accuser == g->id)
+		spread_soon(g, 0);
+	else
+		spread_soon(g, MAX(g->spread_last + g->tune->spread - g->now.mono, INT64_C(0)));
 }
 
 static void on_alive(struct gossip *g, struct peer *p, const struct statement *st, const struct peer *from)

@@ -108,6 +108,7 @@ void packet_spread(struct gossip *g)
 	g->spread_at = MONO_NEVER;
 	if (!broadcast_pending(&g->bc))
 		return;
+	g->spread_last = g->now.mono;
 	n = spread_targets(g, to);
 	for (size_t i = 0; i < n; i++)
 		if (member_has_news(g, to[i]))
