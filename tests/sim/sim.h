@@ -121,8 +121,8 @@ struct sim_peer {
 	mono_ms frozen_until;
 	unsigned budget;       /* events that a starved peer may handle, */
 	mono_ms starved_until; /* and until when it stands after them; 0 budget: it is not starved */
-	mono_ms armed;  /* time of the next tick event, sim time */
-	uint64_t alarm; /* and its number: older ones are void */
+	mono_ms armed;         /* time of the next tick event, sim time */
+	uint64_t alarm;        /* and its number: older ones are void */
 	struct sim_disk disk;
 	struct sim_nat nat;
 	unsigned group;  /* side of a split */
@@ -200,7 +200,7 @@ void sim_kill(struct sim *s, unsigned peer);   /* the agent dies (kill -9); the 
 void sim_crash(struct sim *s, unsigned peer);  /* the power is cut: silence, and unsynced writes are in doubt */
 void sim_unplug(struct sim *s, unsigned peer); /* the cable is pulled; the agent goes on alone */
 void sim_plug(struct sim *s, unsigned peer);
-void sim_freeze(struct sim *s, unsigned peer, int64_t ms);  /* SIGSTOP: what comes waits in the kernel */
+void sim_freeze(struct sim *s, unsigned peer, int64_t ms); /* SIGSTOP: what comes waits in the kernel */
 /* As on a host that is out of CPU: it stands for ms, handles so many events, and stands again until again_ms from now.
  * What it did not get to waits. */
 void sim_starve(struct sim *s, unsigned peer, int64_t ms, unsigned events, int64_t again_ms);
