@@ -45,8 +45,7 @@ void gossip_clock(const struct gossip *g, struct now now, struct gossip_clock *o
 		const struct contact *c = g->contacts[i];
 		int64_t ahead = c->clock + now.mono - now.wall; /* of ours */
 
-		if (!c->clock || llabs(now.wall - now.mono - c->clock_own) > CLOCK_JUMP_MS ||
-		        !c->peer->reachable || !member_up(c->peer))
+		if (!c->clock || llabs(now.wall - now.mono - c->clock_own) > CLOCK_JUMP_MS || !c->peer->reachable)
 			continue;
 		theirs[n++] = ahead;
 		if (n == 2 || llabs(ahead) > llabs(out->apart_ms)) {

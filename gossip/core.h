@@ -14,6 +14,8 @@
  *	isolation.c    is it we who are cut off?
  *	records.c      records in: checks, disk, spreading, pulling; our own
  *	clock.c        others' wall clocks
+ *	pull.c         announced records that are not here
+ *	flap.c         how often a page of our own that keeps changing is told
  *	accept.c       operators' records: pushed to other disks, then accepted
  *	stream.c       streams: opening, frames, idle close
  *	antientropy.c  when to reconcile with whom; readiness
@@ -121,6 +123,21 @@ struct ticket {
 	mono_ms hedge_at, end_at;
 };
 
+/* Announced records too large for a packet: those waited for, and those asked for at once (2 MiB in flight). Beyond the
+ * first an announcement is not noted; it is heard again, or reconciliation brings the record. */
+#define PULLS_MAX     64
+#define PULLS_AT_ONCE 8
+/* Announcers remembered of each. */
+#define PULL_SOURCES 4
+
+struct pull {
+	struct key32 id;
+	size_t n_from, next; /* announcers; of these, the next to be asked */
+	id64 from[PULL_SOURCES];
+	uint64_t stream; /* asked of; 0: waits */
+	mono_ms until;   /* then the next is asked */
+};
+
 struct out {
 	struct list at;
 	struct gossip_action action;
@@ -198,6 +215,11 @@ struct gossip {
 
 	struct map pending; /* id -> struct pending */
 	struct list tickets;
+	struct pull pulls[PULLS_MAX];
+	size_t n_pulls;
+	mono_ms pull_at;
+	struct map flaps; /* key -> struct flap (flap.c) */
+	mono_ms flap_at;
 	struct { /* ids asked for, so that one announcement does not ask everyone */
 		struct key32 id;
 		mono_ms until;
@@ -316,12 +338,30 @@ void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr
 /* A record came, from a peer (NULL: from here). stream: where it came from, if it wants to hear STORED. */
 enum store_verdict record_take(
         struct gossip *g, const uint8_t *bytes, size_t len, struct peer *from, struct stream *stream, bool push);
-void record_on_have(
-        struct gossip *g, struct peer *from, const struct have *h, struct wr *reply, struct stream *stream);
+/* Bytes of a record that still rides on a packet, beside an ack and one statement. */
+#define RECORD_PACKET_MAX (PAYLOAD_BYTES_MAX - MSG_HEADER_BYTES - 64)
+/* Tells others the current record of a key of our own. */
+void record_tell(struct gossip *g, const struct key32 *key);
 void record_on_want(
         struct gossip *g, struct peer *from, const struct key32 *ids, size_t n, struct stream *stream);
 void record_stream_gone(struct gossip *g, struct stream *s);
 void record_persist(struct gossip *g, const struct stored *s);
+
+/* pull.c */
+void record_on_have(struct gossip *g, struct peer *from, const struct have *h, struct wr *reply);
+void pull_tick(struct gossip *g);
+mono_ms pull_wake(const struct gossip *g);
+void pull_done(struct gossip *g, const struct key32 *id);     /* it is here, or there is no room for it */
+void pull_failed(struct gossip *g, const struct key32 *id);   /* what came under its name was forged */
+void pull_progress(struct gossip *g, const struct stream *s); /* a piece of some record came on it */
+void pull_stream_gone(struct gossip *g, const struct stream *s);
+
+/* flap.c */
+/* A key of our own has changed: may it be told now? Else it is told when its time has come. */
+bool flap_may_tell(struct gossip *g, const struct key32 *key);
+void flap_tick(struct gossip *g);
+mono_ms flap_wake(const struct gossip *g);
+void flap_free(struct gossip *g);
 
 /* accept.c */
 void ticket_stored(struct gossip *g, const struct key32 *id); /* on our own disk now */

@@ -31,6 +31,8 @@ struct gossip *gossip_new(const struct gossip_config *cfg)
 	map_init(&g->by_id, sizeof(id64), map_secret);
 	map_init(&g->streams, sizeof(uint64_t), map_secret);
 	map_init(&g->pending, sizeof(struct key32), map_secret);
+	map_init(&g->flaps, sizeof(struct key32), map_secret);
+	g->pull_at = g->flap_at = MONO_NEVER;
 	broadcast_init(&g->bc);
 	list_init(&g->tickets);
 	list_init(&g->out);
@@ -50,6 +52,7 @@ void gossip_free(struct gossip *g)
 	map_each (&g->pending, pending)
 		free(pending);
 	map_free(&g->pending);
+	flap_free(g);
 	table_free(g);
 	free(g->hints);
 	broadcast_free(&g->bc);
@@ -173,6 +176,7 @@ mono_ms gossip_wake(const struct gossip *g)
 	at = MIN(at, MIN(g->spread_at, g->refute_at));
 	at = MIN(at, stream_wake(g));
 	at = MIN(at, ticket_wake(g));
+	at = MIN(at, MIN(pull_wake(g), flap_wake(g)));
 	return MIN(at, entropy_wake(g));
 }
 
@@ -202,6 +206,8 @@ void gossip_tick(struct gossip *g, struct now now)
 	self_tick(g);
 	ticket_tick(g);
 	stream_tick(g);
+	pull_tick(g);
+	flap_tick(g);
 	entropy_tick(g);
 }
 

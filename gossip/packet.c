@@ -199,7 +199,7 @@ void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr
 		record_take(g, m->bytes, m->len, p, stream, false);
 		break;
 	case MSG_HAVE:
-		record_on_have(g, p, &m->have, reply, stream);
+		record_on_have(g, p, &m->have, reply);
 		break;
 	case MSG_WANT:
 		record_on_want(g, p, m->want, m->n_want, stream);

@@ -1,14 +1,10 @@
 #include "base/text.h"
 #include "gossip/core.h"
 
-/* Bytes of a record that still rides on a packet, beside an ack and one statement. */
-#define RECORD_PACKET_MAX (PAYLOAD_BYTES_MAX - MSG_HEADER_BYTES - 64)
 /* Bytes of records sent for one want; the rest comes with the next reconciliation. */
 #define WANT_BYTES_MAX (1024 * 1024)
-/* Changes of our own status within this time travel together. */
+/* Changes of our own status within this time travel together, whatever their pages. */
 #define COALESCE_MS 50
-/* An id asked for is not asked for again within this time: announcements come in bursts, answers get lost. */
-#define ASKED_MS 150
 
 static bool is_trust(uint8_t kind)
 {
@@ -44,7 +40,7 @@ static int64_t hold_for(struct gossip *g, const struct stored *s, const struct p
 	return 0;
 }
 
-/* Tells others of a record that is new here. */
+/* Tells others of a record that is new here: a large one by its id alone, who lacks it pulls it. */
 static void spread(struct gossip *g, const struct stored *s, const struct peer *from)
 {
 	struct have h = {.kind = s->rec.kind,
@@ -66,14 +62,16 @@ static void spread(struct gossip *g, const struct stored *s, const struct peer *
 		wr_free(&full);
 	} else {
 		broadcast_put(&g->bc, BROADCAST_RECORD, &t, 0, brief.p, brief.len, NULL, 0, 0);
-		map_each (&g->streams, value) {
-			struct stream *st = value;
-
-			if (st->open && st->peer != from)
-				stream_record(g, st, s->bytes, s->len, false);
-		}
 	}
 	spread_soon(g, hold_for(g, s, from));
+}
+
+void record_tell(struct gossip *g, const struct key32 *key)
+{
+	const struct stored *s = store_current(g->store, key);
+
+	if (s)
+		spread(g, s, NULL);
 }
 
 /* A trimmed body is forgotten by the disk too: the header is written over it. Nobody waits for that. */
@@ -113,7 +111,9 @@ static void counts_now(struct gossip *g, const struct key32 *id, const struct pe
 		trim(g, s);
 	s = store_get(g->store, id);
 	output_record(g, id, s->rec.kind);
-	spread(g, s, from);
+	if (!record_is_volatile(s->rec.kind) || !key32_eq(&s->rec.author, &g->key) ||
+	        flap_may_tell(g, &s->rec.key))
+		spread(g, s, from);
 }
 
 void record_persist(struct gossip *g, const struct stored *s)
@@ -190,8 +190,13 @@ enum store_verdict record_take(
 		log_warn("gossip", "record of kind %u refused: %s", r.kind, err.text);
 		if (push && stream && v == STORE_FULL)
 			say_kept(g, stream, &r.id, false);
+		if (v == STORE_BAD)
+			pull_failed(g, &r.id);
+		else
+			pull_done(g, &r.id);
 		return v;
 	}
+	pull_done(g, &r.id);
 	if (v == STORE_NEW || v == STORE_BODY) {
 		if (volatile_) {
 			if (key32_eq(&r.author, &g->key) && from)
@@ -217,41 +222,7 @@ void record_stream_gone(struct gossip *g, struct stream *s)
 				p->waiters[k] = p->waiters[--p->n_waiters];
 	}
 	ticket_stream_gone(g, s);
-}
-
-/* Announcements. */
-
-static bool asked_already(struct gossip *g, const struct key32 *id)
-{
-	for (size_t i = 0; i < ARRAY_LEN(g->asked); i++)
-		if (key32_eq(&g->asked[i].id, id) && g->now.mono < g->asked[i].until)
-			return true;
-	g->asked[g->asked_at].id = *id;
-	g->asked[g->asked_at].until = g->now.mono + ASKED_MS;
-	g->asked_at = (g->asked_at + 1) % ARRAY_LEN(g->asked);
-	return false;
-}
-
-void record_on_have(
-        struct gossip *g, struct peer *from, const struct have *h, struct wr *reply, struct stream *stream)
-{
-	const struct stored *now = record_is_volatile(h->kind) ? store_current(g->store, &h->key) : NULL;
-
-	if (store_get(g->store, &h->id) || (now && now->rec.stamp >= h->stamp) || asked_already(g, &h->id))
-		return;
-	if (stream || h->len <= RECORD_PACKET_MAX) {
-		wire_put_want(reply, &h->id, 1);
-		return;
-	}
-	stream = stream_to(g, from);
-	if (stream) {
-		uint8_t buf[64];
-		struct wr w;
-
-		wr_fixed(&w, buf, sizeof(buf));
-		wire_put_want(&w, &h->id, 1);
-		stream_frame(g, stream, FRAME_MSGS, w.p, w.len);
-	}
+	pull_stream_gone(g, s);
 }
 
 void record_on_want(struct gossip *g, struct peer *from, const struct key32 *ids, size_t n, struct stream *stream)

@@ -4,6 +4,8 @@
 #define STREAMS_MAX 64
 /* Closed after this long without a frame. */
 #define STREAM_IDLE_MS SECONDS(30)
+/* When all are taken, one that rests for this long may be closed for another: nobody waits for an answer on it. */
+#define STREAM_RESTS_MS SECONDS(3)
 /* A reconciliation whose other side says nothing for this long has failed. */
 #define SYNC_SILENT_MS SECONDS(10)
 /* A handshake that takes longer is given up. */
@@ -68,6 +70,26 @@ static void stream_free(struct gossip *g, struct stream *s)
 	free(s);
 }
 
+/* Is there room for one more? If need be, the one that was used longest ago and serves nothing makes it. */
+static bool make_room(struct gossip *g)
+{
+	struct stream *oldest = NULL;
+
+	if (g->streams.len < STREAMS_MAX)
+		return true;
+	map_each (&g->streams, value) {
+		struct stream *s = value;
+
+		if (s->open && !s->ask && !s->answer && g->now.mono - s->used >= STREAM_RESTS_MS &&
+		        (!oldest || s->used < oldest->used))
+			oldest = s;
+	}
+	if (!oldest)
+		return false;
+	stream_close(g, oldest);
+	return true;
+}
+
 struct stream *stream_to(struct gossip *g, struct peer *p)
 {
 	struct stream *s = stream_open_to(g, p);
@@ -80,7 +102,7 @@ struct stream *stream_to(struct gossip *g, struct peer *p)
 		return s;
 	if (!to.family)
 		to = peer_addr(p);
-	if (!to.family || g->streams.len >= STREAMS_MAX)
+	if (!to.family || !make_room(g))
 		return NULL;
 	s = stream_add(g, ++g->stream_seq, p);
 	o = output_new(g, GOSSIP_CONNECT, 0);
@@ -234,7 +256,7 @@ void gossip_on_stream(struct gossip *g, uint64_t stream, const struct key32 *pee
 	core_enter(g, now);
 	p = member_by_id(g, key32_id(peer));
 	s = stream_by_id(g, stream);
-	if (!p || !key32_eq(&p->key, peer) || (inbound && (s || g->streams.len >= STREAMS_MAX))) {
+	if (!p || !key32_eq(&p->key, peer) || (inbound && (s || !make_room(g)))) {
 		if (s)
 			stream_free(g, s);
 		output_bytes(g, GOSSIP_CLOSE, NULL, stream, NULL, 0);
@@ -266,6 +288,7 @@ static bool on_part(struct gossip *g, struct stream *s, struct rd *r)
 		return false;
 	if (!at)
 		wr_reset(&s->part);
+	pull_progress(g, s);
 	wr_bytes(&s->part, bytes, n);
 	if (s->part.len < total)
 		return true;

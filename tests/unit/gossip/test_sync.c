@@ -620,6 +620,7 @@ static void a_newer_peer_is_understood(void **state)
 static void a_liar_cannot_make_us_hold_more_than_the_bound(void **state)
 {
 	struct duo d = duo_new();
+	struct key32 nowhere = {{1}};
 	struct drbg rng;
 	size_t most = 0;
 
@@ -627,11 +628,11 @@ static void a_liar_cannot_make_us_hold_more_than_the_bound(void **state)
 	drbg_init_u64(&rng, 31, 7);
 	for (unsigned i = 0; i < NUMBERS; i++)
 		put_numbered(&d, i, true, false);
-	for (int round = 0; round < 40; round++) {
+	for (int round = 0; round < 9; round++) {
 		struct sync *a = begin(d.a, NULL);
 		bool good = true;
 
-		for (int frame = 0; frame < 60 && good && !sync_done(a); frame++) {
+		for (int frame = 0; frame < 300 && good && !sync_done(a); frame++) {
 			struct wr w, answer;
 
 			wr_init(&w, SYNC_FRAME_MAX);
@@ -639,6 +640,7 @@ static void a_liar_cannot_make_us_hold_more_than_the_bound(void **state)
 			if (!sync_next_frame(a, &w))
 				fail();
 			wr_u8(&answer, SYNC_VERSION);
+			sync_put_id(&answer, SYNC_WANT_ID, &nowhere); /* it gives something each time */
 			for (size_t n = a->n_asked ? 4000 : 0; n-- > 0 && answer.len + 400 < SYNC_FRAME_MAX;) {
 				const struct todo *t = &a->asked[drbg_below(&rng, a->n_asked)];
 				uint64_t shorts[SYNC_LIST_MAX];
