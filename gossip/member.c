@@ -153,7 +153,7 @@ void member_heard(struct gossip *g, struct peer *p)
 	if (p->reachable)
 		return;
 	p->reachable = true;
-	c->introduced = 0;
+	c->introduced = MIN(c->introduced, INTRODUCTIONS - 1U);
 	output_member(g, p);
 	entropy_first_contact(g, p);
 }

@@ -166,8 +166,8 @@ void ack_put(struct gossip *g, struct wr *w, uint32_t seq)
 
 static void on_ping(struct gossip *g, struct peer *p, const struct msg *m, struct wr *reply)
 {
-	if (m->flags & PING_TELL)
-		contact_of(g, p)->introduced = 0;
+	/* It needs to be told who we are now, or it need not. */
+	contact_of(g, p)->introduced = m->known == g->incarnation ? INTRODUCTIONS : 0;
 	ack_put(g, reply, m->seq);
 }
 

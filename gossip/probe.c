@@ -39,7 +39,7 @@ void ping_send(struct gossip *g, struct peer *p, uint32_t seq)
 	struct wr w;
 
 	wr_fixed(&w, buf, sizeof(buf));
-	wire_put_ping(&w, seq, member_up(p) && p->incarnation ? 0 : PING_TELL);
+	wire_put_ping(&w, seq, member_up(p) ? p->incarnation : 0);
 	packet_send(g, p, &w);
 }
 
@@ -63,7 +63,7 @@ static void ping_stream(struct gossip *g, struct probe *pr, struct peer *p)
 	if (!s || !s->open)
 		return; /* the handshake itself will be the answer */
 	wr_fixed(&w, buf, sizeof(buf));
-	wire_put_ping(&w, ++g->seq, 0);
+	wire_put_ping(&w, ++g->seq, p->incarnation);
 	stream_frame(g, s, FRAME_MSGS, w.p, w.len);
 }
 

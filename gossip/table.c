@@ -113,6 +113,7 @@ struct contact *contact_of(struct gossip *g, struct peer *p)
 	c->index = g->n_contacts;
 	c->heard = c->told = g->now.mono - MINUTES(1);
 	c->retry_ms = RETRY_MIN_MS / 2;
+	c->introduced = INTRODUCTIONS - 1; /* it mostly knows us by gossip, and else it says so */
 	c->retry_at = g->now.mono;
 	if (g->n_contacts == g->cap_contacts) {
 		g->cap_contacts = MAX(g->cap_contacts * 2, (size_t)16);

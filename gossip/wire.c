@@ -20,12 +20,12 @@ static void finish(struct wr *w, size_t body)
 	w->p[body - 1] = (uint8_t)len;
 }
 
-void wire_put_ping(struct wr *w, uint32_t seq, uint8_t flags)
+void wire_put_ping(struct wr *w, uint32_t seq, uint64_t known)
 {
 	size_t at = begin(w, MSG_PING);
 
 	wr_u32(w, seq);
-	wr_u8(w, flags);
+	wr_u64(w, known);
 	finish(w, at);
 }
 
@@ -147,7 +147,7 @@ static void get_body(struct rd *r, struct msg *m)
 	switch (m->type) {
 	case MSG_PING:
 		m->seq = rd_u32(r);
-		m->flags = rd_u8(r);
+		m->known = rd_u64(r);
 		break;
 	case MSG_NACK:
 		m->seq = rd_u32(r);

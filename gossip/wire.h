@@ -19,7 +19,8 @@
 
 enum msg_type {
 	MSG_END = 0,
-	MSG_PING = 1, /* seq, flags */
+	MSG_PING =
+	        1, /* seq, known: the incarnation of yours that I hold; 0: none, or I think you dead. Say who you are. */
 	MSG_ACK =
 	        2, /* seq, digests, wall clock: the answer to a ping, or to a ping-req when the target answered */
 	MSG_NACK = 3,     /* seq: the target of your ping-req did not answer me (yet) */
@@ -65,13 +66,10 @@ struct have {
 /* Ids in one want: what fits the smallest packet's payload many times over, and bounds the answer. */
 #define WANT_IDS_MAX 32
 
-/* Ping: say who you are now (your alive statement) with the ack: I do not know, or think you dead. */
-#define PING_TELL 0x01
-
 struct msg {
 	enum msg_type type;
 	uint32_t seq;                           /* ping, ack, nack, ping-req */
-	uint8_t flags;                          /* ping */
+	uint64_t known;                         /* ping: the incarnation of the receiver that the sender holds */
 	id64 target;                            /* ping-req */
 	struct digest_brief durable, volatile_; /* ack */
 	wall_ms wall;                           /* ack: the sender's clock */
@@ -87,7 +85,7 @@ struct msg {
 bool wire_next(struct rd *r, struct msg *m);
 
 /* Each appends one whole message, header included. */
-void wire_put_ping(struct wr *w, uint32_t seq, uint8_t flags);
+void wire_put_ping(struct wr *w, uint32_t seq, uint64_t known);
 void wire_put_ack(struct wr *w, uint32_t seq, const struct digest_brief *durable,
         const struct digest_brief *volatile_, wall_ms wall);
 void wire_put_nack(struct wr *w, uint32_t seq);

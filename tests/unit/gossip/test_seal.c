@@ -323,7 +323,7 @@ static void a_packet_looks_as_it_always_did(void **state)
 	(void)state;
 	pair(&a, &b);
 	wr_fixed(&w, payload, sizeof(payload));
-	wire_put_ping(&w, 42, PING_TELL);
+	wire_put_ping(&w, 42, 0);
 	len = seal_packet(&a.seal, &a.other, PACKET_GOSSIP, w.p, w.len, packet);
 	golden_hex("packet.hex", packet, len);
 	part(&a, &b);
