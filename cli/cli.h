@@ -137,6 +137,7 @@ CLI_VERB(key_new);
 CLI_VERB(key_ls);
 CLI_VERB(key_grant);
 CLI_VERB(key_revoke);
+CLI_VERB(key_history);
 CLI_VERB(key_succeed);
 CLI_VERB(key_seal);
 CLI_VERB(key_unseal);

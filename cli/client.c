@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "cli/transport.h"
+#include "node/join.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@ struct client {
 	uint32_t seq;
 	bool have_key;
 	struct keypair key;
+	struct founding *chain; /* --peer: what the peer gave to show that it is one */
 };
 
 mono_ms clock_mono(void)
@@ -172,6 +174,35 @@ struct client *client_open_invite(const struct cli *cli, const struct addr *addr
 	return greeted(c, transport_tcp(&c->to, addr, flock, SESSION_INVITE, secret, ms, err), err);
 }
 
+static int add_record(void *ctx, const uint8_t *bytes, size_t len, struct err *err)
+{
+	const uint8_t *record;
+	size_t record_len;
+	struct rd r;
+
+	rd_init(&r, bytes, len);
+	record = up_bin(&r, &record_len);
+	if (rd_end(&r, err) < 0)
+		return err_wrap(err, "the peer's answer");
+	return founding_add(ctx, record, record_len, err);
+}
+
+/* Its key is proved; that the flock admitted that key, its records must show. It cannot hide less than all: that it was
+ * evicted since, other peers say, not it. */
+static int check_chain(struct client *c, const struct key32 *flock, struct err *err)
+{
+	c->chain = founding_new(flock);
+	if (client_call(c, "chain", NULL, false, add_record, c->chain, NULL, 0, err) == 0 &&
+	        founding_check_peer(c->chain, &c->hello.peer, err) == 0)
+		return 0;
+	return err_wrap(err, "--peer %s", c->cli->peer);
+}
+
+const struct trust *client_trust(const struct client *c)
+{
+	return c->chain ? founding_trust(c->chain) : NULL;
+}
+
 struct client *client_open(const struct cli *cli, struct err *err)
 {
 	struct client *c;
@@ -185,7 +216,14 @@ struct client *client_open(const struct cli *cli, struct err *err)
 			err->code = ERR_USAGE;
 			return NULL;
 		}
-		return client_flock(cli, &flock, err) < 0 ? NULL : client_open_peer(cli, &addr, &flock, 0, err);
+		if (client_flock(cli, &flock, err) < 0)
+			return NULL;
+		c = client_open_peer(cli, &addr, &flock, 0, err);
+		if (c && check_chain(c, &flock, err) < 0) {
+			client_close(c);
+			return NULL;
+		}
+		return c;
 	}
 	c = xcalloc(1, sizeof(*c));
 	c->cli = cli;
@@ -198,6 +236,7 @@ void client_close(struct client *c)
 		return;
 	transport_close(&c->to);
 	proto_in_free(&c->in);
+	founding_free(c->chain);
 	sodium_memzero(&c->key, sizeof(c->key));
 	free(c);
 }

@@ -17,7 +17,8 @@ struct client;
 /* Milliseconds for one question when --timeout says nothing: a list is asked for in well under one second. */
 #define CLIENT_TIMEOUT_MS 30000
 
-/* To --peer, else to the agent at the data folder; the agent has greeted when it returns. NULL with err. */
+/* To --peer, else to the agent at the data folder; the agent has greeted when it returns. A far one has proved its key, and
+ * shown that the flock admitted it. NULL with err. */
 struct client *client_open(const struct cli *cli, struct err *err);
 /* To a peer at an address, of that flock; id: the first 8 bytes of its key, 0 any. Needs the operator's key. */
 struct client *client_open_peer(
@@ -27,6 +28,10 @@ struct client *client_open_invite(const struct cli *cli, const struct addr *addr
         const uint8_t secret[64], struct err *err);
 void client_close(struct client *c);
 const struct hello *client_hello(const struct client *c);
+struct trust;
+/* With --peer: who may do what, by the records that showed that the peer is one. NULL over the local socket, whose agent is
+ * believed. */
+const struct trust *client_trust(const struct client *c);
 int client_fd(const struct client *c);
 /* --force-clock was given: said with whatever is authored. */
 bool client_forces_clock(const struct client *c);

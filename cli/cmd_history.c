@@ -15,7 +15,11 @@ static void author_cell(char *out, size_t cap, const json_t *row)
 	const char *name = json_string_value(json_object_get(row, "author_name"));
 	const char *key = json_string_value(json_object_get(row, "author"));
 
-	snprintf(out, cap, "%.16s", name && *name ? name : key ? key : "-");
+	snprintf(out, cap, "%.63s%s",
+	        name && *name ? name
+	        : key         ? key
+	                      : "-",
+	        json_is_true(json_object_get(row, "author_revoked")) ? " (revoked)" : "");
 }
 
 static void parents_cell(char *out, size_t cap, const json_t *row)
@@ -32,13 +36,17 @@ static void parents_cell(char *out, size_t cap, const json_t *row)
 	}
 }
 
-/* What an operator asks of a revision: does it run, was it a removal, does it count. */
+/* What an operator asks of a revision: does it run, was it a removal, does it count and why not. */
 static void state_cell(char *out, size_t cap, const json_t *row)
 {
-	snprintf(out, cap, "%s%s%s%s", json_is_true(json_object_get(row, "current")) ? "current" : "past",
+	bool is_void = json_is_false(json_object_get(row, "valid"));
+
+	snprintf(out, cap, "%s%s%s",
+	        is_void                                         ? "quarantined"
+	        : json_is_true(json_object_get(row, "current")) ? "current"
+	                                                        : "past",
 	        json_is_true(json_object_get(row, "removed")) ? ", removal" : "",
-	        json_is_true(json_object_get(row, "conflict")) ? ", conflict" : "",
-	        json_is_false(json_object_get(row, "valid")) ? ", void" : "");
+	        json_is_true(json_object_get(row, "conflict")) ? ", conflict" : "");
 }
 
 static const struct column cols[] = {
@@ -49,6 +57,30 @@ static const struct column cols[] = {
         {"PARENTS", NULL, true, parents_cell},
         {"BODY", "body", true, NULL},
 };
+
+/* Tables are narrow: the reasons stand below. */
+static void say_quarantined(const struct cli *cli, const json_t *rows)
+{
+	const json_t *row;
+	size_t i, n = 0;
+
+	if (cli->format == FORMAT_JSON)
+		return;
+	json_array_foreach (rows, i, row) {
+		const char *why = json_string_value(json_object_get(row, "why"));
+		const char *id = json_string_value(json_object_get(row, "revision"));
+
+		if (!why || !*why || !id)
+			continue;
+		cli_say(cli, "%.16s does not count: %s", id, why);
+		n++;
+	}
+	if (n)
+		cli_say(cli,
+		        "To look at one: starling inspect %s --revision ID; to sign it again, with your key: starling deploy %s "
+		        "--revision ID",
+		        cli->args[0], cli->args[0]);
+}
 
 int cmd_history(struct cli *cli)
 {
@@ -72,6 +104,7 @@ int cmd_history(struct cli *cli)
 	if (!rows)
 		return cli_fail(cli, &err);
 	out_rows(cli, rows, cols, ARRAY_LEN(cols), "revision");
+	say_quarantined(cli, rows);
 	json_decref(rows);
 	return 0;
 }

@@ -7,7 +7,10 @@
 
 #include "base/text.h"
 
-const struct cli_option cmd_inspect_options[] = {{0}};
+const struct cli_option cmd_inspect_options[] = {
+        {"revision", 0, OPT_TEXT, "ID", "that revision of the stack, whether or not it counts"},
+        {0},
+};
 
 /* Rows of a list for which fields have these values; want of NULL: any. */
 static json_t *matching(const json_t *rows, const char *field, const char *want)
@@ -78,8 +81,29 @@ static json_t *inspect_stack(struct client *c, const struct address *a, struct e
 	return NULL;
 }
 
+/* One revision alone: what would be signed by `deploy --revision`. */
+static json_t *inspect_revision(struct client *c, const char *stack, const char *revision, struct err *err)
+{
+	char id[65], author[65];
+	struct stack_head head;
+	struct arena arena;
+	json_t *value = NULL;
+
+	arena_init(&arena);
+	if (stack_revision_get(c, stack, revision, NULL, &arena, &head, err) == 0) {
+		hex_encode(id, head.asked.b, sizeof(head.asked.b));
+		hex_encode(author, head.author.b, sizeof(head.author.b));
+		value = json_pack("{s:s, s:s, s:s, s:s, s:b, s:o}", "stack", stack, "revision", id, "author",
+		        author, "author_name", head.author_name, "valid", head.counts, "spec",
+		        head.have_spec ? spec_json(&head.spec) : json_null());
+	}
+	arena_free(&arena);
+	return value;
+}
+
 int cmd_inspect(struct cli *cli)
 {
+	const char *revision = cli_text(cli, "revision");
 	bool node = strcmp(cli->args[0], "node") == 0;
 	struct client *c = NULL;
 	struct err err = {0};
@@ -90,8 +114,12 @@ int cmd_inspect(struct cli *cli)
 		return cli_usage(cli, "name one stack, service or slot, or `node PEER`");
 	if (!node && address_parse(&a, cli->args[0], ADDRESS_STACK, &err) < 0)
 		return cli_fail(cli, &err);
+	if (revision && (node || a.depth != ADDRESS_STACK))
+		return cli_usage(cli, "--revision is of a stack: starling inspect STACK --revision ID");
 	c = client_open(cli, &err);
-	if (c)
+	if (c && revision)
+		value = inspect_revision(c, a.stack, revision, &err);
+	else if (c)
 		value = node ? node_find(c, cli->args[1], &err) : inspect_stack(c, &a, &err);
 	client_close(c);
 	if (!value)

@@ -16,7 +16,10 @@ const struct cli_option cmd_key_new_options[] = {
         {"seal", 0, OPT_FLAG, NULL, "seal the file by a passphrase"},
         {0},
 };
-const struct cli_option cmd_key_ls_options[] = {{0}};
+const struct cli_option cmd_key_ls_options[] = {
+        {"all", 0, OPT_FLAG, NULL, "keys that were revoked too"},
+        {0},
+};
 const struct cli_option cmd_key_grant_options[] = {
         {"role", 0, OPT_TEXT, "read|deploy|admin", "what it may do (default: deploy)"},
         {"stack", 0, OPT_LIST, "GLOB", "only stacks of these names, may repeat (default: all)"},
@@ -78,22 +81,33 @@ static const struct column cols[] = {
         {"POWERS", "powers", false, NULL},
 };
 
-int cmd_key_ls(struct cli *cli)
+static const struct column all_cols[] = {
+        {"KEY", "key", false, NULL},
+        {"NAME", "name", false, NULL},
+        {"ROLE", "role", false, NULL},
+        {"STACKS", "stacks", false, NULL},
+        {"POWERS", "powers", false, NULL},
+        {"STATE", "state", false, NULL},
+};
+
+static int list_all(struct cli *cli)
 {
-	return list_verb(cli, "keys", NULL, cols, ARRAY_LEN(cols), "key");
+	struct err err = {0};
+	struct client *c = client_open(cli, &err);
+	json_t *rows = c ? key_rows(c, &err) : NULL;
+
+	if (rows)
+		out_rows(cli, rows, all_cols, ARRAY_LEN(all_cols), "key");
+	json_decref(rows);
+	client_close(c);
+	return rows ? 0 : cli_fail(cli, &err);
 }
 
-int read_key(struct key32 *out, const char *text, struct err *err)
+int cmd_key_ls(struct cli *cli)
 {
-	if (hex_decode(out->b, sizeof(out->b), text))
-		return 0;
-	if (strspn(text, "0123456789abcdefABCDEF") == strlen(text))
-		return err_set(err, ERR_USAGE, "key %s: a public key has 64 hex digits", text);
-	if (keyfile_public(text, NULL, out, err) == 0)
-		return 0;
-	if (err)
-		err->code = ERR_USAGE;
-	return -1;
+	if (cli_flag(cli, "all"))
+		return cli->watch ? cli_usage(cli, "--all is shown once: leave --watch out") : list_all(cli);
+	return list_verb(cli, "keys", NULL, cols, ARRAY_LEN(cols), "key");
 }
 
 static int read_role(enum role *out, const char *text, struct err *err)

@@ -1,4 +1,5 @@
 /* starling key revoke NAME|KEY: what the key signed up to now stays, whatever it signs from now on is void. */
+#include "cli/keys.h"
 #include "cli/undo.h"
 
 #include "base/hash.h"
@@ -6,33 +7,52 @@
 #include "gossip/trust/trust.h"
 
 const struct cli_option cmd_key_revoke_options[] = {
+        {"keep", 0, OPT_LIST, "RECORD",
+                "only what it signed up to that record stays, may repeat; `none`: nothing (default: all that is known)"},
         {"yes", 'y', OPT_FLAG, NULL, "do not ask"},
         {0},
 };
 
-/* An operator by name or by key; a name that two keys have is refused. */
-static int find_key(struct client *c, const char *name, struct key32 *key, struct err *err)
+/* The record of the key whose id begins so. */
+static int find_record(const json_t *rows, const char *prefix, struct key32 *out, struct err *err)
 {
-	json_t *rows = client_list(c, "keys", NULL, false, err);
-	json_t *row;
-	size_t n = 0, i;
+	const json_t *row;
+	size_t i, n = 0;
 
+	json_array_foreach (rows, i, row) {
+		const char *hex = json_string_value(json_object_get(row, "record"));
+
+		if (hex && strncmp(hex, prefix, strlen(prefix)) == 0)
+			n += hex_decode(out->b, sizeof(out->b), hex);
+	}
+	if (n == 1)
+		return 0;
+	return err_set(err, ERR_USAGE, "--keep %.64s: %s records of that key begin so; see starling key history",
+	        prefix, n ? "several" : "no");
+}
+
+/* --keep: the records up to which its history stays, instead of all that is known of it. */
+static int take_kept(
+        struct cli *cli, struct client *c, const struct key32 *key, struct key_array *heads, struct err *err)
+{
+	const char *text = cli_list(cli, "keep", 0);
+	json_t *rows;
+	int rc = 0;
+
+	if (!text)
+		return 0;
+	heads->n = 0;
+	if (strcmp(text, "none") == 0 && !cli_list(cli, "keep", 1))
+		return 0;
+	rows = key_signed(c, key, err);
 	if (!rows)
 		return -1;
-	json_array_foreach (rows, i, row) {
-		const char *hex = json_string_value(json_object_get(row, "key"));
-		const char *shown = json_string_value(json_object_get(row, "name"));
-
-		if (hex && shown && (strcmp(hex, name) == 0 || strcmp(shown, name) == 0))
-			n += hex_decode(key->b, sizeof(key->b), hex);
+	for (size_t i = 0; rc == 0 && (text = cli_list(cli, "keep", i)); i++) {
+		heads->key = xrealloc(heads->key, (heads->n + 1) * sizeof(*heads->key));
+		rc = find_record(rows, text, &heads->key[heads->n++], err);
 	}
 	json_decref(rows);
-	if (n > 1)
-		return err_set(err, ERR_USAGE,
-		        "%zu keys are called %.80s; give its 64 digits as starling key ls -o "
-		        "json shows them",
-		        n, name);
-	return n ? 0 : err_set(err, ERR_FAILED, "no key %.80s acts in this flock; see starling key ls", name);
+	return rc;
 }
 
 static void show(struct cli *cli, const struct key_array *heads, const struct key_array *admissions)
@@ -45,11 +65,12 @@ static void show(struct cli *cli, const struct key_array *heads, const struct ke
 		cli_say(cli, "  %s", id);
 	}
 	if (!heads->n)
-		cli_say(cli, "  (it has signed nothing)");
+		cli_say(cli, "  (none)");
 	if (admissions->n)
 		cli_say(cli, "and %zu peer%s that it admitted itself.", admissions->n,
 		        admissions->n == 1 ? "" : "s");
-	cli_say(cli, "Everything else of it is void. Tokens that it made stay good: see starling token ls.");
+	cli_say(cli, "Everything else of it is void, kept, and shown by starling key history.%s",
+	        cli_list(cli, "keep", 0) ? "" : " Tokens that it made stay good: see starling token ls.");
 }
 
 static void append(struct key_array *to, const struct key_array *from)
@@ -74,9 +95,11 @@ int cmd_key_revoke(struct cli *cli)
 	if (!undo_may_ask(cli))
 		return cli_usage(cli, "whatever %.80s signs from now on is void: say --yes", cli->args[0]);
 	c = client_open(cli, &err);
-	rc = c ? find_key(c, cli->args[0], &key, &err) : -1;
+	rc = c ? key_find(c, cli->args[0], false, &key, &err) : -1;
 	if (rc == 0)
 		rc = undo_revocable(c, &key, &heads, &admissions, &err);
+	if (rc == 0)
+		rc = take_kept(cli, c, &key, &heads, &err);
 	if (rc == 0) {
 		show(cli, &heads, &admissions);
 		snprintf(what, sizeof(what), "revoke key %.80s", cli->args[0]);

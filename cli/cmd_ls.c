@@ -11,6 +11,7 @@ static const struct column cols[] = {
         {"RUNNING", "running", false, NULL},
         {"HEALTHY", "healthy", false, NULL},
         {"CONFLICT", "conflict", false, NULL},
+        {"QUARANTINED", "quarantined", false, NULL},
         {"UPDATE", "update", false, NULL},
 };
 

@@ -26,21 +26,35 @@ static size_t read_keys(struct rd *r, struct key32 out[RECORD_REFS_MAX])
 	return rd_ok(r) ? n : 0;
 }
 
-static void read_spec(struct rd *r, struct arena *arena, struct stack_head *h)
+int stack_head_take(struct stack_head *head, const char *stack, const struct key32 *flock, const uint8_t *bytes,
+        size_t len, struct arena *arena, struct err *err)
 {
-	const uint8_t *p;
+	struct record rec;
 
-	if (up_peek(r) == UP_NIL) {
-		up_nil(r);
-		return;
-	}
-	p = up_bin(r, &h->spec_len);
-	h->spec_bytes = p ? arena_memdup(arena, p, h->spec_len) : NULL;
-	h->have_spec = p != NULL;
+	if (!bytes)
+		return 0;
+	bytes = arena_memdup(arena, bytes, len);
+	if (record_decode(&rec, bytes, len, err) < 0)
+		return err_wrap(err, "the agent's answer on stack %s", stack);
+	if (rec.kind != REC_REVISION || strcmp(rec.name, stack) != 0 || !key32_eq(&rec.id, &head->asked) ||
+	        !record_verify(&rec, flock))
+		return err_set(err, ERR_UNAUTHORISED,
+		        "the agent gave as stack %s what no key signed as that; do not trust it, and ask another peer",
+		        stack);
+	head->author = rec.author;
+	if (!rec.body)
+		return 0;
+	if (spec_decode(&head->spec, arena, rec.body, rec.body_len, err) < 0)
+		return err_wrap(err, "stack %s", stack);
+	head->have_spec = true;
+	return 0;
 }
 
-static int read_head(const struct wr *bytes, struct arena *arena, struct stack_head *h, struct err *err)
+static int read_head(const struct wr *bytes, const char *stack, const struct key32 *flock, struct arena *arena,
+        struct stack_head *h, struct err *err)
 {
+	const uint8_t *record = NULL;
+	size_t record_len = 0;
 	struct rd r;
 	uint32_t n;
 
@@ -68,16 +82,36 @@ static int read_head(const struct wr *bytes, struct arena *arena, struct stack_h
 			h->n_heads = read_keys(&r, h->heads);
 		else if (up_is(key, len, "author_heads"))
 			h->n_author_heads = read_keys(&r, h->author_heads);
-		else if (up_is(key, len, "spec"))
-			read_spec(&r, arena, h);
+		else if (up_is(key, len, "spec_hash"))
+			read_key(&r, &h->spec_hash);
+		else if (up_is(key, len, "asked"))
+			read_key(&r, &h->asked);
+		else if (up_is(key, len, "counts"))
+			h->counts = up_bool(&r);
+		else if (up_is(key, len, "record") && up_peek(&r) == UP_BIN)
+			record = up_bin(&r, &record_len);
 		else
 			up_skip(&r);
 	}
-	return rd_end(&r, err);
+	if (rd_end(&r, err) < 0)
+		return err_wrap(err, "the agent's answer on stack %s", stack);
+	return stack_head_take(h, stack, flock, record, record_len, arena, err);
 }
 
-static int ask(struct client *c, const char *stack, const struct key32 *author, bool sign, struct arena *arena,
-        struct stack_head *out, struct err *err)
+/* Over --peer the agent's word on somebody's powers need not be taken: the flock's grants came with its chain. */
+static void check_powers(const struct client *c, const char *stack, struct stack_head *h)
+{
+	const struct trust *t = client_trust(c);
+	struct record rec = {.kind = REC_REVISION, .author = h->author, .id = h->asked};
+
+	if (!t)
+		return;
+	text_copy(rec.name, sizeof(rec.name), stack);
+	h->author_powers &= trust_powers_for(t, &rec);
+}
+
+static int ask(struct client *c, const char *stack, const char *revision, const struct key32 *author, bool sign,
+        struct arena *arena, struct stack_head *out, struct err *err)
 {
 	struct wr args;
 	struct wr end;
@@ -85,18 +119,20 @@ static int ask(struct client *c, const char *stack, const struct key32 *author, 
 
 	memset(out, 0, sizeof(*out));
 	wr_init(&args, 4096);
-	pk_map(&args, author ? 3 : 1);
+	pk_map(&args, 1 + 2 * !!author + !!revision);
 	pk_kv_str(&args, "stack", stack);
+	if (revision)
+		pk_kv_str(&args, "revision", revision);
 	if (author) {
 		pk_kv_bin(&args, "author", author->b, sizeof(author->b));
 		pk_kv_bool(&args, "force_clock", client_forces_clock(c));
 	}
 	wr_init(&end, CONTROL_MESSAGE_MAX);
 	ret = client_call(c, "stack", &args, sign, NULL, NULL, &end, 0, err);
-	if (ret == 0 && read_head(&end, arena, out, err) < 0)
-		ret = err_wrap(err, "the agent's answer on stack %s", stack);
-	if (ret == 0 && out->have_spec && spec_decode(&out->spec, arena, out->spec_bytes, out->spec_len, err) < 0)
-		ret = err_wrap(err, "stack %s", stack);
+	if (ret == 0)
+		ret = read_head(&end, stack, &client_hello(c)->flock, arena, out, err);
+	if (ret == 0)
+		check_powers(c, stack, out);
 	wr_free(&end);
 	wr_free(&args);
 	return ret;
@@ -105,14 +141,20 @@ static int ask(struct client *c, const char *stack, const struct key32 *author, 
 int stack_head_get(struct client *c, const char *stack, const struct key32 *author, struct arena *arena,
         struct stack_head *out, struct err *err)
 {
-	return ask(c, stack, author, true, arena, out, err);
+	return ask(c, stack, NULL, author, true, arena, out, err);
+}
+
+int stack_revision_get(struct client *c, const char *stack, const char *revision, const struct key32 *author,
+        struct arena *arena, struct stack_head *out, struct err *err)
+{
+	return ask(c, stack, revision, author, true, arena, out, err);
 }
 
 int author_heads_get(struct client *c, const struct key32 *author, struct arena *arena, struct stack_head *out,
         struct err *err)
 {
 	/* The answer on any stack has them; no stack is called "-". */
-	return ask(c, "-", author, false, arena, out, err);
+	return ask(c, "-", NULL, author, false, arena, out, err);
 }
 
 int stack_head_may_resign(
@@ -157,11 +199,13 @@ static void set_born(struct spec *spec, const struct stack_head *head)
 static bool says_the_same(
         const struct stack_head *head, const struct spec *spec, const struct wr *body, const struct key32 *author)
 {
+	struct key32 hash;
+
+	hash32(&hash, body->p, body->len);
 	for (size_t i = 0; i < spec->n_services; i++)
 		if (service_powers(&spec->services[i]) && !key32_eq(author, &head->author))
 			return false;
-	return head->have_spec && !head->removed && head->n_heads == 1 && head->spec_len == body->len &&
-	       memcmp(head->spec_bytes, body->p, body->len) == 0;
+	return head->exists && !head->removed && head->n_heads == 1 && key32_eq(&hash, &head->spec_hash);
 }
 
 /* Encodes and hands over; says how durable it is. */
@@ -229,9 +273,9 @@ int revision_submit(struct cli *cli, struct client *c, const struct keypair *key
 	} else if (spec && says_the_same(head, spec, &body, &key->public_key)) {
 		ret = leave_unchanged(cli, c, stack, head, out, err);
 	} else {
-		if (head->n_heads > 1)
+		if (head->n_heads - head->n_adopted > 1)
 			cli_warn(cli, "stack %s had %zu concurrent revisions; this one replaces them all", stack,
-			        head->n_heads);
+			        head->n_heads - head->n_adopted);
 		record_sign(&rec, &client_hello(c)->flock, key->secret);
 		ret = submit(cli, c, stack, &rec, out, err);
 	}

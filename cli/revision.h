@@ -8,28 +8,39 @@
 
 struct stack_head {
 	bool exists, removed;
-	struct key32 revision; /* the winner among heads */
-	struct key32 author;   /* whose it is */
-	char author_name[NAME_MAX_BYTES];
-	uint32_t author_powers; /* POWER_* that stand behind it */
+	struct key32 revision;  /* the winner among heads */
+	struct key32 spec_hash; /* of its spec; zero for a removal */
 	uint64_t stamp;         /* for the next record */
 	size_t n_heads, n_author_heads;
+	size_t n_adopted; /* of the heads, the last ones, that do not count: the next revision takes their place too */
 	struct key32 heads[RECORD_REFS_MAX];
 	struct key32 author_heads[RECORD_REFS_MAX];
-	bool have_spec;
-	struct spec spec;          /* of the winner */
-	const uint8_t *spec_bytes; /* as it was signed */
-	size_t spec_len;
+	/* Of the revision that was asked for, else of the winner. */
+	struct key32 asked;
+	struct key32 author; /* whose it is */
+	char author_name[NAME_MAX_BYTES];
+	uint32_t author_powers; /* POWER_* that stand behind it */
+	bool counts;
+	bool have_spec; /* it is here, signed by author: checked against the flock's id, not taken from the agent */
+	struct spec spec;
 };
 
 /* Asks the agent, signed with the operator's key: specs are not for everyone. author: whose next record it will be,
- * NULL for reading only. Memory is arena's. */
+ * NULL for reading only. Memory is arena's. What the agent says is a revision of the stack has to be one: right name, hash and
+ * signature. */
 int stack_head_get(struct client *c, const char *stack, const struct key32 *author, struct arena *arena,
         struct stack_head *out, struct err *err);
+/* The same with another revision's spec, whose id begins with these hex digits. */
+int stack_revision_get(struct client *c, const char *stack, const char *revision, const struct key32 *author,
+        struct arena *arena, struct stack_head *out, struct err *err);
 
 /* Only what any record of this author needs: stamp and author_heads. Unsigned. */
 int author_heads_get(struct client *c, const struct key32 *author, struct arena *arena, struct stack_head *out,
         struct err *err);
+/* Takes the record that an agent gave as the asked revision of a stack: sets have_spec, spec and author. NULL bytes: it
+ * gave none. */
+int stack_head_take(struct stack_head *head, const char *stack, const struct key32 *flock, const uint8_t *bytes,
+        size_t len, struct arena *arena, struct err *err);
 /* May this author sign the head's spec again? Not when another key wrote it and asks for powers that it lacks: they
  * would become the new author's unseen. ERR_UNAUTHORISED names service, power and author. */
 int stack_head_may_resign(

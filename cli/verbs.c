@@ -20,7 +20,10 @@ const struct cli_verb cli_verbs[] = {
         VERB("key grant", NULL, "KEY NAME", 2, 2, key_grant, "let an operator key act in the flock", NULL),
         VERB("key revoke", NULL, "NAME|KEY", 1, 1, key_revoke, "make void what a key signs from now on",
                 "What it signed until now stays valid: the records that it is known to have signed are listed in the\n"
-                "revocation. A key revokes what it granted, directly or through others; the root key revokes any."),
+                "revocation, or those that --keep names with what came before them in the key's own history (see key\n"
+                "history). A key revokes what it granted, directly or through others; the root key revokes any."),
+        VERB("key history", NULL, "NAME|KEY", 1, 1, key_history, "list what a key signed, newest first",
+                "Revoked keys too. What does not count is kept, and named with its reason by -o wide."),
         VERB("key succeed", NULL, "KEY", 1, 1, key_succeed, "name the key that succeeds the flock's root",
                 "Signed with the root key: --key FILE. KEY is 64 digits or a file (key new --root). It is root from then on\n"
                 "and stands above the old root, which acts until the new one revokes it. A root names one successor."),
@@ -33,7 +36,8 @@ const struct cli_verb cli_verbs[] = {
                 "starts its tasks elsewhere. Peers that joined by its word stay."),
         VERB("leave", NULL, "", 0, 0, leave, "move this host's tasks elsewhere and end its agent",
                 "Waits for other peers to take over, at most --timeout (1m), then for the agent to end."),
-        VERB("deploy", "up", "FILE", 0, 1, deploy, "sign a stack, hand it to the flock, wait until it runs",
+        VERB("deploy", "up", "FILE | --revision ID STACK", 0, 1, deploy,
+                "sign a stack, hand it to the flock, wait until it runs",
                 "FILE is a Compose file; see docs/compose.md. Waits until every slot runs the new revision and is\n"
                 "healthy; Ctrl-C ends the waiting, not the deployment. Exit: 4 a slot fits nowhere, 6 timeout."),
         VERB("validate", NULL, "FILE", 0, 1, validate, "check a Compose file; needs no peer",

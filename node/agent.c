@@ -30,8 +30,8 @@ struct now agent_now(struct agent *a)
 
 const char *agent_state_name(const struct agent *a)
 {
-	if (a->evicted)
-		return "evicted";
+	if (a->out)
+		return a->out == OUT_EVICTED ? "evicted" : "unadmitted";
 	if (a->leaving)
 		return "leaving";
 	if (!a->adopted)

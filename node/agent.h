@@ -48,7 +48,10 @@ struct agent {
 	bool was_ready, was_isolated; /* as agent_pump() saw them last */
 	void (*ready)(void *ctx);
 	void *ready_ctx;
-	bool evicted;       /* an eviction of this peer counts: it runs nothing any more (agent_leave.c) */
+	/* This peer is no member: it starts nothing, and what it lists is of no use (agent_leave.c). */
+	enum { OUT_NOT, OUT_EVICTED, OUT_UNADMITTED } out;
+	mono_ms out_since;
+	char out_why[256];  /* a sentence without its end */
 	bool leaving;       /* agent_leave() was called */
 	mono_ms leave_from; /* when; and until when others have time to take over */
 	mono_ms leave_until;

@@ -1,8 +1,11 @@
 /*
- * The two ways in which this peer's work ends while its agent still runs. It was evicted: others start its slots, so
- * its tasks stop and it starts nothing more. It leaves: each task stops once another peer serves its slot.
+ * The ways in which this peer's work ends while its agent still runs. It is out: an eviction counts, or its admission does
+ * not any more; others start its slots, so its tasks stop and it starts nothing. It leaves: each task stops once
+ * another peer serves its slot.
  */
 #include "base/log.h"
+
+#include "base/text.h"
 #include "node/agent_parts.h"
 
 /* The word that we leave needs this many ms to go around, even when there is no task to wait for. */
@@ -35,22 +38,79 @@ static size_t end_tasks(
 	return left;
 }
 
-/* --- evicted --- */
+/* --- out --- */
 
-bool agent_check_evicted(struct agent *a)
+/* Milliseconds from when this peer's admission does not count until its tasks stop. A revocation may come before records
+ * that it lists as good; the next reconciliation brings those. An eviction needs no such time. */
+#define UNADMITTED_GRACE SECONDS(30)
+
+/* Why this peer's own admission does not count; that of several that is best explained. */
+struct own_admission {
+	const struct agent *agent;
+	bool found;
+	struct err why;
+};
+
+static bool explain_admission(const struct stored *s, void *ctx)
 {
-	struct key32 record;
-	bool evicted = trust_eviction(gossip_trust(a->gossip), &a->keys.public_key, &record);
+	struct own_admission *own = ctx;
 
-	if (evicted && !a->evicted) {
+	if (!key32_eq(&s->rec.author, &own->agent->keys.public_key))
+		return true;
+	own->found = true;
+	return trust_may_write(gossip_trust(own->agent->gossip), &s->rec, &own->why) < 0;
+}
+
+static void explain_unadmitted(struct agent *a)
+{
+	struct own_admission own = {.agent = a};
+
+	store_each(gossip_store(a->gossip), REC_ADMISSION, explain_admission, &own);
+	text_copy(a->out_why, sizeof(a->out_why),
+	        !own.found     ? "there is no admission of it here"
+	        : own.why.code ? own.why.text
+	                       : "more hosts joined with its token than that allows, on two sides of a split");
+}
+
+static void say_out(const struct agent *a)
+{
+	const char *flock = trust_flock_name(gossip_trust(a->gossip));
+
+	if (a->out == OUT_EVICTED)
 		log_error("trust",
 		        "this peer was evicted from flock %s by an operator: it stops its tasks and starts nothing more. To "
 		        "bring this host back, stop the agent, remove %s, and join with a new token",
-		        trust_flock_name(gossip_trust(a->gossip)), a->cfg.data_dir);
-		a->n_refusals = 0;
+		        flock, a->cfg.data_dir);
+	else
+		log_error("trust",
+		        "this peer's admission to flock %s does not count any more (%s): it starts nothing more, and stops its "
+		        "tasks in %d s unless that changes. To bring this host back, stop the agent, remove %s, and join with a "
+		        "new token",
+		        flock, a->out_why, (int)(UNADMITTED_GRACE / 1000), a->cfg.data_dir);
+}
+
+bool agent_check_out(struct agent *a)
+{
+	const struct trust *t = gossip_trust(a->gossip);
+	struct key32 record;
+	int was = a->out;
+
+	a->out = OUT_NOT;
+	if (trust_eviction(t, &a->keys.public_key, &record)) {
+		a->out = OUT_EVICTED;
+		text_copy(a->out_why, sizeof(a->out_why), "an operator evicted it");
+	} else if (!trust_peer(t, &a->keys.public_key)) {
+		a->out = OUT_UNADMITTED;
+		explain_unadmitted(a);
 	}
-	a->evicted = evicted;
-	return evicted;
+	if (a->out && a->out != (unsigned)was) {
+		a->out_since = a->worked_at;
+		a->n_refusals = 0;
+		say_out(a);
+	} else if (!a->out && was) {
+		log_info("trust", "this peer's admission to flock %s counts again", trust_flock_name(t));
+	}
+	return a->out != OUT_NOT;
 }
 
 static bool at_once(struct agent *a, const struct runtime_task *t)
@@ -60,9 +120,13 @@ static bool at_once(struct agent *a, const struct runtime_task *t)
 	return true;
 }
 
-void agent_evicted_pass(struct agent *a)
+mono_ms agent_out_pass(struct agent *a)
 {
-	end_tasks(a, at_once, "this peer was evicted");
+	if (a->out == OUT_UNADMITTED && a->worked_at < a->out_since + UNADMITTED_GRACE)
+		return a->out_since + UNADMITTED_GRACE;
+	end_tasks(a, at_once,
+	        a->out == OUT_EVICTED ? "this peer was evicted" : "this peer is not admitted any more");
+	return MONO_NEVER;
 }
 
 /* --- leaving --- */

@@ -24,9 +24,10 @@ void agent_look_at_address(struct agent *a);
 /* Closes every session that a peer has here, say one that is no longer admitted; NULL: that any peer has. */
 void agent_net_drop(struct agent *a, const struct key32 *peer);
 
-/* agent_leave.c: instead of reconcile, in the pass of a peer that was evicted, or that leaves. */
-bool agent_check_evicted(struct agent *a);
-void agent_evicted_pass(struct agent *a);
+/* agent_leave.c: instead of reconcile, in the pass of a peer that is no member any more, or that leaves. */
+bool agent_check_out(struct agent *a);
+/* Returns when it wants to be called again, or MONO_NEVER. */
+mono_ms agent_out_pass(struct agent *a);
 void agent_leave_pass(struct agent *a);
 
 /* agent_http.c */

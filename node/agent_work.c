@@ -270,7 +270,7 @@ static void swap_zone(struct agent *a)
 	dns_server_swap(a->dns, z);
 }
 
-/* What an evicted peer knows grows old: SERVFAIL sends resolvers to another server. */
+/* What a peer that is out knows grows old: SERVFAIL sends resolvers to another server. */
 static void drop_zone(struct agent *a)
 {
 	if (!a->zone)
@@ -301,14 +301,16 @@ void agent_work(struct agent *a)
 
 	a->worked_at = agent_now(a).mono;
 	agent_watch_disk(a);
-	if (agent_check_evicted(a)) {
+	if (agent_check_out(a)) {
 		arena_free(&a->arena);
 		viewer_build(a->viewer, a->gossip, &a->keys.public_key, NULL, 0, &a->arena, &a->view);
 		a->view.self = SIZE_MAX; /* no member any more */
 		place(&a->view, &a->arena, &a->placement);
-		agent_evicted_pass(a);
+		wake = agent_out_pass(a);
 		drop_zone(a);
 		control_changed(a->control);
+		if (wake != MONO_NEVER)
+			set_work_timer(a, wake);
 		return;
 	}
 	agent_publish_facts(a);

@@ -48,9 +48,10 @@ void founding_free(struct founding *f)
 	free(f);
 }
 
-static bool is_trust_kind(uint8_t kind)
+/* Records of trust, and what else a revoked key signed. */
+static bool is_asked_for(uint8_t kind)
 {
-	return kind >= REC_GENESIS && kind <= REC_SUCCESSION;
+	return (kind >= REC_GENESIS && kind <= REC_SUCCESSION) || kind == REC_REVISION || kind == REC_SETTING;
 }
 
 int founding_add(struct founding *f, const uint8_t *bytes, size_t len, struct err *err)
@@ -60,7 +61,7 @@ int founding_add(struct founding *f, const uint8_t *bytes, size_t len, struct er
 
 	if (record_decode(&r, bytes, len, err) < 0)
 		return err_wrap(err, "a record of the flock");
-	if (!is_trust_kind(r.kind))
+	if (!is_asked_for(r.kind))
 		return err_set(err, ERR_FAILED, "a record of the flock: kind %u was not asked for", r.kind);
 	f->bytes += len;
 	if (f->bytes > FOUNDING_BYTES_MAX)
@@ -162,6 +163,27 @@ int founding_check(struct founding *f, const struct key32 *self, const struct ke
 	return 0;
 }
 
+int founding_check_peer(struct founding *f, const struct key32 *peer, struct err *err)
+{
+	struct key32 eviction;
+	char id[17];
+
+	trust_evaluate(f->trust, f->store);
+	if (trust_peer(f->trust, peer))
+		return 0;
+	id64_text(id, key32_id(peer));
+	if (trust_eviction(f->trust, peer, &eviction))
+		return err_set(err, ERR_UNAUTHORISED, "peer %s was evicted from the flock", id);
+	return err_set(err, ERR_UNAUTHORISED,
+	        "the key %s that answers is no peer's of the flock: no chain from root to admin, invite and that key",
+	        id);
+}
+
+const struct trust *founding_trust(const struct founding *f)
+{
+	return f->trust;
+}
+
 const char *founding_name(const struct founding *f)
 {
 	return trust_flock_name(f->trust);
@@ -182,7 +204,7 @@ static bool write_record(const struct stored *s, void *ctx)
 {
 	struct writing *w = ctx;
 
-	w->rc = persist_put(w->p, &s->rec.id, s->bytes, s->len, w->err);
+	w->rc = persist_put(w->p, &s->rec.id, s->bytes, join_record_len(s), w->err);
 	return w->rc == 0;
 }
 

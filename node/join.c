@@ -2,6 +2,7 @@
 #include "node/join.h"
 
 #include "base/hash.h"
+#include "base/map.h"
 #include "base/text.h"
 #include "gossip/trust/bodies.h"
 
@@ -185,13 +186,123 @@ int join_check_read(const struct key32 *invite, const struct trust *t, struct er
 	return trust_invite(t, invite) ? 0 : unknown_invite(err);
 }
 
-void join_each_record(const struct store *st, bool (*fn)(const struct stored *s, void *ctx), void *ctx)
+size_t join_record_len(const struct stored *s)
+{
+	return s->len - (s->rec.kind == REC_REVISION && s->rec.body ? s->rec.body_len : 0);
+}
+
+typedef bool visit(const struct stored *s, void *ctx);
+
+/* Passes on what the keys signed that were revoked. */
+struct of_revoked {
+	struct map keys;
+	visit *fn;
+	void *ctx;
+	bool go_on;
+};
+
+static bool add_revoked(const struct stored *s, void *ctx)
+{
+	struct of_revoked *o = ctx;
+	struct revocation v;
+
+	if (body_get_revocation(&v, &s->rec, NULL) == 0)
+		map_put(&o->keys, &v.key, o);
+	return true;
+}
+
+static bool pass_revoked(const struct stored *s, void *ctx)
+{
+	struct of_revoked *o = ctx;
+
+	if (map_get(&o->keys, &s->rec.author))
+		o->go_on = o->fn(s, o->ctx);
+	return o->go_on;
+}
+
+static void each_of_revoked(const struct store *st, visit *fn, void *ctx)
+{
+	struct of_revoked o = {.fn = fn, .ctx = ctx, .go_on = true};
+
+	map_init(&o.keys, sizeof(struct key32), NULL);
+	store_each(st, REC_REVOCATION, add_revoked, &o);
+	if (o.keys.len) {
+		store_each(st, REC_REVISION, pass_revoked, &o);
+		if (o.go_on)
+			store_each(st, REC_SETTING, pass_revoked, &o);
+	}
+	map_free(&o.keys);
+}
+
+void join_each_record(const struct store *st, visit *fn, void *ctx)
 {
 	static const uint8_t kinds[] = {
 	        REC_GENESIS, REC_GRANT, REC_INVITE, REC_ADMISSION, REC_REVOCATION, REC_EVICTION, REC_SUCCESSION};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		store_each(st, kinds[i], fn, ctx);
+	each_of_revoked(st, fn, ctx);
+}
+
+/* One peer's chain. */
+struct chain {
+	const struct trust *trust;
+	void (*fn)(const struct stored *s, void *ctx);
+	void *ctx;
+	struct map invites;
+	struct admission of; /* the admission found last */
+};
+
+static bool pass_all(const struct stored *s, void *ctx)
+{
+	struct chain *c = ctx;
+
+	c->fn(s, c->ctx);
+	return true;
+}
+
+static bool pass_admission(const struct stored *s, void *ctx)
+{
+	struct chain *c = ctx;
+
+	if (!trust_valid(c->trust, s) || body_get_admission(&c->of, &s->rec, NULL) < 0)
+		return true;
+	c->fn(s, c->ctx);
+	map_put(&c->invites, &c->of.invite, c);
+	return false;
+}
+
+static bool pass_invite(const struct stored *s, void *ctx)
+{
+	struct chain *c = ctx;
+	struct invite inv;
+
+	if (body_get_invite(&inv, &s->rec, NULL) == 0 && map_get(&c->invites, &inv.id))
+		c->fn(s, c->ctx);
+	return true;
+}
+
+void join_each_of_chain(const struct store *st, const struct trust *t, const struct key32 *peer,
+        void (*fn)(const struct stored *s, void *ctx), void *ctx)
+{
+	static const uint8_t kinds[] = {REC_GENESIS, REC_GRANT, REC_REVOCATION, REC_EVICTION, REC_SUCCESSION};
+	struct chain c = {.trust = t, .fn = fn, .ctx = ctx, .of.voucher = *peer, .of.invite.b[0] = 1};
+
+	map_init(&c.invites, sizeof(struct key32), NULL);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		store_each(st, kinds[i], pass_all, &c);
+	each_of_revoked(st, pass_all, &c);
+	/* No admission rests on itself, so the way ends; at the first peer, which an admin vouched for, or where it breaks. */
+	for (size_t i = 0; i < MEMBERS_MAX && !key32_is_zero(&c.of.invite); i++) {
+		struct key32 next = c.of.voucher, key;
+
+		record_key(&key, REC_ADMISSION, &next, "");
+		store_each_of_key(st, REC_ADMISSION, &key, pass_admission, &c);
+		if (key32_eq(&next, &c.of.voucher))
+			break;
+	}
+	store_each(st, REC_INVITE, pass_invite, &c);
+	map_free(&c.invites);
 }
 
 struct page {
@@ -208,12 +319,12 @@ static bool add_to_page(const struct stored *s, void *ctx)
 
 	if (p->full || p->at++ < p->from)
 		return !p->full;
-	if (p->bytes + s->len > JOIN_PAGE_BYTES && p->bytes) {
+	if (p->bytes + join_record_len(s) > JOIN_PAGE_BYTES && p->bytes) {
 		p->full = true;
 		p->at--;
 		return false;
 	}
-	p->bytes += s->len;
+	p->bytes += join_record_len(s);
 	p->fn(s, p->ctx);
 	return true;
 }

@@ -71,11 +71,17 @@ int join_check_admission(const uint8_t *record, size_t len, const struct key32 *
         const uint8_t peer_secret[64], wall_ms wall, struct err *err);
 /* May whoever holds this invite's key be given the records? */
 int join_check_read(const struct key32 *invite, const struct trust *t, struct err *err);
-/* Every trust record, genesis first. fn false ends it. */
+/* Every record that trust is judged by, genesis first: those of trust, and whatever else keys signed that were revoked,
+ * since a revocation lists the last of a key's records, of any kind. fn false ends it. */
 void join_each_record(const struct store *st, bool (*fn)(const struct stored *s, void *ctx), void *ctx);
 /* Those of one page, beginning after `from` of them. Returns where the next page begins, 0 after the last. */
 uint64_t join_page(
         const struct store *st, uint64_t from, void (*fn)(const struct stored *s, void *ctx), void *ctx);
+/* The part of them that one peer's admission hangs on: of admissions and invites only the way from it to the first peer. */
+void join_each_of_chain(const struct store *st, const struct trust *t, const struct key32 *peer,
+        void (*fn)(const struct stored *s, void *ctx), void *ctx);
+/* How long a record is as it is sent: stack revisions go without their bodies, which nobody needs for this. */
+size_t join_record_len(const struct stored *s);
 /* Appends the end's map: where members are, the living first, at most JOIN_MEMBERS_MAX. */
 void join_pack_members(struct wr *end, const struct member *members, size_t n, uint64_t next);
 
@@ -107,6 +113,10 @@ int founding_add_members(struct founding *f, const uint8_t *bytes, size_t len, u
 /* Does everything lead from the flock id to this peer: genesis, its grants, our own admission? voucher: the peer
  * that gave us the records must be admitted as well (NULL: nobody, we are the first). */
 int founding_check(struct founding *f, const struct key32 *self, const struct key32 *voucher, struct err *err);
+/* Is that peer admitted, by the records alone that it gave? */
+int founding_check_peer(struct founding *f, const struct key32 *peer, struct err *err);
+/* What they amount to, once one of the checks was made. */
+const struct trust *founding_trust(const struct founding *f);
 const char *founding_name(const struct founding *f);
 size_t founding_peers(const struct founding *f);
 /* Writes records, flock id and addresses, all or nothing. p was opened without a loop. */

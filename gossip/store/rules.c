@@ -2,8 +2,8 @@
 
 #include "base/text.h"
 
-/* Bytes of a body that trust or a setting needs: a grant with 16 globs takes 1.2 KiB, a revocation that lists
- * 64 heads 2 KiB. */
+/* Bytes of a body that trust or a setting needs: a grant with 16 globs takes 1.2 KiB. (Evictions and revocations list
+ * whom they let stay: 34 bytes for each host that joined with a token of many uses.) */
 #define SMALL_BODY_BYTES_MAX 4096
 /* Bytes of facts or runs: they may exceed a packet, then they travel over a stream. */
 #define FACTS_BODY_BYTES_MAX 4096
@@ -15,7 +15,7 @@ static const struct rule rules[] = {
         [REC_GRANT] = {MERGE_GROW, NAME_ANY, SMALL_BODY_BYTES_MAX, false, false},
         [REC_INVITE] = {MERGE_GROW, NAME_ANY, SMALL_BODY_BYTES_MAX, false, false},
         [REC_ADMISSION] = {MERGE_GROW, NAME_ANY, SMALL_BODY_BYTES_MAX, false, false},
-        [REC_REVOCATION] = {MERGE_GROW, NAME_ANY, SMALL_BODY_BYTES_MAX, false, false},
+        [REC_REVOCATION] = {MERGE_GROW, NAME_ANY, BODY_BYTES_MAX, false, false},
         [REC_EVICTION] = {MERGE_GROW, NAME_ANY, BODY_BYTES_MAX, false, false},
         [REC_SUCCESSION] = {MERGE_GROW, NAME_ANY, SMALL_BODY_BYTES_MAX, false, false},
         [REC_REVISION] = {MERGE_GRAPH, NAME_STACK, BODY_BYTES_MAX, true, false},

@@ -156,13 +156,28 @@ const struct grant *trust_operator(const struct trust *t, const struct key32 *ke
 	return op ? &op->grant : NULL;
 }
 
+const char *trust_key_name(const struct trust *t, const struct key32 *key)
+{
+	const struct op *op = op_first(t, key);
+
+	return op ? op->grant.name : NULL;
+}
+
+bool trust_may_read(const struct trust *t, const struct key32 *key, const char *stack)
+{
+	for (const struct op *op = op_first(t, key); op; op = op_next(t, op))
+		if (op->grant.role >= ROLE_READ && op_covers(op, stack) && op_holds(t, op, NULL))
+			return true;
+	return false;
+}
+
 static int by_operator(const void *a, const void *b)
 {
 	return key32_cmp(&(*(const struct grant *const *)a)->operator_key,
 	        &(*(const struct grant *const *)b)->operator_key);
 }
 
-size_t trust_operators(const struct trust *t, const struct grant **out, size_t max)
+static size_t list_keys(const struct trust *t, bool revoked, const struct grant **out, size_t max)
 {
 	const void *key;
 	size_t at = 0, n = 0;
@@ -171,6 +186,8 @@ size_t trust_operators(const struct trust *t, const struct grant **out, size_t m
 	while (map_next(&t->op_of, &at, &key)) {
 		const struct grant *g = trust_operator(t, key);
 
+		if (!g && revoked)
+			g = &op_first(t, key)->grant;
 		if (g)
 			all[n++] = g;
 	}
@@ -178,6 +195,16 @@ size_t trust_operators(const struct trust *t, const struct grant **out, size_t m
 	if (max)
 		memcpy(out, all, MIN(n, max) * sizeof(*all));
 	return n;
+}
+
+size_t trust_operators(const struct trust *t, const struct grant **out, size_t max)
+{
+	return list_keys(t, false, out, max);
+}
+
+size_t trust_keys(const struct trust *t, const struct grant **out, size_t max)
+{
+	return list_keys(t, true, out, max);
 }
 
 uint32_t trust_powers(const struct trust *t, const struct key32 *key)

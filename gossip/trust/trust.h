@@ -58,6 +58,12 @@ size_t trust_peers(const struct trust *t, struct key32 *out, size_t max);
 const struct grant *trust_operator(const struct trust *t, const struct key32 *key);
 /* The grant of each operator, by key, at most max of them into out; returns how many there are in all. */
 size_t trust_operators(const struct trust *t, const struct grant **out, size_t max);
+/* The same of all keys that have a grant, revoked ones included. */
+size_t trust_keys(const struct trust *t, const struct grant **out, size_t max);
+/* The name that a grant gave the key, whether or not it was revoked since; NULL: this flock has never known it. */
+const char *trust_key_name(const struct trust *t, const struct key32 *key);
+/* May this key read the specs and logs of that stack: has it any role that covers it? */
+bool trust_may_read(const struct trust *t, const struct key32 *key, const char *stack);
 /* May this key author that revision or setting at all? Says why not in err. (Powers: trust_powers.) */
 int trust_may_write(const struct trust *t, const struct record *r, struct err *err);
 /* Powers that a key has on any stack; those that stand behind one revision: of the grants whose globs cover its

@@ -8,12 +8,25 @@ static const char *role_text(enum role r)
 	return names[r];
 }
 
+/* A peer that is out hears nothing new, and nobody hears it. */
+static int check_out(const struct agent *a, const struct verb *v, struct err *err)
+{
+	if (!a->out || v->who & ASK_OUT)
+		return 0;
+	return err_set(err, ERR_UNAUTHORISED,
+	        "%s: peer %s is out of flock %s (%s): what it knows is old, and it takes no more changes. Ask another peer "
+	        "(--peer ADDR, or --data DIR on its host); here, `starling status` says how this host comes back",
+	        v->name, a->cfg.name, trust_flock_name(gossip_trust(a->gossip)), a->out_why);
+}
+
 int call_authorise(struct call *call, const struct hello *hello, const struct key32 *session_key, struct err *err)
 {
 	const struct trust *t = gossip_trust(call->agent->gossip);
 	const struct verb *v = call->verb;
 	const struct grant *g = NULL;
 
+	if (check_out(call->agent, v, err) < 0)
+		return -1;
 	call->key = *session_key; /* of the session; zero for the socket */
 	if (call->origin == ORIGIN_INVITE)
 		return v->who & ASK_INVITE
@@ -52,4 +65,24 @@ int call_authorise(struct call *call, const struct hello *hello, const struct ke
 	if (!(v->who & ASK_SOCKET))
 		return err_set(err, ERR_UNAUTHORISED, "%s cannot be asked here", v->name);
 	return 0;
+}
+
+int call_authorise_still(const struct call *call, struct err *err)
+{
+	const struct trust *t = gossip_trust(call->agent->gossip);
+	const struct grant *g;
+
+	if (check_out(call->agent, call->verb, err) < 0)
+		return -1;
+	if (call->origin == ORIGIN_PEER)
+		return trust_peer(t, &call->key)
+		               ? 0
+		               : err_set(err, ERR_UNAUTHORISED, "%s: the peer that asks was evicted",
+		                         call->verb->name);
+	if (call->origin == ORIGIN_INVITE || key32_is_zero(&call->key))
+		return 0;
+	g = trust_operator(t, &call->key);
+	if (g && g->role >= MAX(call->verb->role, ROLE_READ))
+		return 0;
+	return err_set(err, ERR_UNAUTHORISED, "%s: the key that asks was revoked meanwhile", call->verb->name);
 }

@@ -47,6 +47,7 @@ void rows_end(struct rows *r);
 #define ASK_SOCKET 0x01 /* reading lists: the socket's permissions, or any operator's session */
 #define ASK_PEERS  0x02 /* other agents */
 #define ASK_INVITE 0x04
+#define ASK_OUT    0x10 /* also of an agent whose peer is out of the flock: what it lists of others is stale */
 #define ASK_SIGNED 0x08 /* needs a request signed by an operator with at least `role` */
 
 struct verb {
@@ -62,6 +63,9 @@ extern const size_t n_verbs;
  * with; session_key is zero on the local socket. */
 int call_authorise(
         struct call *call, const struct hello *hello, const struct key32 *session_key, struct err *err);
+
+/* The same for a call that goes on, such as a watcher's: keys are revoked, and what they may read changes. */
+int call_authorise_still(const struct call *call, struct err *err);
 
 void call_item(struct call *c, const struct wr *value);
 /* Sends rows if they differ from what this watcher has; ends the call if it does not watch. */
@@ -87,6 +91,7 @@ void verb_ps(struct call *);
 void verb_tasks(struct call *);
 void verb_stack(struct call *);
 void verb_history(struct call *);
+void verb_signed(struct call *);
 void verb_keys(struct call *);
 void verb_inspect(struct call *);
 void verb_explain(struct call *);
@@ -100,6 +105,7 @@ void verb_revocable(struct call *);
 void verb_leave(struct call *);
 void verb_join(struct call *);
 void verb_admit(struct call *);
+void verb_chain(struct call *);
 
 /* What only a task's owner knows (ask.c fetches it from other peers). */
 struct detail {

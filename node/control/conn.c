@@ -359,8 +359,13 @@ void control_changed(struct control *c)
 {
 	list_each (&c->calls, item) {
 		struct call *call = list_entry(item, struct call, link);
+		struct err err;
 
-		if (call->watch && !call->waiting && call->verb)
+		if (!call->verb)
+			continue;
+		if (call_authorise_still(call, &err) < 0)
+			call_fail(call, &err);
+		else if (call->watch && !call->waiting)
 			call->verb->run(call);
 	}
 }

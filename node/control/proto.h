@@ -22,12 +22,16 @@
  *	stacks   socket              {watch} -> items: `ls -o json` rows
  *	ps       socket              {stack?, watch} -> items: `ps -o json` rows
  *	tasks    socket, peers       {} -> items: ps rows of this peer's own tasks
- *	stack    socket              {stack, author: bin32?, force_clock?} -> end: {exists, removed, revision: bin32, stamp,
- *	                             heads: [bin32], author_heads: [bin32], spec: bin (canonical), spec_hash: bin32,
- *	                             author: bin32, author_name, author_powers: bits}; spec is nil unless an operator with
- *	                             at least the role read signed the request, since environments may hold secrets
- *	history  socket              {stack} -> items: {revision: hex, stamp, time, author: hex, author_name, parents: [hex],
- *	                             current: bool, conflict: bool, removed: bool, valid: bool, body: bool}, newest first
+ *	stack    socket              {stack, author: bin32?, revision: hex digits?, force_clock?} -> end: {exists, removed,
+ *	                             revision: bin32, stamp, heads: [bin32], author_heads: [bin32], spec_hash: bin32, asked: bin32, record: bin,
+ *	                             author: bin32, author_name, author_powers: bits, counts: bool}; from `asked` on of the
+ *	                             revision asked for, else of the winner. record, as it was signed, is nil unless an
+ *	                             operator that may read the stack signed the request: environments may hold secrets
+ *	history  socket              {stack} -> items: {revision: hex, stamp, time, author: hex, author_name, author_revoked: bool,
+ *	                             parents: [hex], current: bool, conflict: bool, removed: bool, valid: bool, why, body: bool},
+ *	                             newest first; why it does not count
+ *	signed   socket              {key: bin32} -> items: {record: hex, stamp, time, kind, what, previous: [hex], valid: bool,
+ *	                             why}: an operator's records, newest first
  *	inspect  operator            {stack?, service?, node?} -> end: a map for people and jq
  *	explain  socket              {stack, service, slot?} -> items: {slot, owner, peers: [{peer, name, reason, number}]}
  *	logs     operator            {task: text id, tail, since, follow} -> items: {at, stderr: bool, text}
@@ -36,13 +40,14 @@
  *	                             on so many or the wait is over. again: the id of a record that is here, whose copies
  *	                             are counted anew. missing: peers that should have it and have not confirmed; more of
  *	                             them are only counted
- *	keys     socket              {} -> items: {key: hex, name, role, powers: [..], stacks: [..]}
+ *	keys     socket              {all: bool?} -> items: {key: hex, name, role, powers: [..], stacks: [..], state}; all: revoked ones too
  *	peer     socket              {peer: 16 hex digits} -> end: {key: bin32, resting: [bin32]}: who rests on its word
  *	tokens   socket              {} -> items: `token ls -o json` rows
  *	revocable socket             {key: bin32} -> end: {heads: [bin32], admissions: [bin32]}: what of an operator's key,
  *	                             or of an invite's, counts now, for a revocation to list
  *	leave    admin, local        {patience: ms} -> end: {tasks}; then the agent leaves, and the connection ends with it
  *	join     invite session      {peer: bin32, use?, claim?: bin64} -> see node/join.h
+ *	chain    socket              {} -> items: bin: the records that this peer's admission hangs on; see node/join.h
  *	admit    invite session      {record?: bin, from} -> items: trust records; end: {members, next}; see node/join.h
  */
 #ifndef NODE_CONTROL_PROTO_H

@@ -1,4 +1,5 @@
-/* join, admit: a new host asks with an invite's key to become a peer. What is judged here is in node/join.c. */
+/* join, admit: a new host asks with an invite's key to become a peer. chain: what shows that this peer is one. What is
+ * judged here is in node/join.c. */
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -29,7 +30,7 @@ static void send_record(const struct stored *s, void *ctx)
 	struct wr w;
 
 	wr_init(&w, RECORD_BYTES_MAX + 16);
-	pk_bin(&w, s->bytes, s->len);
+	pk_bin(&w, s->bytes, join_record_len(s));
 	call_item(ctx, &w);
 	wr_free(&w);
 }
@@ -98,4 +99,16 @@ void verb_admit(struct call *c)
 	return;
 fail:
 	call_fail(c, &err);
+}
+
+void verb_chain(struct call *c)
+{
+	struct agent *a = c->agent;
+	struct wr w;
+
+	join_each_of_chain(gossip_store(a->gossip), gossip_trust(a->gossip), &a->keys.public_key, send_record, c);
+	wr_init(&w, 16);
+	pk_map(&w, 0);
+	call_end(c, &w);
+	wr_free(&w);
 }

@@ -77,6 +77,13 @@ void verb_logs(struct call *c)
 		call_fail(c, &err);
 		return;
 	}
+	if (!trust_may_read(gossip_trust(c->agent->gossip), &c->key, runtime_get(rt, task)->stack)) {
+		err_set(&err, ERR_UNAUTHORISED,
+		        "logs: this key's grants cover other stacks than %s; ask an admin for `starling key grant`",
+		        runtime_get(rt, task)->stack);
+		call_fail(c, &err);
+		return;
+	}
 	l = xcalloc(1, sizeof(*l));
 	l->call = c;
 	c->state = l;

@@ -1,5 +1,6 @@
 /* ps, tasks, stacks: what is wanted, what runs, where. */
 #include "base/map.h"
+#include "node/control/history.h"
 #include "node/control/row.h"
 
 /* --- ps --- */
@@ -291,34 +292,67 @@ static struct stack_sum sum_stack(const struct agent *a, size_t stack)
 	return sum;
 }
 
+struct stack_rows {
+	struct agent *agent;
+	struct rows r;
+};
+
+static void stack_row(struct stack_rows *l, const char *name, const struct view_stack *st)
+{
+	size_t quarantined = history_quarantined(l->agent, name);
+	bool gone = !st || st->removed; /* nothing of it runs */
+	struct stack_sum sum = {0};
+	struct wr *w = &l->r.w;
+
+	if (gone && !quarantined)
+		return;
+	if (!gone)
+		sum = sum_stack(l->agent, (size_t)(st - l->agent->view.stacks));
+	pk_map(w, 9);
+	pk_kv_str(w, "stack", name);
+	if (gone)
+		pk_kv_nil(w, "revision");
+	else
+		row_id(w, "revision", st->revision_id);
+	pk_kv_u64(w, "services", !gone && st->spec ? st->spec->n_services : 0);
+	pk_kv_u64(w, "desired", sum.desired);
+	pk_kv_u64(w, "running", sum.running);
+	pk_kv_u64(w, "healthy", sum.healthy);
+	pk_kv_bool(w, "conflict", !gone && st->conflict);
+	pk_kv_u64(w, "quarantined", quarantined);
+	pk_kv_str(w, "update",
+	        gone                        ? "nothing that counts"
+	        : !st->have_body            ? "waiting for the revision's body"
+	        : sum.stale                 ? "updating"
+	        : sum.healthy < sum.desired ? "starting"
+	                                    : "settled");
+	rows_end(&l->r);
+}
+
+/* A stack of the view, or one that is only quarantined. */
+static void any_stack(const char *name, void *ctx)
+{
+	struct stack_rows *l = ctx;
+	const struct view *v = &l->agent->view;
+	size_t lo = 0, hi = v->n_stacks; /* sorted by name */
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (strcmp(v->stacks[mid].name, name) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	stack_row(l, name, lo < v->n_stacks && strcmp(v->stacks[lo].name, name) == 0 ? &v->stacks[lo] : NULL);
+}
+
 void verb_stacks(struct call *c)
 {
-	const struct agent *a = c->agent;
-	struct rows r;
+	struct stack_rows l = {.agent = c->agent};
 
-	rows_init(&r);
-	for (size_t i = 0; i < a->view.n_stacks; i++) {
-		const struct view_stack *st = &a->view.stacks[i];
-		struct stack_sum sum;
-
-		if (st->removed)
-			continue;
-		sum = sum_stack(a, i);
-		pk_map(&r.w, 8);
-		pk_kv_str(&r.w, "stack", st->name);
-		row_id(&r.w, "revision", st->revision_id);
-		pk_kv_u64(&r.w, "services", st->spec ? st->spec->n_services : 0);
-		pk_kv_u64(&r.w, "desired", sum.desired);
-		pk_kv_u64(&r.w, "running", sum.running);
-		pk_kv_u64(&r.w, "healthy", sum.healthy);
-		pk_kv_bool(&r.w, "conflict", st->conflict);
-		pk_kv_str(&r.w, "update",
-		        !st->have_body              ? "waiting for the revision's body"
-		        : sum.stale                 ? "updating"
-		        : sum.healthy < sum.desired ? "starting"
-		                                    : "settled");
-		rows_end(&r);
-	}
-	call_rows(c, &r);
-	rows_free(&r);
+	rows_init(&l.r);
+	store_each_stack(gossip_store(c->agent->gossip), any_stack, &l);
+	call_rows(c, &l.r);
+	rows_free(&l.r);
 }

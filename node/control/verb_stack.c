@@ -1,53 +1,34 @@
-/* stack, history, inspect, explain: a stack's revisions and why its slots are where they are. */
+/* stack, inspect, explain: what stands at a stack's head, and why its slots are where they are. */
 #include "base/hash.h"
 #include "base/text.h"
-#include "node/control/call.h"
+#include "node/control/history.h"
 #include "node/control/submit_check.h"
 
-static bool counts(const struct stored *s, void *ctx)
+static void pack_key(struct wr *w, const char *name, const struct key32 *key)
 {
-	return trust_valid(ctx, s);
-}
-
-static void heads_of(struct agent *a, const char *stack, struct stack_heads *heads)
-{
-	store_stack_heads(gossip_store(a->gossip), stack, counts, (void *)gossip_trust(a->gossip), heads);
-}
-
-static void pack_hex(struct wr *w, const char *key, const struct key32 *k)
-{
-	char text[65];
-
-	hex_encode(text, k->b, sizeof(k->b));
-	pk_kv_str(w, key, text);
-}
-
-/* Environments are in a spec: it goes only to a request that was signed, by somebody who may read (verb_stack). */
-static void pack_spec(const struct call *c, const struct record *rec, struct wr *w)
-{
-	pk_str(w, "spec");
-	if (rec && rec->body && !(rec->flags & RECORD_FLAG_REMOVAL) && c->req.has_auth)
-		pk_bin(w, rec->body, rec->body_len);
-	else
-		pk_nil(w);
-	pk_str(w, "spec_hash");
-	if (rec && rec->body_len)
-		pk_bin(w, rec->body_hash.b, sizeof(rec->body_hash.b));
+	pk_str(w, name);
+	if (key)
+		pk_bin(w, key->b, sizeof(key->b));
 	else
 		pk_nil(w);
 }
 
-static void pack_author(const struct trust *t, const struct record *rec, struct wr *w)
+/* Environments are in a spec: it goes only to a request that was signed, by somebody who may read that stack. The whole
+ * record goes, so that who signs it again can check whose it is. */
+static void pack_record(const struct call *c, const struct stored *s, struct wr *w)
 {
-	const struct grant *g = rec ? trust_operator(t, &rec->author) : NULL;
+	const struct trust *t = gossip_trust(c->agent->gossip);
+	const char *name = s ? trust_key_name(t, &s->rec.author) : NULL;
 
-	pk_str(w, "author");
-	if (rec)
-		pk_bin(w, rec->author.b, 32);
+	pk_str(w, "record");
+	if (s && s->rec.body && c->req.has_auth && trust_may_read(t, &c->key, s->rec.name))
+		pk_bin(w, s->bytes, s->len);
 	else
 		pk_nil(w);
-	pk_kv_str(w, "author_name", g ? g->name : "");
-	pk_kv_u64(w, "author_powers", rec ? trust_powers_for(t, rec) : 0);
+	pack_key(w, "author", s ? &s->rec.author : NULL);
+	pk_kv_str(w, "author_name", name ? name : "");
+	pk_kv_u64(w, "author_powers", s ? trust_powers_for(t, &s->rec) : 0);
+	pk_kv_bool(w, "counts", s && trust_valid(t, s));
 }
 
 int call_check_clock(const struct call *c, struct err *err)
@@ -62,24 +43,25 @@ int call_check_clock(const struct call *c, struct err *err)
 	return clock_check(&clock, a->cfg.name, force, err);
 }
 
-/* What an author needs to write the next revision. */
+/* What an author needs to write the next revision, and the winner's record, or that of another revision. */
 void verb_stack(struct call *c)
 {
 	struct agent *a = c->agent;
 	struct key32 own_heads[RECORD_REFS_MAX];
-	const struct stored *winner;
+	const struct stored *winner, *asked;
 	struct stack_heads heads;
 	const uint8_t *author;
 	size_t author_len;
 	size_t n_own = 0;
-	char name[NAME_MAX_BYTES];
+	char name[NAME_MAX_BYTES], revision[65];
 	struct err err;
-	bool given;
+	bool has_author, has_revision, given;
 	struct wr w;
 
 	if (arg_text(c, "stack", name, sizeof(name), &given, &err) < 0 ||
-	        arg_bin(c, "author", &author, &author_len, &given, &err) < 0 ||
-	        (given && call_check_clock(c, &err) < 0)) {
+	        arg_bin(c, "author", &author, &author_len, &has_author, &err) < 0 ||
+	        arg_text(c, "revision", revision, sizeof(revision), &has_revision, &err) < 0 ||
+	        (has_author && call_check_clock(c, &err) < 0)) {
 		call_fail(c, &err);
 		return;
 	}
@@ -90,19 +72,20 @@ void verb_stack(struct call *c)
 		call_fail(c, &err);
 		return;
 	}
-	heads_of(a, name, &heads);
+	history_heads(a, name, &heads);
 	winner = heads.n ? heads.head[0] : NULL;
-	if (given && author_len == sizeof(struct key32))
+	asked = winner;
+	if (has_revision && history_find(a, name, revision, &asked, &err) < 0) {
+		call_fail(c, &err);
+		return;
+	}
+	if (has_author && author_len == sizeof(struct key32))
 		n_own = store_author_heads(gossip_store(a->gossip), (const struct key32 *)author, own_heads);
 	wr_init(&w, CONTROL_MESSAGE_MAX);
-	pk_map(&w, 11);
+	pk_map(&w, 13);
 	pk_kv_bool(&w, "exists", winner != NULL);
 	pk_kv_bool(&w, "removed", winner && (winner->rec.flags & RECORD_FLAG_REMOVAL));
-	pk_str(&w, "revision");
-	if (winner)
-		pk_bin(&w, winner->rec.id.b, 32);
-	else
-		pk_nil(&w);
+	pack_key(&w, "revision", winner ? &winner->rec.id : NULL);
 	pk_kv_u64(&w, "stamp", gossip_stamp(a->gossip, agent_now(a).wall));
 	pk_str(&w, "heads");
 	pk_array(&w, (uint32_t)heads.n);
@@ -112,110 +95,11 @@ void verb_stack(struct call *c)
 	pk_array(&w, (uint32_t)n_own);
 	for (size_t i = 0; i < n_own; i++)
 		pk_bin(&w, own_heads[i].b, 32);
-	pack_spec(c, winner ? &winner->rec : NULL, &w);
-	pack_author(gossip_trust(a->gossip), winner ? &winner->rec : NULL, &w);
+	pack_key(&w, "spec_hash", winner && winner->rec.body_len ? &winner->rec.body_hash : NULL);
+	pack_key(&w, "asked", asked ? &asked->rec.id : NULL);
+	pack_record(c, asked, &w);
 	call_end(c, &w);
 	wr_free(&w);
-}
-
-/* --- history --- */
-
-/* Headers are kept for ever; a list of this many is more than anyone reads. */
-#define HISTORY_SHOWN_MAX 1000
-
-struct history {
-	const char *stack;
-	const struct stored *rev[HISTORY_SHOWN_MAX];
-	size_t n;
-};
-
-static int newest_first(const void *pa, const void *pb)
-{
-	const struct record *a = &(*(const struct stored *const *)pa)->rec;
-	const struct record *b = &(*(const struct stored *const *)pb)->rec;
-
-	if (a->stamp != b->stamp)
-		return a->stamp < b->stamp ? 1 : -1;
-	return -key32_cmp(&a->id, &b->id);
-}
-
-static bool add_revision(const struct stored *s, void *ctx)
-{
-	struct history *h = ctx;
-
-	if (!strcmp(s->rec.name, h->stack) && s->on_disk) {
-		if (h->n == HISTORY_SHOWN_MAX) { /* keep the newest */
-			qsort(h->rev, h->n, sizeof(*h->rev), newest_first);
-			h->n--;
-		}
-		h->rev[h->n++] = s;
-	}
-	return true;
-}
-
-static bool is_head(const struct stack_heads *heads, const struct stored *s)
-{
-	for (size_t i = 0; i < heads->n; i++)
-		if (heads->head[i] == s)
-			return true;
-	return false;
-}
-
-static void pack_revision(struct agent *a, const struct stack_heads *heads, const struct stored *s, struct wr *w)
-{
-	const struct trust *t = gossip_trust(a->gossip);
-	const struct grant *g = trust_operator(t, &s->rec.author);
-	char time[25];
-
-	text_time(time, hlc_wall(s->rec.stamp));
-	pk_map(w, 11);
-	pack_hex(w, "revision", &s->rec.id);
-	pk_kv_u64(w, "stamp", s->rec.stamp);
-	pk_kv_str(w, "time", time);
-	pack_hex(w, "author", &s->rec.author);
-	pk_kv_str(w, "author_name", g ? g->name : "");
-	pk_str(w, "parents");
-	pk_array(w, s->rec.n_parents);
-	for (size_t i = 0; i < s->rec.n_parents; i++) {
-		char text[65];
-
-		hex_encode(text, s->rec.parents[i].b, 32);
-		pk_str(w, text);
-	}
-	pk_kv_bool(w, "current", heads->n && heads->head[0] == s);
-	pk_kv_bool(w, "conflict", heads->n > 1 && is_head(heads, s));
-	pk_kv_bool(w, "removed", s->rec.flags & RECORD_FLAG_REMOVAL);
-	pk_kv_bool(w, "valid", trust_valid(t, s));
-	pk_kv_bool(w, "body", s->rec.body != NULL);
-}
-
-void verb_history(struct call *c)
-{
-	struct agent *a = c->agent;
-	struct history *h = xcalloc(1, sizeof(*h));
-	struct stack_heads heads;
-	char name[NAME_MAX_BYTES];
-	struct rows r;
-	struct err err;
-	bool given;
-
-	h->stack = name;
-	if (arg_text(c, "stack", name, sizeof(name), &given, &err) < 0) {
-		call_fail(c, &err);
-		free(h);
-		return;
-	}
-	heads_of(a, name, &heads);
-	store_each(gossip_store(a->gossip), REC_REVISION, add_revision, h);
-	qsort(h->rev, h->n, sizeof(*h->rev), newest_first);
-	rows_init(&r);
-	for (size_t i = 0; i < h->n; i++) {
-		pack_revision(a, &heads, h->rev[i], &r.w);
-		rows_end(&r);
-	}
-	call_rows(c, &r);
-	rows_free(&r);
-	free(h);
 }
 
 /* --- explain --- */
@@ -310,7 +194,14 @@ void verb_inspect(struct call *c)
 		call_fail(c, &err);
 		return;
 	}
-	heads_of(a, name, &heads);
+	if (!trust_may_read(gossip_trust(a->gossip), &c->key, name)) {
+		err_set(&err, ERR_UNAUTHORISED,
+		        "inspect %s: this key's grants cover other stacks; ask an admin for `starling key grant`",
+		        name);
+		call_fail(c, &err);
+		return;
+	}
+	history_heads(a, name, &heads);
 	if (!heads.n) {
 		err_set(&err, ERR_FAILED, "inspect %s: no such stack here; `starling ls` lists what there is",
 		        name);
@@ -321,7 +212,7 @@ void verb_inspect(struct call *c)
 	pk_map(&w, 4);
 	pk_kv_str(&w, "stack", name);
 	pk_str(&w, "revision");
-	pack_revision(a, &heads, heads.head[0], &w);
+	history_pack(a, &heads, heads.head[0], &w);
 	pk_str(&w, "spec");
 	if (heads.head[0]->rec.body)
 		pk_bin(&w, heads.head[0]->rec.body, heads.head[0]->rec.body_len);
@@ -330,7 +221,7 @@ void verb_inspect(struct call *c)
 	pk_str(&w, "heads");
 	pk_array(&w, (uint32_t)heads.n);
 	for (size_t i = 0; i < heads.n; i++)
-		pack_revision(a, &heads, heads.head[i], &w);
+		history_pack(a, &heads, heads.head[i], &w);
 	call_end(c, &w);
 	wr_free(&w);
 }

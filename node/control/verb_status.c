@@ -108,6 +108,10 @@ void verb_status(struct call *c)
 	pk_kv_str(&w, "peer", id);
 	pk_kv_str(&w, "version", STARLING_VERSION);
 	pk_kv_str(&w, "state", agent_state_name(a));
+	if (a->out)
+		pk_kv_str(&w, "reason", a->out_why);
+	else
+		pk_kv_nil(&w, "reason");
 	pack_addr(&w, "address", &a->advertise);
 	pack_peers(&w, &a->view);
 	pk_str(&w, "store");
@@ -228,33 +232,47 @@ void verb_members(struct call *c)
 /* Operators of a flock: people and CI jobs, not machines. */
 #define OPERATORS_SHOWN_MAX 1024
 
-void verb_keys(struct call *c)
+static void pack_operator(const struct trust *t, const struct grant *g, struct wr *w)
 {
 	static const char *const roles[] = {"none", "read", "deploy", "admin", "root"};
-	const struct grant **g = xcalloc(OPERATORS_SHOWN_MAX, sizeof(*g));
-	size_t n = MIN(trust_operators(gossip_trust(c->agent->gossip), g, OPERATORS_SHOWN_MAX),
-	        (size_t)OPERATORS_SHOWN_MAX);
+	uint32_t powers = 0;
+
+	pk_map(w, 6);
+	pack_hex(w, "key", &g->operator_key);
+	pk_kv_str(w, "name", g->name);
+	pk_kv_str(w, "role", roles[g->role]);
+	for (uint32_t p = 1; p < POWER_ALL; p <<= 1)
+		powers += (g->powers & p) != 0;
+	pk_str(w, "powers");
+	pk_array(w, powers);
+	for (uint32_t p = 1; p < POWER_ALL; p <<= 1)
+		if (g->powers & p)
+			pk_str(w, trust_power_name(p));
+	pk_str(w, "stacks");
+	pk_array(w, (uint32_t)g->n_globs);
+	for (size_t k = 0; k < g->n_globs; k++)
+		pk_str(w, g->globs[k]);
+	pk_kv_str(w, "state", trust_operator(t, &g->operator_key) ? "active" : "revoked");
+}
+
+void verb_keys(struct call *c)
+{
+	const struct trust *t = gossip_trust(c->agent->gossip);
+	const struct grant **g;
+	struct err err;
 	struct rows r;
+	bool all;
+	size_t n;
 
+	if (arg_bool(c, "all", &all, &err) < 0) {
+		call_fail(c, &err);
+		return;
+	}
+	g = xcalloc(OPERATORS_SHOWN_MAX, sizeof(*g));
+	n = (all ? trust_keys : trust_operators)(t, g, OPERATORS_SHOWN_MAX);
 	rows_init(&r);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t powers = 0;
-
-		pk_map(&r.w, 5);
-		pack_hex(&r.w, "key", &g[i]->operator_key);
-		pk_kv_str(&r.w, "name", g[i]->name);
-		pk_kv_str(&r.w, "role", roles[g[i]->role]);
-		for (uint32_t p = 1; p < POWER_ALL; p <<= 1)
-			powers += (g[i]->powers & p) != 0;
-		pk_str(&r.w, "powers");
-		pk_array(&r.w, powers);
-		for (uint32_t p = 1; p < POWER_ALL; p <<= 1)
-			if (g[i]->powers & p)
-				pk_str(&r.w, trust_power_name(p));
-		pk_str(&r.w, "stacks");
-		pk_array(&r.w, (uint32_t)g[i]->n_globs);
-		for (size_t k = 0; k < g[i]->n_globs; k++)
-			pk_str(&r.w, g[i]->globs[k]);
+	for (size_t i = 0; i < MIN(n, (size_t)OPERATORS_SHOWN_MAX); i++) {
+		pack_operator(t, g[i], &r.w);
 		rows_end(&r);
 	}
 	call_rows(c, &r);

@@ -50,14 +50,6 @@ void verb_submit(struct call *c)
 		call_fail(c, &err);
 		return;
 	}
-	if (a->evicted) { /* nobody would hear of it */
-		err_set(&err, ERR_UNAUTHORISED,
-		        "peer %s was evicted from flock %s and takes no more changes; ask another peer (--peer ADDR, "
-		        "or --data DIR on its host)",
-		        a->cfg.name, trust_flock_name(gossip_trust(a->gossip)));
-		call_fail(c, &err);
-		return;
-	}
 	c->state = xmemdup(&rec.id, sizeof(rec.id));
 	c->free_state = free;
 	do

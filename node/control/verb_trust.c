@@ -159,7 +159,7 @@ static void pack_hex(struct wr *w, const char *key, const struct key32 *k)
 static bool pack_token(const struct stored *s, void *ctx)
 {
 	struct tokens *t = ctx;
-	const struct grant *g = trust_operator(t->uses.trust, &s->rec.author);
+	const char *by = trust_key_name(t->uses.trust, &s->rec.author);
 	struct wr *w = &t->rows.w;
 	const struct use *use;
 	struct invite inv;
@@ -174,7 +174,7 @@ static bool pack_token(const struct stored *s, void *ctx)
 	pk_kv_str(w, "id", id);
 	pack_hex(w, "key", &inv.id);
 	pack_hex(w, "created_by", &s->rec.author);
-	pk_kv_str(w, "created_by_name", g ? g->name : "");
+	pk_kv_str(w, "created_by_name", by ? by : "");
 	text_time(time, hlc_wall(s->rec.stamp));
 	pk_kv_str(w, "created_at", time);
 	pk_kv_u64(w, "uses", inv.uses);

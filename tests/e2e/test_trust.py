@@ -47,7 +47,9 @@ def test_an_evicted_peer_is_out_everywhere_and_its_tasks_start_elsewhere(flock):
     assert not f[2].tasks()
     # Its names would only grow old, and what it accepted would reach nobody.
     assert dnsq.ask(f[2].dns, "s.w.starling.internal", dnsq.A).rcode == dnsq.SERVFAIL
-    assert "was evicted" in f.cli("rm", "w", "--yes", peer=2, check=8).stderr
+    for verb in (["rm", "w", "--yes"], ["leave", "--yes"], ["ls"], ["ps"], ["node", "ls"], ["history", "w"], ["token", "create"]):
+        assert "is out of flock flock (an operator evicted it)" in f.cli(*verb, peer=2, check=8).stderr, verb
+    assert "join with a new token" in f.cli("status", peer=2).stderr
     # An evicted peer knows it after a restart too, and nobody listens to it.
     assert f[2].stop() == 0
     f[2].start(wait=False)

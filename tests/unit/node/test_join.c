@@ -188,15 +188,22 @@ struct adding {
 static bool add_record(const struct stored *s, void *ctx)
 {
 	struct adding *a = ctx;
-	uint8_t *copy = xmemdup(s->bytes, s->len);
+	size_t len = join_record_len(s);
+	uint8_t *copy = xmemdup(s->bytes, len);
 
 	if (a->flip)
-		copy[s->len / 2] ^= 4;
+		copy[len / 2] ^= 4;
 	if (s->rec.kind != a->skip && a->rc == 0)
-		a->rc = founding_add(a->to, copy, s->len, &a->err);
+		a->rc = founding_add(a->to, copy, len, &a->err);
 	a->count++;
 	free(copy);
 	return true;
+}
+
+static bool take_id(const struct stored *s, void *ctx)
+{
+	*(struct key32 *)ctx = s->rec.id;
+	return false;
 }
 
 static void expect_refusal(int rc, const struct err *err, const char *part)
@@ -234,6 +241,129 @@ static void a_flock_is_founded_whole(void **state)
 	assert_true(known);
 	assert_memory_equal(&flock, &f.made.flock, sizeof(flock));
 	persist_close(p);
+	lose(&f);
+}
+
+static void add_to(const struct stored *s, void *ctx)
+{
+	struct adding *a = ctx;
+
+	add_record(s, a);
+}
+
+/* A revision by the admin, whose history it ends; returns its id. */
+static struct key32 deploy(struct birds *f, const char *body)
+{
+	struct record r = {.kind = REC_REVISION, .stamp = f->stamp++};
+	struct key32 prev[RECORD_REFS_MAX];
+	struct wr w;
+
+	text_copy(r.name, sizeof(r.name), "web");
+	r.prev = prev;
+	r.n_prev = (uint8_t)store_author_heads(f->store, &f->admin.public_key, prev);
+	r.body = (const uint8_t *)body;
+	r.body_len = (uint32_t)strlen(body);
+	wr_init(&w, RECORD_BYTES_MAX);
+	record_sign(&r, &f->made.flock, f->admin.secret);
+	record_encode(&w, &r);
+	take(f, &w);
+	return r.id;
+}
+
+/* What a peer shows to a command line from afar: its own chain, which says nothing of others. */
+static void a_peer_shows_its_own_chain_and_no_more(void **state)
+{
+	struct scratch *s = *state;
+	struct adding a = {.skip = 0};
+	struct keypair one, two, inv;
+	struct err err = {0};
+	struct birds f;
+	struct wr w;
+
+	found(&f, s, "birds");
+	inv = invite(&f, 1, 8, NOW + HOUR);
+	one = keys_of(2);
+	two = keys_of(3);
+	assert_int_equal(join(&f, &inv, &one, NOW, &err), 0);
+	assert_int_equal(join(&f, &inv, &two, NOW, &err), 0);
+	a.to = founding_new(&f.made.flock);
+	join_each_of_chain(f.store, f.trust, &one.public_key, add_to, &a);
+	assert_int_equal(a.rc, 0);
+	assert_int_equal(a.count, 5); /* genesis, grant, invite, its admission, that of the first peer */
+	assert_int_equal(founding_check_peer(a.to, &one.public_key, &err), 0);
+	expect_refusal(founding_check_peer(a.to, &two.public_key, &err), &err, "is no peer's of the flock");
+	founding_free(a.to);
+	/* A part of it is nothing; neither is a stranger's key. */
+	for (uint8_t kind = REC_GENESIS; kind <= REC_ADMISSION; kind++) {
+		a = (struct adding){.skip = kind, .to = founding_new(&f.made.flock)};
+		join_each_of_chain(f.store, f.trust, &one.public_key, add_to, &a);
+		expect_refusal(founding_check_peer(a.to, &one.public_key, &err), &err, "no chain");
+		founding_free(a.to);
+	}
+	/* An eviction that the peer knows of it shows. */
+	wr_init(&w, RECORD_BYTES_MAX);
+	trust_make_eviction(&w, &f.made.flock, &one.public_key, NULL, 0, f.stamp++, NULL, 0, f.admin.secret);
+	take(&f, &w);
+	a = (struct adding){.to = founding_new(&f.made.flock)};
+	join_each_of_chain(f.store, f.trust, &one.public_key, add_to, &a);
+	expect_refusal(founding_check_peer(a.to, &one.public_key, &err), &err, "was evicted");
+	founding_free(a.to);
+	lose(&f);
+}
+
+/* A revocation lists the last record of the key, here a stack's revision: whoever judges needs the way from there back to
+ * the token that the key made, without the bodies. */
+static void who_joins_after_a_revocation_is_given_what_its_heads_lead_to(void **state)
+{
+	struct scratch *s = *state;
+	struct keypair joiner, inv, root;
+	struct adding a = {.skip = 0};
+	struct key32 heads[2];
+	struct err err = {0};
+	struct birds f;
+	struct wr w;
+
+	found(&f, s, "birds");
+	assert_int_equal(keyfile_load(f.made.root_path, "root", &root, &err), 0);
+	inv = keys_of(1);
+	{
+		struct invite body = {.id = inv.public_key, .uses = 2, .expires = NOW + HOUR};
+		struct key32 prev[RECORD_REFS_MAX];
+		size_t n = store_author_heads(f.store, &f.admin.public_key, prev);
+
+		wr_init(&w, RECORD_BYTES_MAX);
+		trust_make_invite(&w, &f.made.flock, &body, f.stamp++, prev, n, f.admin.secret);
+		take(&f, &w);
+	}
+	deploy(&f, "a long specification");
+	heads[0] = deploy(&f, "a longer specification");
+	/* The first peer, which the admin let in by itself. */
+	{
+		struct key32 key;
+
+		record_key(&key, REC_ADMISSION, &f.peer.public_key, "");
+		store_each_of_key(f.store, REC_ADMISSION, &key, take_id, &heads[1]);
+	}
+	wr_init(&w, RECORD_BYTES_MAX);
+	trust_make_revocation(&w, &f.made.flock, &f.admin.public_key, heads, 2, f.stamp++, NULL, 0, root.secret);
+	take(&f, &w);
+	joiner = keys_of(2);
+	assert_int_equal(join(&f, &inv, &joiner, NOW, &err), 0);
+	a.to = founding_new(&f.made.flock);
+	join_each_record(f.store, add_record, &a);
+	assert_int_equal(a.rc, 0);
+	assert_int_equal(founding_check(a.to, &joiner.public_key, &f.peer.public_key, &err), 0);
+	founding_free(a.to);
+	a = (struct adding){.to = founding_new(&f.made.flock)};
+	join_each_of_chain(f.store, f.trust, &joiner.public_key, add_to, &a);
+	assert_int_equal(founding_check_peer(a.to, &joiner.public_key, &err), 0);
+	founding_free(a.to);
+	/* Without them nothing of the admin's holds. */
+	a = (struct adding){.skip = REC_REVISION, .to = founding_new(&f.made.flock)};
+	join_each_record(f.store, add_record, &a);
+	expect_refusal(founding_check(a.to, &joiner.public_key, &f.peer.public_key, &err), &err,
+	        "do not admit this host");
+	founding_free(a.to);
 	lose(&f);
 }
 
@@ -559,9 +689,9 @@ static void the_joiner_believes_only_what_leads_to_its_tokens_flock(void **state
 	lose(&other);
 }
 
-static void only_trust_records_are_taken(void **state)
+static void records_that_decide_nothing_are_not_taken(void **state)
 {
-	struct record r = {.kind = REC_SETTING, .name_len = 1, .name = "x", .stamp = 1};
+	struct record r = {.kind = REC_VERDICT, .name_len = 1, .name = "x", .stamp = 1};
 	struct founding *to;
 	struct err err = {0};
 	struct birds f;
@@ -777,6 +907,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        SCRATCH_TEST(a_flock_is_founded_whole),
+	        SCRATCH_TEST(a_peer_shows_its_own_chain_and_no_more),
+	        SCRATCH_TEST(who_joins_after_a_revocation_is_given_what_its_heads_lead_to),
 	        SCRATCH_TEST(a_founded_folder_is_not_founded_again),
 	        SCRATCH_TEST(founding_that_fails_leaves_nothing),
 	        SCRATCH_TEST(an_interrupted_attempt_can_be_repeated),
@@ -788,7 +920,7 @@ int main(void)
 	        SCRATCH_TEST(an_evicted_peer_stays_out),
 	        SCRATCH_TEST(claims_and_records_of_others_are_refused),
 	        SCRATCH_TEST(the_joiner_believes_only_what_leads_to_its_tokens_flock),
-	        SCRATCH_TEST(only_trust_records_are_taken),
+	        SCRATCH_TEST(records_that_decide_nothing_are_not_taken),
 	        SCRATCH_TEST(a_large_flock_comes_in_pages),
 	        cmocka_unit_test(the_living_are_named_first),
 	        SCRATCH_TEST(hosts_that_join_at_once_get_a_use_each),
