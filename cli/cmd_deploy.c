@@ -82,8 +82,8 @@ static int submit_revision(struct cli *cli, const char *stack, struct stack_head
 	}
 	if (ret == 0 && !head->have_spec)
 		ret = err_set(err, ERR_FAILED,
-		        "stack %s: the spec of that revision is not here: it removed the stack, is older than the last 20, or this "
-		        "key may not read it",
+		        "stack %s: the spec of that revision is not here: it removed the stack, is older than the last 20, "
+		        "or this key may not read it",
 		        stack);
 	if (ret == 0)
 		ret = agree_powers(cli, head, &key.public_key, err);

@@ -20,8 +20,8 @@ int cmd_status(struct cli *cli)
 		out_object(cli, status);
 	if (json_is_string(json_object_get(status, "reason")))
 		cli_warn(cli,
-		        "this peer is out of the flock: %s. To bring the host back: stop the agent, remove %s, and join with a new "
-		        "token",
+		        "this peer is out of the flock: %s. To bring the host back: stop the agent, remove %s, and join with a "
+		        "new token",
 		        json_string_value(json_object_get(status, "reason")),
 		        json_string_value(json_object_get(status, "data")));
 	json_decref(status);
