@@ -23,13 +23,14 @@
  *	ps       socket              {stack?, watch} -> items: `ps -o json` rows
  *	tasks    socket, peers       {} -> items: ps rows of this peer's own tasks
  *	stack    socket              {stack, author: bin32?, revision: hex digits?, force_clock?} -> end: {exists, removed,
- *	                             revision: bin32, stamp, heads: [bin32], author_heads: [bin32], spec_hash: bin32, asked: bin32, record: bin,
- *	                             author: bin32, author_name, author_powers: bits, counts: bool}; from `asked` on of the
- *	                             revision asked for, else of the winner. record, as it was signed, is nil unless an
- *	                             operator that may read the stack signed the request: environments may hold secrets
- *	history  socket              {stack} -> items: {revision: hex, stamp, time, author: hex, author_name, author_revoked: bool,
- *	                             parents: [hex], current: bool, conflict: bool, removed: bool, valid: bool, why, body: bool},
- *	                             newest first; why it does not count
+ *	                             revision: bin32, stamp, heads: [bin32], author_heads: [bin32], spec_hash: bin32,
+ *	                             asked: bin32, record: bin, author: bin32, author_name, author_powers: bits, counts: bool};
+ *	                             from `asked` on of the revision asked for, else of the winner. record, as it was signed, is
+ *	                             nil unless an operator that may read the stack signed the request: environments may hold
+ *	                             secrets
+ *	history  socket              {stack} -> items: {revision: hex, stamp, time, author: hex, author_name,
+ *	                             author_revoked: bool, parents: [hex], current: bool, conflict: bool, removed: bool,
+ *	                             valid: bool, why, body: bool}, newest first; why it does not count
  *	signed   socket              {key: bin32} -> items: {record: hex, stamp, time, kind, what, previous: [hex], valid: bool,
  *	                             why}: an operator's records, newest first
  *	inspect  operator            {stack?, service?, node?} -> end: a map for people and jq
@@ -40,7 +41,8 @@
  *	                             on so many or the wait is over. again: the id of a record that is here, whose copies
  *	                             are counted anew. missing: peers that should have it and have not confirmed; more of
  *	                             them are only counted
- *	keys     socket              {all: bool?} -> items: {key: hex, name, role, powers: [..], stacks: [..], state}; all: revoked ones too
+ *	keys     socket              {all: bool?} -> items: {key: hex, name, role, powers: [..], stacks: [..], state};
+ *	                             all: revoked ones too
  *	peer     socket              {peer: 16 hex digits} -> end: {key: bin32, resting: [bin32]}: who rests on its word
  *	tokens   socket              {} -> items: `token ls -o json` rows
  *	revocable socket             {key: bin32} -> end: {heads: [bin32], admissions: [bin32]}: what of an operator's key,

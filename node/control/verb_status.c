@@ -101,7 +101,7 @@ void verb_status(struct call *c)
 	store_hash(st, &hash);
 	id64_text(id, key32_id(&a->keys.public_key));
 	wr_init(&w, 4096);
-	pk_map(&w, 14);
+	pk_map(&w, 15);
 	pack_hex(&w, "flock", &a->flock);
 	pk_kv_str(&w, "flock_name", trust_flock_name(gossip_trust(a->gossip)));
 	pk_kv_str(&w, "name", a->cfg.name);
