@@ -211,8 +211,13 @@ void sim_leave(struct sim *s, unsigned peer);                 /* says so, then s
 void sim_knows(struct sim *s, unsigned peer, unsigned other); /* tells an agent the other's address */
 /* Makes `peer`, which does not run, a second machine with the key and the disk that `of` has now. */
 void sim_clone(struct sim *s, unsigned peer, unsigned of);
-/* The next packet to `to` comes from `from`, which nobody need own: a spoofed source, a replay. */
+/* A packet reaches `to` from `from`, which nobody need own: a spoofed source, a replay. */
 void sim_inject(struct sim *s, unsigned to, const struct addr *from, const uint8_t *bytes, size_t len);
+
+/* Bytes that peers sent to an address that was never any peer's. */
+uint64_t sim_sent_to_stranger(struct sim *s, const struct addr *to);
+/* Carries out what the peer's core asks for, and arms its timer. */
+void sim_drain(struct sim *s, unsigned peer);
 
 /* Clocks. */
 void sim_drift(struct sim *s, unsigned peer, int64_t ppm);     /* both of its clocks run so much faster */

@@ -27,8 +27,6 @@ sim_event_fn on_tick, on_packet, on_accept, on_opened, on_frame, on_retry, on_cl
 /* The event comes to the peer at `at`, unless that run of it has ended by then. bytes are copied. */
 void sim_at(struct sim *s, mono_ms at, unsigned peer, enum sim_event_kind kind, uint64_t a, uint64_t b,
         const void *bytes, size_t len);
-/* Carries out what the peer's core asks for, and arms its timer. */
-void sim_drain(struct sim *s, unsigned peer);
 bool sim_chance(struct sim *s, unsigned percent);
 
 /* sim_net.c */

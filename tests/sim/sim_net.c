@@ -40,6 +40,13 @@ struct sim_stranger *sim_stranger(struct sim *s, const struct addr *a)
 	return stranger;
 }
 
+uint64_t sim_sent_to_stranger(struct sim *s, const struct addr *to)
+{
+	const struct sim_stranger *stranger = sim_stranger(s, to);
+
+	return stranger ? stranger->out : 0;
+}
+
 /* NAT. */
 
 void sim_nat(struct sim *s, unsigned peer, int64_t lifetime_ms)
