@@ -108,7 +108,8 @@ static bool may_ask(struct gossip *g, struct ticket *t, const struct peer *p)
 {
 	const struct copy *c = copy_of(t, peer_id(p));
 
-	if (!p->reachable || p->state != MEMBER_ALIVE)
+	/* A mere suspect will do: others accuse it, but it spoke when we last probed it. */
+	if (!p->reachable || !member_up(p) || p->silent)
 		return false;
 	if (!c)
 		return t->n_copies < ARRAY_LEN(t->copy);
