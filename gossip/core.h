@@ -181,7 +181,7 @@ struct gossip {
 	struct map by_id;    /* id64 -> struct peer */
 	struct peer **peers; /* in the order that gossip/peer.h draws */
 	size_t at_order, n_up, n_peers, cap_peers;
-	size_t n_alive, n_silent; /* alive; of these, silent */
+	size_t n_silent; /* of those that are up */
 	struct contact **contacts;
 	size_t n_contacts, cap_contacts;
 	struct peer **suspects;
@@ -276,6 +276,8 @@ void member_refresh(struct gossip *g); /* after trust changed: members appear an
 /* suspicion.c */
 void suspicion_accuse(struct gossip *g, struct peer *p); /* our own evidence: it did not answer */
 void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st);
+/* It says that it lives: those who accuse it were wrong. */
+void suspicion_refuted(struct gossip *g, struct peer *p);
 void suspicion_tick(struct gossip *g);
 mono_ms suspicion_wake(const struct gossip *g);
 void suspicion_shift(struct gossip *g, int64_t by);

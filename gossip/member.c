@@ -74,6 +74,8 @@ static void on_alive(struct gossip *g, struct peer *p, const struct statement *s
 	}
 	if (st->incarnation < p->incarnation || !statement_verify(st, &g->cfg.flock, &p->key))
 		return;
+	if (st->incarnation >> 32 == p->incarnation >> 32)
+		suspicion_refuted(g, p);
 	if (c) {
 		if (st->incarnation >> 32 != p->incarnation >> 32) {
 			c->introduced = 0;

@@ -17,6 +17,10 @@
  * some dozens within seconds; more than that is a liar, or a broken host. */
 #define BLAME_MAX        64
 #define BLAME_PER_SECOND 4
+/* One that its subject refuted costs its accusers so much more: who is often wrong (a liar, or a host too slow to hear
+ * the answers) is soon not listened to for a while, of 32 s at most. */
+#define BLAME_REFUTED 8
+#define BLAME_DEBT    128
 /* A member known by hearsay alone, which neither we nor those asked to help could reach for so long, is accused. */
 #define HEARSAY_MS SECONDS(10)
 /* Those who saw nothing themselves let the accusers sign first. */
@@ -36,10 +40,11 @@ static int64_t log10_milli(size_t n)
 	return log2 * 30103 / 100000;
 }
 
-/* Others that are alive and spoke when last probed, and not p: who could confirm. */
+/* Others that are up and spoke when last probed, and not p: who could confirm. A mere suspect could: else one liar that
+ * suspects everybody would leave nobody to contradict it. */
 static size_t others_alive(const struct gossip *g, const struct peer *p)
 {
-	return g->n_alive - g->n_silent - (p->state == MEMBER_ALIVE && !p->silent);
+	return g->n_up - g->n_silent - (member_up(p) && !p->silent);
 }
 
 /* Signatures that `dead` takes: two, or one in a flock of three or fewer that still speak (us, p, another). */
@@ -179,6 +184,16 @@ static bool takes_blame(struct gossip *g, struct peer *accuser)
 	}
 	accuser->blame++;
 	return true;
+}
+
+void suspicion_refuted(struct gossip *g, struct peer *p)
+{
+	for (size_t i = 0; p->state == MEMBER_SUSPECT && i < p->sus->n; i++) {
+		struct peer *accuser = member_by_id(g, p->sus->by[i].accuser);
+
+		if (accuser)
+			accuser->blame = (uint8_t)MIN(accuser->blame + BLAME_REFUTED, BLAME_DEBT);
+	}
 }
 
 void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st)

@@ -42,10 +42,7 @@ static void leave_up(struct gossip *g, struct peer *p)
 
 static void count(struct gossip *g, const struct peer *p, int by)
 {
-	if (p->state != MEMBER_ALIVE)
-		return;
-	g->n_alive += (size_t)by;
-	if (p->silent)
+	if (member_up(p) && p->silent)
 		g->n_silent += (size_t)by;
 }
 
