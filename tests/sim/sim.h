@@ -294,7 +294,7 @@ struct sim_lies {
 	bool replay; /* packets, statements and records of others as they were once, long out of date */
 	bool claim;  /* status pages and verdicts about everything */
 	bool flood;  /* huge and endless records, frames out of turn, garbage */
-	bool silent; /* answers no ping itself */
+	bool silent; /* says nothing else, and answers nobody */
 };
 void sim_lie(struct sim *s, unsigned peer, struct sim_lies lies); /* from now on */
 /* From now on the peer speaks as a version after this one would: messages, frames, record kinds and record flags

@@ -156,6 +156,21 @@ static void forge_trust(struct sim *s, struct gossip *g, struct peer *to)
 	wr_free(&record);
 }
 
+static void forge(struct sim *s, struct gossip *g, struct peer *to)
+{
+	switch (drbg_below(&s->rng, 3)) {
+	case 0:
+		forge_statement(s, g, to);
+		break;
+	case 1:
+		forge_record(s, g, to);
+		break;
+	default:
+		forge_trust(s, g, to);
+		break;
+	}
+}
+
 /* Replays. */
 
 static void keep(
@@ -334,11 +349,8 @@ static void speak(struct sim *s, struct sim_liar *l, struct gossip *g)
 	l->said++;
 	if (l->lies.accuse)
 		accuse(s, g, to);
-	if (l->lies.forge) {
-		forge_statement(s, g, to);
-		forge_record(s, g, to);
-		forge_trust(s, g, to);
-	}
+	if (l->lies.forge)
+		forge(s, g, to);
 	if (l->lies.replay)
 		replay(s, l, g, to);
 	if (l->lies.claim)
@@ -366,7 +378,12 @@ bool sim_liar_says(const struct sim *s, unsigned liar, const struct gossip_actio
 {
 	const struct sim_liar *l = s->peer[liar].liar;
 
-	return l->speaking || !l->lies.silent || a->kind != GOSSIP_PACKET;
+	return l->speaking || !l->lies.silent || (a->kind != GOSSIP_PACKET && a->kind != GOSSIP_FRAME);
+}
+
+bool sim_liar_mute(const struct sim_peer *p)
+{
+	return p->liar && p->liar->lies.silent;
 }
 
 void sim_lie(struct sim *s, unsigned peer, struct sim_lies lies)

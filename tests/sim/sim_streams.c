@@ -180,7 +180,7 @@ void sim_net_connect(struct sim *s, unsigned from, uint64_t id, const struct add
 	}
 	/* A handshake takes both directions. */
 	if (!t || t->nat.on || sim_net_blocked(s, from, (unsigned)target) ||
-	        sim_net_blocked(s, (unsigned)target, from) || t->frozen_until > s->now) {
+	        sim_net_blocked(s, (unsigned)target, from) || t->frozen_until > s->now || sim_liar_mute(t)) {
 		fail_to_connect(s, from, id, SILENCE_MS, false);
 		return;
 	}
