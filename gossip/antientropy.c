@@ -23,8 +23,9 @@
 static void deliver(void *ctx, const uint8_t *bytes, size_t len)
 {
 	struct stream *s = ctx;
+	enum store_verdict v = record_take(s->gossip, bytes, len, s->peer, s, false);
 
-	record_take(s->gossip, bytes, len, s->peer, s, false);
+	s->sync_news |= v == STORE_NEW || v == STORE_BODY;
 }
 
 static void pump(struct gossip *g, struct stream *s, struct sync *sync, uint8_t type)
@@ -43,7 +44,8 @@ static void finish(struct gossip *g, struct stream *s)
 {
 	const struct sync_stats *stats = sync_stats(s->ask);
 	struct contact *p = s->peer->contact;
-	bool moved = stats->records_in || stats->records_out;
+	/* What a limit here turns away comes every time: it is no progress. */
+	bool moved = s->sync_news || (stats->records_out && !stats->records_in);
 
 	g->count.syncs++;
 	p->syncs++;
@@ -65,6 +67,8 @@ static void finish(struct gossip *g, struct stream *s)
 	g->syncs_done++;
 	sync_free(s->ask);
 	s->ask = NULL;
+	if (!g->ready)
+		g->entropy_at = g->now.mono;
 }
 
 static void states_batch(struct gossip *g, const struct wr *w, void *ctx)
@@ -98,6 +102,7 @@ void entropy_want(struct gossip *g, struct peer *p)
 	s->ask = sync_begin(g->store, &start, deliver, s);
 	g->bodies_missing = false;
 	s->sync_heard = g->now.mono;
+	s->sync_news = false;
 	pump(g, s, s->ask, FRAME_SYNC_ASK);
 }
 
@@ -132,19 +137,20 @@ int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t
 }
 
 /* Before this peer is ready: does it want one more neighbour to reconcile with, beside those that are done and those
- * whose answers are on their way? In a large flock all are heard of at once, and three are enough. */
+ * whose answers are on their way? In a large flock all are heard of at once, and three are enough. The first alone brings
+ * what there is, and the others are asked once that is on disk and so in our digest: else all of it would come thrice. */
 static bool wants_first(const struct gossip *g)
 {
 	size_t n = g->syncs_done;
 
-	if (g->ready)
+	if (g->ready || (g->syncs_done && g->pending.len))
 		return false;
 	map_each (&g->streams, value) {
 		const struct stream *s = value;
 
 		n += s->ask && g->now.mono - s->sync_heard < READY_HEDGE_MS;
 	}
-	return n < READY_SYNCS;
+	return n < (g->syncs_done ? READY_SYNCS : 1);
 }
 
 void entropy_first_contact(struct gossip *g, struct peer *peer)

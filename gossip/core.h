@@ -88,6 +88,7 @@ struct stream {
 	struct sync *ask;    /* we walk */
 	struct sync *answer; /* they walk */
 	mono_ms sync_heard;
+	bool sync_news; /* a record came with it that was new here */
 };
 
 /* A record on its way to our disk: who waits for it. */

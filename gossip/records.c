@@ -279,6 +279,8 @@ void gossip_on_disk(struct gossip *g, const struct key32 *id, bool ok, struct no
 	p->n_waiters = 0;
 	if (!p->writes)
 		free(map_del(&g->pending, &which));
+	if (!g->ready && !g->pending.len)
+		g->entropy_at = MIN(g->entropy_at, g->now.mono);
 }
 
 void gossip_publish(
