@@ -15,6 +15,9 @@
 /* A peer that leaves looks this often, in ms, whether it is time: no record announces that. */
 #define LEAVE_LOOK 100
 
+/* How long, in ms, a new host's first facts wait for it to be ready. */
+#define FIRST_FACTS_MS 2000
+
 /* Passes at least this far apart, in ms: a storm of records costs one pass, not one each. */
 #define WORK_GAP 4
 
@@ -220,6 +223,13 @@ static void publish_claims(struct agent *a, const struct own *own)
 	agent_pump(a);
 }
 
+/* A host that was never here before says nothing of itself until it is ready, or has waited for long: others hold
+ * who has said nothing for not ready anyway, and each signs and checks one record less. */
+static bool facts_can_wait(struct agent *a)
+{
+	return a->boot == 1 && !gossip_ready(a->gossip) && agent_now(a).wall - a->started < FIRST_FACTS_MS;
+}
+
 void agent_publish_facts(struct agent *a)
 {
 	struct facts f = {
@@ -241,6 +251,10 @@ void agent_publish_facts(struct agent *a)
 	};
 	struct wr w;
 
+	if (facts_can_wait(a)) {
+		set_work_timer(a, agent_now(a).mono + FIRST_FACTS_MS);
+		return;
+	}
 	f.addrs[0].port = 0;
 	wr_init(&w, BODY_BYTES_MAX);
 	facts_encode(&w, &f);
