@@ -71,4 +71,5 @@ void member_refresh(struct gossip *g)
 			i++;
 		else
 			evict(g, g->peers[i]);
+	early_replay(g);
 }

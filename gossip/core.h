@@ -8,6 +8,7 @@
  *	member.c       who is there: statements, their order
  *	self.c         what is said of this peer: refutation, newer runs, fencing
  *	admit.c        members appear and disappear as trust says
+ *	early.c        statements of those whose admission is on its way
  *	suspicion.c    accusers, the shrinking timeout, the way to dead
  *	probe.c        probe rounds, the dead, local health
  *	relay.c        probing for others
@@ -194,6 +195,9 @@ struct gossip {
 	} * hints;
 	size_t n_hints;
 
+	struct statement *early; /* EARLY_MAX, once one came; subject 0: none. By whoever is not a member yet */
+	size_t early_at;
+
 	struct broadcast bc;
 	mono_ms own_told;  /* when our own status last went out, or will */
 	mono_ms spread_at; /* next send of what waits; MONO_NEVER when nothing does */
@@ -273,6 +277,12 @@ void self_tick(struct gossip *g);
 
 /* admit.c */
 void member_refresh(struct gossip *g); /* after trust changed: members appear and disappear */
+
+/* early.c */
+/* Newcomers at once whose first word may come before their admission; beyond it they are heard of a little later. */
+#define EARLY_MAX 128
+void early_keep(struct gossip *g, const struct statement *st); /* its subject is no member (yet) */
+void early_replay(struct gossip *g);                           /* after members appeared */
 
 /* suspicion.c */
 void suspicion_accuse(struct gossip *g, struct peer *p); /* our own evidence: it did not answer */

@@ -56,6 +56,7 @@ void gossip_free(struct gossip *g)
 	table_free(g);
 	free(g->hints);
 	broadcast_free(&g->bc);
+	free(g->early);
 	list_each (&g->out, i)
 		free(list_entry(i, struct out, at));
 	free(g->current);

@@ -129,8 +129,10 @@ void member_on_statement(struct gossip *g, const struct statement *st, struct pe
 		return;
 	}
 	p = member_by_id(g, st->subject);
-	if (!p)
+	if (!p) {
+		early_keep(g, st);
 		return;
+	}
 	switch (st->type) {
 	case MSG_ALIVE:
 		on_alive(g, p, st, from);

@@ -172,6 +172,33 @@ static void the_order_of_hearing_does_not_matter(void **state)
 		}
 }
 
+/* Its admission is on its way to the disk when its first word comes. */
+static void a_word_that_comes_before_its_admission_counts_after_it(void **state)
+{
+	struct world w = world(3);
+	struct wr r = record_wr();
+	struct admission a;
+
+	(void)state;
+	w.who[3] = actor(PEER_A + 3);
+	tell(&w, MSG_ALIVE, 3, 2, 3);
+	tell(&w, MSG_ALIVE, 3, 1, 3);
+	for (unsigned i = 4; i < 7; i++) { /* others, who never come */
+		w.who[i] = actor(PEER_A + i);
+		tell(&w, MSG_ALIVE, i, 9, i);
+	}
+	assert_null(peer(&w, 3));
+	trust_vouch_first(&a, &w.flock.id, &w.who[3].key, w.flock.admin.secret);
+	trust_make_admission(&r, &w.flock.id, &a, 9, w.who[3].secret);
+	assert_int_equal(gossip_load(w.g, r.p, r.len, NULL), 0);
+	wr_free(&r);
+	w.g->trust_changed = true;
+	trust_settle(w.g);
+	assert_int_equal(state_of(&w, 3), MEMBER_ALIVE);
+	assert_int_equal(peer(&w, 3)->incarnation, UINT64_C(1) << 32 | 2);
+	end(&w);
+}
+
 static void a_statement_by_another_hand_is_ignored(void **state)
 {
 	struct world w = world(4);
@@ -708,6 +735,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(whoever_was_not_heard_is_not_counted_on),
 	        cmocka_unit_test(the_order_of_hearing_does_not_matter),
+	        cmocka_unit_test(a_word_that_comes_before_its_admission_counts_after_it),
 	        cmocka_unit_test(a_statement_by_another_hand_is_ignored),
 	        cmocka_unit_test(an_accusation_from_the_future_is_ignored),
 	        cmocka_unit_test(one_voice_makes_nobody_dead_in_a_flock_of_five),
