@@ -65,9 +65,9 @@ class Watch:
                     if state == "dead":
                         self.deaths.append((peer.name, found.group(1)))
 
-    def until(self, what, done):
-        """Seconds until done() holds."""
-        begin = time.monotonic()
+    def until(self, what, done, begin=None):
+        """Seconds from begin (or now) until done() holds."""
+        begin = begin or time.monotonic()
         while True:
             for peer in self.peers:
                 self.read(peer)
@@ -115,18 +115,20 @@ class Ours:
 
     def join_cold(self):
         """Every host but the first: `starling join TOKEN`, and the agent as soon as it is in; all at once."""
+        begin = time.monotonic()
         for peer in self.peers[1:]:
             peer.start(wait=False, token=self.token)
-        return self.watch.until("all to be listed by all", self.watch.all_alive)
+        return self.watch.until("all to be listed by all", self.watch.all_alive, begin)
 
     def join_warm(self):
         """Admissions are made; every agent but the first starts at once."""
         for peer in self.peers[1:]:
             self.note(peer, self.flock.cli("join", self.token, peer=peer.number - 1).stdout)
         time.sleep(2)
+        begin = time.monotonic()
         for peer in self.peers[1:]:
             peer.start(wait=False)
-        return self.watch.until("all to be listed by all", self.watch.all_alive)
+        return self.watch.until("all to be listed by all", self.watch.all_alive, begin)
 
     def back(self, peer):
         peer.start(wait=False)
@@ -149,9 +151,10 @@ class Serfs:
 
     def join_cold(self):
         """Every agent but the first starts with -join of the first; all at once."""
+        begin = time.monotonic()
         for peer in self.peers[1:]:
             peer.start("-join", self.peers[0].bind, wait=False)
-        return self.watch.until("all to be listed by all", self.watch.all_alive)
+        return self.watch.until("all to be listed by all", self.watch.all_alive, begin)
 
     def join_warm(self):
         """All run already; every one but the first is told, at once, to join the first."""
@@ -159,8 +162,9 @@ class Serfs:
             peer.start(wait=False)
         for peer in self.peers[1:]:
             peer.wait_ready()
+        begin = time.monotonic()
         sessions = self.flock.join_all()
-        took = self.watch.until("all to be listed by all", self.watch.all_alive)
+        took = self.watch.until("all to be listed by all", self.watch.all_alive, begin)
         for s in sessions:
             s.close()
         return took
