@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Do the documents speak of what is there: links to files and headings, paths in backticks, verbs of the command
-line, targets of make. --self-test proves that each can fail. Ends with "N passed, N failed", one for each rule."""
+line, targets of make, and of gossip's constants as they are. --self-test proves that each can fail. Ends with "N passed,
+N failed", one for each rule."""
 import os
 import re
 import subprocess
@@ -73,8 +74,43 @@ def rule_verbs(root, name, text):
                 yield number, f"the command line has no verb '{words}'"
 
 
-RULES = [rule_links, rule_paths, rule_targets, rule_verbs]
-CASES = [("[a](b.md)", rule_links), ("[a](#none)", rule_links), ("# Some, title\n[a](#some-title) [b](https://x.y/z)", None),
+def tree(root, folder):
+    """The text of all C files of a folder and those below."""
+    return "".join(read(os.path.join(at, f)) for at, _, files in sorted(os.walk(os.path.join(root, folder)))
+                   for f in sorted(files) if f.endswith((".c", ".h")))
+
+
+def in_base_units(text):
+    """'10 s', '1 min', '400 ms', '4,096' as a number; times in milliseconds."""
+    found = re.fullmatch(r"([\d,]+)(?: (ms|s|min))?", text.strip())
+    return int(found[1].replace(",", "")) * {None: 1, "ms": 1, "s": 1000, "min": 60000}[found[2]] if found else None
+
+
+def rule_constants(root, name, text):
+    """A table's row that begins with a constant of gossip/ in backticks gives its value; one that begins with a field of
+    the tuning tables gives those of lan, wan, local."""
+    code = tree(root, "gossip")
+    defines = {n: int(v) * {"": 1, "SECONDS(": 1000, "MINUTES(": 60000}[unit or ""]
+               for n, unit, v in re.findall(r"^#define ([A-Z][A-Z0-9_]+) +(SECONDS\(|MINUTES\()?(\d+)\)?(?= *$| */)", code, re.M)}
+    profiles = [re.search(rf"\[PROFILE_{p}\] = \{{(.*?)\}}", code, re.S) for p in ("LAN", "WAN", "LOCAL")]
+    tuning = [dict(re.findall(r"\.(\w+) = (\d+)", p[1])) for p in profiles] if all(profiles) else []
+    for number, line in enumerate(text.splitlines(), 1):
+        row = [c.strip() for c in line.strip().strip("|").split("|")] if line.startswith("|") else []
+        if len(row) < 2 or not re.fullmatch(r"`\w+`", row[0]):
+            continue
+        what, told = row[0].strip("`"), in_base_units(row[1])
+        if what in defines and told is not None and told != defines[what]:
+            yield number, f"{what} is {defines[what]} in gossip/, not {row[1]}"
+        if tuning and what in tuning[0] and len(row) >= 4 and [in_base_units(c) for c in row[1:4]] != [int(t[what]) for t in tuning]:
+            yield number, f"{what} is {', '.join(t[what] for t in tuning)} in gossip/tuning.c"
+        if what.isupper() and told is not None and what not in defines and name == "docs/gossip.md":
+            yield number, f"gossip/ has no constant {what} with a plain value"
+
+
+RULES = [rule_links, rule_paths, rule_targets, rule_verbs, rule_constants]
+CASES = [("| `LIMIT_MS` | 10 s |", None), ("| `LIMIT_MS` | 11 s | why |", rule_constants), ("| `period` | 1 | 2 | 3 |", None),
+         ("| `period` | 1 | 2 | 4 |", rule_constants),
+         ("[a](b.md)", rule_links), ("[a](#none)", rule_links), ("# Some, title\n[a](#some-title) [b](https://x.y/z)", None),
          ("see `base/none.c`", rule_paths), ("see `tests/unit/<layer>/test_*.c`", None), ("`make nothing`", rule_targets),
          ("`make all`", None), ("$ starling fly", rule_verbs), ("`starling token create`, `starling ps hello`", None)]
 
@@ -84,7 +120,10 @@ def self_test():
     for text, expected in CASES:
         with tempfile.TemporaryDirectory() as root:
             os.mkdir(os.path.join(root, "cli"))
-            for path, body in (("Makefile", "all: x\n"), ("cli/verbs.c", 'VERB("token create", NULL, \nVERB("ps", "list", \n'), ("x.md", text)):
+            os.mkdir(os.path.join(root, "gossip"))
+            for path, body in (("Makefile", "all: x\n"), ("cli/verbs.c", 'VERB("token create", NULL, \nVERB("ps", "list", \n'), ("x.md", text),
+                               ("gossip/x.h", "#define LIMIT_MS SECONDS(10)\n[PROFILE_LAN] = {.period = 1}, [PROFILE_WAN] = {.period = 2}, "
+                                "[PROFILE_LOCAL] = {.period = 3}\n")):
                 with open(os.path.join(root, path), "w", encoding="utf-8") as f:
                     f.write(body)
             spoke = {rule for rule in RULES if list(rule(root, "x.md", text))}
