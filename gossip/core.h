@@ -13,6 +13,7 @@
  *	probe.c        probe rounds, the dead, local health
  *	relay.c        probing for others
  *	isolation.c    is it we who are cut off?
+ *	quarantine.c   what does not count, and how much of it is kept
  *	records.c      records in: checks, disk, spreading, pulling; our own
  *	clock.c        others' wall clocks
  *	pull.c         announced records that are not here
@@ -69,6 +70,9 @@ struct probe {
 	mono_ms began, next_at, end_at;
 	bool tcp_tried;
 };
+
+/* What is turned away of what the network brings: over a limit, or not what it should be. */
+enum refusal_sort { REFUSED_OVER, REFUSED_BAD, REFUSAL_SORTS };
 
 struct relay {
 	bool used;
@@ -233,6 +237,11 @@ struct gossip {
 
 	bool ready;
 	unsigned syncs_done, resyncs;
+	size_t void_records, void_bytes; /* durable ones that do not count: quarantine.c */
+	struct refusals {
+		mono_ms said_at;
+		uint64_t n; /* since */
+	} refusals[REFUSAL_SORTS];
 	bool refused_volatile; /* a record of an unknown author was turned away */
 	bool bodies_missing;   /* a header came without the body that it needs */
 	mono_ms entropy_at;
@@ -375,6 +384,14 @@ bool flap_may_tell(struct gossip *g, const struct key32 *key);
 void flap_tick(struct gossip *g);
 mono_ms flap_wake(const struct gossip *g);
 void flap_free(struct gossip *g);
+
+/* quarantine.c */
+void quarantine_recount(struct gossip *g); /* after trust was evaluated */
+/* May this durable record, new here, be kept? *is_void: it does not count; then quarantine_took() once it is kept. */
+bool quarantine_admits(struct gossip *g, const struct record *r, size_t len, bool *is_void, struct err *err);
+void quarantine_took(struct gossip *g, size_t len);
+/* Counts what the network brought and is refused, and says it in the log now and then. */
+void refusal_say(struct gossip *g, enum refusal_sort sort, const struct peer *from, const struct err *err);
 
 /* accept.c */
 void ticket_stored(struct gossip *g, const struct key32 *id); /* on our own disk now */

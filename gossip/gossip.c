@@ -131,6 +131,7 @@ void trust_settle(struct gossip *g)
 		return;
 	g->trust_changed = false;
 	trust_evaluate(g->trust, g->store);
+	quarantine_recount(g);
 	member_refresh(g);
 }
 

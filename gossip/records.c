@@ -169,7 +169,7 @@ enum store_verdict record_take(
 	struct key32 id;
 	struct err err;
 	enum store_verdict v;
-	bool volatile_;
+	bool volatile_, is_void = false;
 
 	if (record_decode(&r, bytes, len, &err) < 0) {
 		g->count.records_bad++;
@@ -184,10 +184,16 @@ enum store_verdict record_take(
 			return STORE_KNOWN;
 		}
 	}
-	v = store_put(g->store, bytes, len, false, &id, &err);
+	if (!volatile_ && !store_get(g->store, &r.id) && !quarantine_admits(g, &r, len, &is_void, &err))
+		v = STORE_FULL;
+	else
+		v = store_put(g->store, bytes, len, false, &id, &err);
 	if (v == STORE_BAD || v == STORE_FULL) {
-		g->count.records_bad++;
-		log_warn("gossip", "record of kind %u refused: %s", r.kind, err.text);
+		*(v == STORE_FULL ? &g->count.records_over : &g->count.records_bad) += 1;
+		refusal_say(g, v == STORE_FULL ? REFUSED_OVER : REFUSED_BAD, from, &err);
+		/* A newer version's form may be unknown here; who passes on what nobody signed did not look. */
+		if (v == STORE_BAD && err.code == ERR_UNAUTHORISED && from && stream)
+			contact_of(g, from)->bad_frames++;
 		if (push && stream && v == STORE_FULL)
 			say_kept(g, stream, &r.id, false);
 		if (v == STORE_BAD)
@@ -197,6 +203,8 @@ enum store_verdict record_take(
 		return v;
 	}
 	pull_done(g, &r.id);
+	if (v == STORE_NEW && is_void)
+		quarantine_took(g, len);
 	if (v == STORE_NEW || v == STORE_BODY) {
 		if (volatile_) {
 			if (key32_eq(&r.author, &g->key) && from)

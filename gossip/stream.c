@@ -14,7 +14,7 @@
 #define BACKLOG_MAX (2 * RECORD_BYTES_MAX)
 /* Bytes of a record in one frame. */
 #define PART_MAX 60000
-/* Frames that make no sense, or records with bad signatures, before a stream is closed. */
+/* Records with bad signatures, however they came, before a stream is closed; one frame that makes no sense is enough. */
 #define BAD_FRAMES_MAX 8
 
 struct stream *stream_by_id(const struct gossip *g, uint64_t id)
@@ -292,8 +292,7 @@ static bool on_part(struct gossip *g, struct stream *s, struct rd *r)
 	wr_bytes(&s->part, bytes, n);
 	if (s->part.len < total)
 		return true;
-	if (record_take(g, s->part.p, s->part.len, s->peer, s, flags & RECORD_PUSH) == STORE_BAD)
-		contact_of(g, s->peer)->bad_frames++;
+	record_take(g, s->part.p, s->part.len, s->peer, s, flags & RECORD_PUSH);
 	wr_reset(&s->part);
 	return true;
 }

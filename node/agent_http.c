@@ -82,8 +82,9 @@ static void gossip_metrics(const struct agent *a, struct metrics *m)
 	metrics_counter(m, "starling_gossip_syncs_total", "Reconciliations finished.");
 	metrics_u64(m, c->syncs, NULL);
 	metrics_counter(
-	        m, "starling_gossip_records_refused_total", "Records refused: malformed or badly signed.");
-	metrics_u64(m, c->records_bad, NULL);
+	        m, "starling_gossip_records_refused_total", "Records from other peers refused, by reason.");
+	metrics_u64(m, c->records_bad, "reason", "malformed_or_badly_signed", NULL);
+	metrics_u64(m, c->records_over, "reason", "over_a_limit", NULL);
 	metrics_counter(m, "starling_suspicions_total", "Suspicions of other peers begun.");
 	metrics_u64(m, c->suspicions, NULL);
 	metrics_counter(m, "starling_deaths_total", "Other peers taken for dead.");

@@ -100,18 +100,25 @@ static int check_room(const struct store *st, const struct record *r, size_t len
 
 	if (store_count(st) >= RECORDS_MAX)
 		return err_set(err, ERR_FAILED,
-		        "the store holds %d records, the most that it may: a new %s is refused", RECORDS_MAX,
-		        record_kind_name(r->kind));
+		        "the store holds %d records, the most that it may: a new %s is refused. Headers are kept for ever; put "
+		        "what does not fit into another flock",
+		        RECORDS_MAX, record_kind_name(r->kind));
 	if (len > STORE_BYTES_MAX - st->bytes)
-		return err_set(err, ERR_FAILED, "the store holds %zu MiB, the most that it may: a %s is refused",
-		        st->bytes >> 20, record_kind_name(r->kind));
+		return err_set(err, ERR_FAILED,
+		        "the store holds %zu MiB of the %d that it may: a %s of %zu bytes is refused. Deploy smaller stacks: of each "
+		        "the last %d specs are kept",
+		        st->bytes >> 20, STORE_BYTES_MAX >> 20, record_kind_name(r->kind), len,
+		        STACK_BODIES_KEPT);
 	if (rule_of(r->kind)->unknown && len + (use ? use->unknown_bytes : 0) > UNKNOWN_BYTES_PER_AUTHOR_MAX)
 		return err_set(err, ERR_FAILED,
-		        "one author's records of unknown kinds exceed %d bytes: kind %u is refused",
-		        UNKNOWN_BYTES_PER_AUTHOR_MAX, r->kind);
+		        "author %016llx has %zu of the %d bytes that one author's records of unknown kinds may have: one of kind "
+		        "%u and %zu bytes is refused. An agent of the version that knows the kind has no such limit",
+		        (unsigned long long)key32_id(&r->author), use ? use->unknown_bytes : 0,
+		        UNKNOWN_BYTES_PER_AUTHOR_MAX, r->kind, len);
 	if (r->kind == REC_VERDICT && use && use->verdicts >= VERDICTS_PER_AUTHOR_MAX)
-		return err_set(err, ERR_FAILED, "one peer has given %d verdicts: another is refused",
-		        VERDICTS_PER_AUTHOR_MAX);
+		return err_set(err, ERR_FAILED,
+		        "peer %016llx has given %d verdicts, the most that one may: another is refused",
+		        (unsigned long long)key32_id(&r->author), VERDICTS_PER_AUTHOR_MAX);
 	return 0;
 }
 
