@@ -105,8 +105,8 @@ static int check_room(const struct store *st, const struct record *r, size_t len
 		        RECORDS_MAX, record_kind_name(r->kind));
 	if (len > STORE_BYTES_MAX - st->bytes)
 		return err_set(err, ERR_FAILED,
-		        "the store holds %zu MiB of the %d that it may: a %s of %zu bytes is refused. Deploy smaller stacks: of each "
-		        "the last %d specs are kept",
+		        "the store holds %zu MiB of the %d that it may: a %s of %zu bytes is refused. Deploy smaller stacks: of "
+		        "each the last %d specs are kept",
 		        st->bytes >> 20, STORE_BYTES_MAX >> 20, record_kind_name(r->kind), len,
 		        STACK_BODIES_KEPT);
 	if (rule_of(r->kind)->unknown && len + (use ? use->unknown_bytes : 0) > UNKNOWN_BYTES_PER_AUTHOR_MAX)
