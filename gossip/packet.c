@@ -194,6 +194,10 @@ void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr
 	case MSG_SUSPECT:
 	case MSG_DEAD:
 		member_on_statement(g, &m->st, p);
+		/* In a packet the answer goes to where the newest of its runs is; a stream leads back to this one. */
+		if (stream && m->type == MSG_ALIVE && m->st.subject == peer_id(p) && p->alive &&
+		        m->st.incarnation < p->incarnation)
+			wire_put_statement(reply, p->alive);
 		break;
 	case MSG_RECORD:
 		record_take(g, m->bytes, m->len, p, stream, false);

@@ -55,15 +55,18 @@ static void ping_direct(struct gossip *g, struct probe *pr, struct peer *p, mono
 /* TCP in parallel: a path that drops UDP alone does not make a host dead. */
 static void ping_stream(struct gossip *g, struct probe *pr, struct peer *p)
 {
-	uint8_t buf[16];
+	uint8_t buf[STATEMENT_BYTES_MAX + 32];
 	struct stream *s = stream_to(g, p);
 	struct wr w;
 
 	pr->tcp_tried = true;
-	if (!s || !s->open)
-		return; /* the handshake itself will be the answer */
+	if (!s)
+		return;
+	/* While it is not open yet, the handshake itself will be the answer. Our statement goes along, so that we hear if
+	 * another machine with our key is why nobody answers our packets. */
 	wr_fixed(&w, buf, sizeof(buf));
 	wire_put_ping(&w, ++g->seq, p->incarnation);
+	wire_put_statement(&w, &g->self);
 	stream_frame(g, s, FRAME_MSGS, w.p, w.len);
 }
 
