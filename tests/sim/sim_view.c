@@ -25,7 +25,7 @@ int sim_by_key(const struct sim *s, const struct key32 *key)
 
 static bool counts(const struct sim *s, unsigned viewer, unsigned subject)
 {
-	return viewer != subject && s->peer[viewer].clone_of != (int)subject;
+	return viewer != subject && s->peer[viewer].clone_of != (int)subject && s->peer[subject].clone_of < 0;
 }
 
 void sim_view_started(struct sim *s, unsigned viewer)
