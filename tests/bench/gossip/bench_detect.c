@@ -1,7 +1,7 @@
 /*
  * Detection: one host after the other crashes; time to the first peer that takes it for dead, and to all.
  *
- *	bench_detect [--seed N] [--crashes N] [--largest N]
+ *	bench_detect [--seed N] [--crashes N] [--smallest N] [--largest N]
  */
 #include "tests/bench/gossip/flock.h"
 
@@ -24,7 +24,7 @@ struct result {
 };
 
 static uint64_t seed;
-static unsigned crashes, largest;
+static unsigned crashes, largest, smallest;
 
 static void on_member(
         struct sim *s, unsigned viewer, unsigned subject, enum member_state was, enum member_state is, void *ctx)
@@ -49,7 +49,7 @@ static void job(size_t i, void *out)
 	struct result *r = out;
 	double began = bench_cpu_seconds();
 
-	if (n > largest)
+	if (n > largest || n < smallest)
 		return;
 	for (unsigned flock = 0; r->n < crashes; flock++) {
 		struct run run = {.suspected = 0};
@@ -90,6 +90,7 @@ int main(int argc, char **argv)
 	seed = bench_option(argc, argv, "seed", 1);
 	crashes = (unsigned)MIN(bench_option(argc, argv, "crashes", 30), (uint64_t)ARRAY_LEN(r[0].all));
 	largest = (unsigned)bench_option(argc, argv, "largest", 10000);
+	smallest = (unsigned)bench_option(argc, argv, "smallest", 0);
 	bench_jobs(ARRAY_LEN(sizes), r, sizeof(r[0]), job);
 	printf("### Detection of a crash (seconds)\n\n"
 	       "lan profile, no loss, %u crashes per size, seed %llu; memberlist: its least suspicion timeout,\n"
@@ -98,7 +99,7 @@ int main(int argc, char **argv)
 	       "memberlist's least | false deaths |\n|---|---|---|---|---|---|---|---|\n",
 	        crashes, (unsigned long long)seed);
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
-		if (sizes[i] <= largest)
+		if (sizes[i] <= largest && sizes[i] >= smallest)
 			printf("| %u | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %u |\n", sizes[i],
 			        percentile(r[i].suspect, r[i].n, .5), percentile(r[i].first, r[i].n, .5),
 			        percentile(r[i].first, r[i].n, .99), percentile(r[i].all, r[i].n, .5),
