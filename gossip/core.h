@@ -55,6 +55,8 @@
 #define RETRY_LOOK_MS   100
 /* A tick this late means that the process or the machine stood still. */
 #define STALL_MS 400
+/* Of the members that hear of one that has appeared, so many ping it at once, on average; and it so many of them. */
+#define GREETINGS 32
 /* Copies of our own statement sent to a peer that has just appeared. */
 #define INTRODUCTIONS 3
 
@@ -187,7 +189,9 @@ struct gossip {
 	struct map by_id;    /* id64 -> struct peer */
 	struct peer **peers; /* in the order that gossip/peer.h draws */
 	size_t at_order, n_up, n_peers, cap_peers;
-	size_t n_silent; /* of those that are up */
+	size_t n_silent;    /* of those that are up */
+	struct peer *watch; /* of those that are up the next on the ring of ids; NULL: nobody is up */
+	bool watch_turn;
 	struct contact **contacts;
 	size_t n_contacts, cap_contacts;
 	struct peer **suspects;

@@ -97,7 +97,8 @@ static void on_alive(struct gossip *g, struct peer *p, const struct statement *s
 	member_broadcast(g, BROADCAST_ALIVE, st);
 	member_set_state(g, p, MEMBER_ALIVE);
 	suspicion_clear(p);
-	if (!p->reachable)
+	/* Some say hello at once; in a large flock all would, to each that appears, and each to all. */
+	if (!p->reachable && drbg_below(&g->rng, g->n_up) < GREETINGS)
 		probe_greet(g, p);
 }
 

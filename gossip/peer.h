@@ -11,7 +11,10 @@
  *	|  probed in    |  still to be      |  dead, left, or   |
  *	|  this round   |  probed in it     |  never heard of   |
  *
- * A peer that turns up goes to a random place among those still to be probed, so each is probed within two rounds;
+ * Every other probe goes to the next one that is up on the ring of ids instead, so each member has one that looks at it
+ * every two periods: random order alone leaves some unseen for five (1 in 100).
+ *
+ * A peer that turns up goes to a random place among those still to be probed, so each is probed by each within two rounds;
  * a round that is through shuffles [0, n_up) and begins again.
  */
 #ifndef GOSSIP_PEER_H

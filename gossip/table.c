@@ -23,6 +23,20 @@ static void swap(struct gossip *g, size_t a, size_t b)
 	put(g, p, b);
 }
 
+/* How far behind us on the ring of ids. */
+static uint64_t behind(const struct gossip *g, const struct peer *p)
+{
+	return peer_id(p) - g->id;
+}
+
+static void watch_anew(struct gossip *g)
+{
+	g->watch = NULL;
+	for (size_t i = 0; i < g->n_up; i++)
+		if (!g->watch || behind(g, g->peers[i]) < behind(g, g->watch))
+			g->watch = g->peers[i];
+}
+
 /* From the part of those that are not up to a random place among those still to be probed. */
 static void join_up(struct gossip *g, struct peer *p)
 {
@@ -30,6 +44,8 @@ static void join_up(struct gossip *g, struct peer *p)
 
 	swap(g, p->index, last);
 	swap(g, last, g->at_order + drbg_below(&g->rng, g->n_up - g->at_order));
+	if (!g->watch || behind(g, p) < behind(g, g->watch))
+		g->watch = p;
 }
 
 /* And back; who was probed in this round and who was not stays as it is. */
@@ -38,6 +54,8 @@ static void leave_up(struct gossip *g, struct peer *p)
 	if (p->index < g->at_order)
 		swap(g, p->index, --g->at_order);
 	swap(g, p->index, --g->n_up);
+	if (p == g->watch)
+		watch_anew(g);
 }
 
 static void count(struct gossip *g, const struct peer *p, int by)
@@ -246,6 +264,9 @@ struct peer *table_next(struct gossip *g)
 {
 	if (!g->n_up)
 		return NULL;
+	g->watch_turn = part(g, PART_WATCH) && g->n_up >= WATCH_FROM && !g->watch_turn;
+	if (g->watch_turn)
+		return g->watch;
 	if (g->at_order >= g->n_up) {
 		/* Fisher and Yates. */
 		for (size_t i = g->n_up; i > 1; i--)

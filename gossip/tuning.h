@@ -8,16 +8,17 @@
 #include "base/types.h"
 
 /* Parts that a benchmark may leave out, to measure what each is worth; an agent runs with all of them. */
-#define PART_LHA_PROBE     0x01 /* Lifeguard: local health stretches probe interval and timeout; nacks */
-#define PART_LHA_SUSPICION 0x02 /* Lifeguard: the time to refute begins long and shrinks with each accuser */
-#define PART_BUDDY         0x04 /* Lifeguard: whoever is suspected hears it with the very next packet */
-#define PART_RETRIES       0x08 /* several direct pings, spaced by the round trip, before others are asked */
-#define PART_SIGNATURES    0x10 /* dead takes two accusers; deputies and rechecks bring the second opinion */
-#define PART_STALL         0x20 /* who stood still moves its timers before it judges */
-#define PART_ISOLATION     0x40 /* who hears nobody accuses nobody, for a while */
-#define PART_EAGER         0x80 /* what is new goes out at once, not when the next gossip tick comes */
+#define PART_LHA_PROBE     0x001 /* Lifeguard: local health stretches probe interval and timeout; nacks */
+#define PART_LHA_SUSPICION 0x02  /* Lifeguard: the time to refute begins long and shrinks with each accuser */
+#define PART_BUDDY         0x04  /* Lifeguard: whoever is suspected hears it with the very next packet */
+#define PART_RETRIES       0x08  /* several direct pings, spaced by the round trip, before others are asked */
+#define PART_SIGNATURES    0x10  /* dead takes two accusers; deputies and rechecks bring the second opinion */
+#define PART_STALL         0x20  /* who stood still moves its timers before it judges */
+#define PART_ISOLATION     0x40  /* who hears nobody accuses nobody, for a while */
+#define PART_EAGER         0x80  /* what is new goes out at once, not when the next gossip tick comes */
+#define PART_WATCH         0x100 /* every other probe goes to the next on the ring */
 #define PARTS_LIFEGUARD    (PART_LHA_PROBE | PART_LHA_SUSPICION | PART_BUDDY)
-#define PARTS_ALL          0xff
+#define PARTS_ALL          0x1ff
 
 /* All times in milliseconds. */
 struct tuning {
@@ -42,6 +43,9 @@ struct tuning {
 #define DIRECT_PINGS 3
 /* In a flock of so few each peer looks twice per period: a loss is seen sooner, and load stays that of two pings. */
 #define SMALL_FLOCK 8
+
+/* With fewer others than this each is looked at as often by turns alone. */
+#define WATCH_FROM 4
 
 enum gossip_profile { PROFILE_LAN, PROFILE_WAN, PROFILE_LOCAL };
 

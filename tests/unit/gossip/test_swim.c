@@ -379,7 +379,7 @@ static void who_accuses_without_end_is_no_longer_heard(void **state)
 	end(&w);
 }
 
-/* SWIM section 4.3: within two rounds everyone is probed, whoever comes and goes meanwhile. */
+/* SWIM section 4.3, every other probe: within two rounds everyone is probed, whoever comes and goes meanwhile. */
 static void everyone_is_probed_within_two_rounds(void **state)
 {
 	struct world w = world(PEERS_MAX);
@@ -389,7 +389,7 @@ static void everyone_is_probed_within_two_rounds(void **state)
 	for (int round = 0; round < 200; round++) {
 		unsigned seen = 0, flaps = 1 + (unsigned)round % (PEERS_MAX - 1);
 
-		for (unsigned i = 0; i < 2 * (PEERS_MAX - 1); i++) {
+		for (unsigned i = 0; i < 4 * (PEERS_MAX - 1); i++) {
 			struct peer *p = table_next(w.g);
 
 			assert_true(member_up(p));
@@ -401,6 +401,30 @@ static void everyone_is_probed_within_two_rounds(void **state)
 				peer_set_state(w.g, peer(&w, flaps), MEMBER_ALIVE);
 		}
 		assert_int_equal(seen | 1U << flaps, 0xfe);
+	}
+	end(&w);
+}
+
+/* Its watcher looks at a member every other probe, and when that one goes the next on the ring takes over. */
+static void everyone_is_watched_by_the_one_before_it(void **state)
+{
+	struct world w = world(PEERS_MAX);
+	struct peer *next = NULL;
+
+	(void)state;
+	all_alive(&w);
+	for (unsigned lost = 0; lost < 3; lost++) {
+		unsigned seen = 0;
+
+		next = NULL;
+		for (unsigned k = 1; k < PEERS_MAX; k++)
+			if (member_up(peer(&w, k)) &&
+			        (!next || id_of(&w, k) - w.g->id < peer_id(next) - w.g->id))
+				next = peer(&w, k);
+		for (unsigned i = 0; i < 40; i++)
+			seen += table_next(w.g) == next;
+		assert_in_range(seen, 20, 30);
+		peer_set_state(w.g, next, MEMBER_DEAD);
 	}
 	end(&w);
 }
@@ -747,6 +771,7 @@ int main(void)
 	        cmocka_unit_test(a_second_accusation_is_refuted_a_period_later),
 	        cmocka_unit_test(who_accuses_without_end_is_no_longer_heard),
 	        cmocka_unit_test(everyone_is_probed_within_two_rounds),
+	        cmocka_unit_test(everyone_is_watched_by_the_one_before_it),
 	        cmocka_unit_test(the_long_dead_are_tried_in_turn_for_ever),
 	        cmocka_unit_test(silence_ends_in_death_and_not_before_its_time),
 	        cmocka_unit_test(a_refused_connection_is_no_evidence),
