@@ -418,8 +418,7 @@ static void everyone_is_watched_by_the_one_before_it(void **state)
 
 		next = NULL;
 		for (unsigned k = 1; k < PEERS_MAX; k++)
-			if (member_up(peer(&w, k)) &&
-			        (!next || id_of(&w, k) - w.g->id < peer_id(next) - w.g->id))
+			if (member_up(peer(&w, k)) && (!next || id_of(&w, k) - w.g->id < peer_id(next) - w.g->id))
 				next = peer(&w, k);
 		for (unsigned i = 0; i < 40; i++)
 			seen += table_next(w.g) == next;
