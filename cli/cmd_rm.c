@@ -22,7 +22,8 @@ static bool ask(struct cli *cli, const char *stack)
 	return fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
 }
 
-static int submit_removal(struct cli *cli, const char *stack, struct err *err)
+/* lost: names of peers out of reach that may go on running it. */
+static int submit_removal(struct cli *cli, const char *stack, char lost[512], struct err *err)
 {
 	struct submitted submitted = {0};
 	struct stack_head head;
@@ -42,6 +43,8 @@ static int submit_removal(struct cli *cli, const char *stack, struct err *err)
 		ret = err_set(err, ERR_FAILED, "stack %s is removed already", stack);
 	if (ret == 0)
 		ret = revision_submit(cli, c, &key, stack, NULL, &head, &submitted, err);
+	if (ret == 0)
+		memcpy(lost, head.lost, sizeof(head.lost));
 	client_close(c);
 	arena_free(&arena);
 	sodium_memzero(&key, sizeof(key));
@@ -50,6 +53,7 @@ static int submit_removal(struct cli *cli, const char *stack, struct err *err)
 
 int cmd_rm(struct cli *cli)
 {
+	char lost[512] = "";
 	struct err err = {0};
 	struct address a;
 
@@ -61,7 +65,7 @@ int cmd_rm(struct cli *cli)
 		if (!ask(cli, a.stack))
 			return ERR_FAILED;
 	}
-	if (submit_removal(cli, a.stack, &err) < 0)
+	if (submit_removal(cli, a.stack, lost, &err) < 0)
 		return cli_fail(cli, &err);
-	return cli->detach ? 0 : wait_removed(cli, a.stack);
+	return cli->detach ? 0 : wait_removed(cli, a.stack, lost);
 }

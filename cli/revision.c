@@ -26,6 +26,20 @@ static size_t read_keys(struct rd *r, struct key32 out[RECORD_REFS_MAX])
 	return rd_ok(r) ? n : 0;
 }
 
+static void read_names(struct rd *r, char *out, size_t cap)
+{
+	uint32_t n = up_array(r);
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < n && rd_ok(r); i++) {
+		char name[NAME_MAX_BYTES + 16];
+
+		up_str_copy(r, name, sizeof(name));
+		if (len < cap)
+			len += (size_t)snprintf(out + len, cap - len, "%s%s", len ? ", " : "", name);
+	}
+}
+
 int stack_head_take(struct stack_head *head, const char *stack, const struct key32 *flock, const uint8_t *bytes,
         size_t len, struct arena *arena, struct err *err)
 {
@@ -86,6 +100,8 @@ static int read_head(const struct wr *bytes, const char *stack, const struct key
 			read_key(&r, &h->spec_hash);
 		else if (up_is(key, len, "asked"))
 			read_key(&r, &h->asked);
+		else if (up_is(key, len, "lost"))
+			read_names(&r, h->lost, sizeof(h->lost));
 		else if (up_is(key, len, "counts"))
 			h->counts = up_bool(&r);
 		else if (up_is(key, len, "record") && up_peek(&r) == UP_BIN)

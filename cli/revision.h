@@ -15,6 +15,7 @@ struct stack_head {
 	size_t n_adopted; /* of the heads, the last ones, that do not count: the next revision takes their place too */
 	struct key32 heads[RECORD_REFS_MAX];
 	struct key32 author_heads[RECORD_REFS_MAX];
+	char lost[512]; /* names of peers out of reach that may run tasks of it, "p1, p2" */
 	/* Of the revision that was asked for, else of the winner. */
 	struct key32 asked;
 	struct key32 author; /* whose it is */

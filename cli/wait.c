@@ -348,12 +348,16 @@ static void note_peers(json_t *seen, const json_t *rows)
 	}
 }
 
-/* No rows are left: 0, or ERR_PARTIAL when that is because peers were lost. */
-static int say_removed(struct wait *w, const json_t *seen)
+/* No rows are left: 0, or ERR_PARTIAL when that is because peers were lost, before or meanwhile. Who was lost before
+ * has no rows, so nobody is named twice. */
+static int say_removed(struct wait *w, const json_t *seen, const char *before)
 {
-	char lost[512];
+	char lost[1024];
+	size_t len = (size_t)snprintf(lost, sizeof(lost), "%.500s%s", before, *before ? ", " : "");
 
-	lost_peers(w, seen, lost, sizeof(lost));
+	lost_peers(w, seen, lost + len, sizeof(lost) - len);
+	if (*before && !lost[len])
+		lost[len - 2] = '\0';
 	if (!*lost) {
 		cli_say(w->cli, "stack %s is gone after %.2f s", w->stack,
 		        (double)(clock_mono() - w->started) / 1000);
@@ -365,7 +369,7 @@ static int say_removed(struct wait *w, const json_t *seen)
 	return ERR_PARTIAL;
 }
 
-static int removed_loop(struct wait *w, json_t *seen)
+static int removed_loop(struct wait *w, json_t *seen, const char *lost)
 {
 	size_t left = SIZE_MAX;
 
@@ -384,7 +388,7 @@ static int removed_loop(struct wait *w, json_t *seen)
 		if (got > 0 && json_array_size(w->rows) != left) {
 			left = json_array_size(w->rows);
 			if (!left)
-				return say_removed(w, seen);
+				return say_removed(w, seen, lost);
 			cli_say(w->cli, "stack %s: %zu task%s left, %.1f s", w->stack, left, left == 1 ? "" : "s",
 			        (double)(clock_mono() - w->started) / 1000);
 		}
@@ -397,7 +401,7 @@ static int removed_loop(struct wait *w, json_t *seen)
 	}
 }
 
-int wait_removed(struct cli *cli, const char *stack)
+int wait_removed(struct cli *cli, const char *stack, const char *lost)
 {
 	struct err err = {0};
 	struct wait w;
@@ -409,7 +413,7 @@ int wait_removed(struct cli *cli, const char *stack)
 		return cli_fail(cli, &err);
 	}
 	seen = json_object();
-	code = removed_loop(&w, seen);
+	code = removed_loop(&w, seen, lost);
 	json_decref(seen);
 	wait_end(&w);
 	return code;

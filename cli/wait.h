@@ -12,7 +12,7 @@
  * reasons, the last lines of the tasks' logs. The exit code: 0, 1, 4, 6, or 130 after Ctrl-C. */
 int wait_deployed(struct cli *cli, const char *stack, const struct spec *spec, const struct key32 *revision);
 /* Until no task of the stack is left that a peer within reach knows of. 0, 1, 6, 7 when peers that ran some were lost
- * meanwhile (they are named), or 130. */
-int wait_removed(struct cli *cli, const char *stack);
+ * before (lost names them) or meanwhile (they are named too), or 130. */
+int wait_removed(struct cli *cli, const char *stack, const char *lost);
 
 #endif

@@ -121,7 +121,7 @@ void gossip_on_packet(
 void gossip_on_stream(struct gossip *g, uint64_t stream, const struct key32 *peer, bool inbound, struct now now);
 void gossip_on_frame(struct gossip *g, uint64_t stream, const uint8_t *bytes, size_t len, struct now now);
 /* A peer that is not admitted opened a session (edge's id, not told to gossip_on_stream): sends it the record that
- * evicted it, if one did, and closes. */
+ * evicted it, if one did, or what else may have ended its admission, if it had one, and closes. */
 void gossip_turn_away(struct gossip *g, uint64_t stream, const struct key32 *peer, struct now now);
 /* Closed, or could not be opened; refused: the host answered, no agent listens there. */
 void gossip_on_stream_closed(struct gossip *g, uint64_t stream, bool refused, struct now now);

@@ -1,4 +1,5 @@
 #include "gossip/core.h"
+#include "gossip/trust/bodies.h"
 
 /* Streams kept at once: enough for every neighbour that a peer reconciles with; each costs a socket. */
 #define STREAMS_MAX 64
@@ -12,6 +13,8 @@
 #define STREAM_OPEN_MS SECONDS(5)
 /* Bytes that wait for one handshake: a record of the largest size and some. */
 #define BACKLOG_MAX (2 * RECORD_BYTES_MAX)
+/* Bytes of what is told to a peer whose admission does not count, of why: hundreds of ordinary records. */
+#define FAREWELL_BYTES_MAX (256 * 1024)
 /* Bytes of a record in one frame. */
 #define PART_MAX 60000
 /* Records with bad signatures, however they came, before a stream is closed; one frame that makes no sense is enough. */
@@ -156,6 +159,69 @@ void stream_record(struct gossip *g, struct stream *s, const uint8_t *bytes, siz
 	}
 }
 
+/* Sends records of a kind to somebody who is turned away, as many as there is room for. */
+struct farewell {
+	struct gossip *g;
+	struct stream *s;
+	size_t left; /* bytes */
+};
+
+static bool say_farewell(const struct stored *st, void *ctx)
+{
+	struct farewell *f = ctx;
+
+	if (st->len > f->left)
+		return false;
+	f->left -= st->len;
+	stream_record(f->g, f->s, st->bytes, st->len, false);
+	return true;
+}
+
+/* Admissions with the invites that one peer joined with, or tried to. */
+struct rivals {
+	struct farewell *f;
+	struct map invites;
+};
+
+static bool note_invite(const struct stored *st, void *ctx)
+{
+	struct rivals *r = ctx;
+	struct admission a;
+
+	if (body_get_admission(&a, &st->rec, NULL) == 0)
+		map_put(&r->invites, &a.invite, r);
+	return true;
+}
+
+static bool say_rival(const struct stored *st, void *ctx)
+{
+	struct rivals *r = ctx;
+	struct admission a;
+
+	if (body_get_admission(&a, &st->rec, NULL) < 0 || !map_get(&r->invites, &a.invite))
+		return true;
+	return say_farewell(st, r->f);
+}
+
+/* Its admission does not count: why is among these. Strangers, who have none, are told nothing. */
+static void say_why(struct gossip *g, struct stream *s, const struct key32 *peer)
+{
+	struct farewell f = {.g = g, .s = s, .left = FAREWELL_BYTES_MAX};
+	struct rivals r = {.f = &f};
+	struct key32 key;
+
+	map_init(&r.invites, sizeof(struct key32), NULL);
+	record_key(&key, REC_ADMISSION, peer, "");
+	store_each_of_key(g->store, REC_ADMISSION, &key, note_invite, &r);
+	if (r.invites.len) {
+		store_each(g->store, REC_REVOCATION, say_farewell, &f);
+		store_each(g->store, REC_EVICTION, say_farewell, &f);
+		store_each(g->store, REC_SUCCESSION, say_farewell, &f);
+		store_each(g->store, REC_ADMISSION, say_rival, &r);
+	}
+	map_free(&r.invites);
+}
+
 void gossip_turn_away(struct gossip *g, uint64_t stream, const struct key32 *peer, struct now now)
 {
 	struct stream s = {.gossip = g, .id = stream, .open = true};
@@ -166,6 +232,8 @@ void gossip_turn_away(struct gossip *g, uint64_t stream, const struct key32 *pee
 	st = trust_eviction(g->trust, peer, &id) ? store_get(g->store, &id) : NULL;
 	if (st)
 		stream_record(g, &s, st->bytes, st->len, false);
+	else
+		say_why(g, &s, peer);
 	output_bytes(g, GOSSIP_CLOSE, NULL, stream, NULL, 0);
 }
 

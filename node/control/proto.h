@@ -24,7 +24,8 @@
  *	tasks    socket, peers       {} -> items: ps rows of this peer's own tasks
  *	stack    socket              {stack, author: bin32?, revision: hex digits?, force_clock?} -> end: {exists, removed,
  *	                             revision: bin32, stamp, heads: [bin32], author_heads: [bin32], spec_hash: bin32,
- *	                             asked: bin32, record: bin, author: bin32, author_name, author_powers: bits, counts: bool};
+ *	                             asked: bin32, record: bin, author: bin32, author_name, author_powers: bits, counts: bool,
+ *	                             lost: [name]}: lost are peers out of reach that may run tasks of it;
  *	                             from `asked` on of the revision asked for, else of the winner. record, as it was signed, is
  *	                             nil unless an operator that may read the stack signed the request: environments may hold
  *	                             secrets

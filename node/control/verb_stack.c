@@ -43,6 +43,34 @@ int call_check_clock(const struct call *c, struct err *err)
 	return clock_check(&clock, a->cfg.name, force, err);
 }
 
+/* Peers out of reach that said last that they run tasks of this stack: they may, and stop them only when they are back. */
+static void pack_lost(const struct agent *a, const char *stack, struct wr *w)
+{
+	const struct view *v = &a->view;
+	bool *lost = xcalloc(v->n_members + 1, sizeof(*lost));
+	struct arena arena;
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < v->n_claims; i++) {
+		const struct view_claim *c = &v->claims[i];
+		const struct placed_slot *s = view_slot(&a->placement, c->c.slot);
+
+		if (!s || strcmp(v->stacks[s->stack].name, stack) != 0 || c->c.state >= TASK_DONE ||
+		        v->members[c->member].state != VIEW_DEAD) /* a suspect's are listed by ps still */
+			continue;
+		n += !lost[c->member];
+		lost[c->member] = true;
+	}
+	arena_init(&arena);
+	pk_str(w, "lost");
+	pk_array(w, n);
+	for (size_t i = 0; i < v->n_members; i++)
+		if (lost[i])
+			pk_str(w, view_member_name(v, i, &arena));
+	arena_free(&arena);
+	free(lost);
+}
+
 /* What an author needs to write the next revision, and the winner's record, or that of another revision. */
 void verb_stack(struct call *c)
 {
@@ -82,7 +110,7 @@ void verb_stack(struct call *c)
 	if (has_author && author_len == sizeof(struct key32))
 		n_own = store_author_heads(gossip_store(a->gossip), (const struct key32 *)author, own_heads);
 	wr_init(&w, CONTROL_MESSAGE_MAX);
-	pk_map(&w, 13);
+	pk_map(&w, 14);
 	pk_kv_bool(&w, "exists", winner != NULL);
 	pk_kv_bool(&w, "removed", winner && (winner->rec.flags & RECORD_FLAG_REMOVAL));
 	pack_key(&w, "revision", winner ? &winner->rec.id : NULL);
@@ -97,6 +125,7 @@ void verb_stack(struct call *c)
 		pk_bin(&w, own_heads[i].b, 32);
 	pack_key(&w, "spec_hash", winner && winner->rec.body_len ? &winner->rec.body_hash : NULL);
 	pack_key(&w, "asked", asked ? &asked->rec.id : NULL);
+	pack_lost(a, name, &w);
 	pack_record(c, asked, &w);
 	call_end(c, &w);
 	wr_free(&w);

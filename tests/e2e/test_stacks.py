@@ -299,6 +299,27 @@ def test_removing_names_the_peers_that_may_still_run_it(flock):
     wait_until("p3 to stop its task", lambda: not alive(pid))
 
 
+def test_removing_names_the_peers_that_were_lost_long_before(flock):
+    f = flock(3)
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(6))), "--detach")
+    f.cli("deploy", f.write("b.yaml", stack("b", s=sleeper(1, deploy={"placement": {"constraints": ["node.hostname==p1"]}}))), "--detach")
+    f.wait_serving("a", 6)
+    f.wait_serving("b", 1)
+    pids = {r["pid"] for r in f.serving("a") if r["peer_name"] == "p3"}
+    assert pids
+    f[2].kill()
+    f.wait_state("p3", "dead")
+    f.wait_serving("a", 6, on={"p1", "p2"})
+    # All six run elsewhere, and yet p3's may run on.
+    done = f.cli("rm", "a", "--yes", check=7)
+    assert "stack a is removed; p3 could not be reached" in done.stderr
+    assert "p3, p3" not in done.stderr
+    f.cli("rm", "b", "--yes")
+    assert all(alive(pid) for pid in pids)
+    f[2].start()
+    wait_until("p3 to stop its tasks", lambda: not any(alive(pid) for pid in pids))
+
+
 def test_logs_since_a_time_or_for_a_while(flock):
     f = flock(1)
     f.cli("deploy", f.write("a.yaml", stack("a", s=shell("echo early; sleep 3; echo late; sleep 100000"))), "--detach")

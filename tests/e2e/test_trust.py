@@ -218,3 +218,68 @@ def test_a_far_operator_cannot_make_a_peer_leave(flock):
     done = f.cli("--peer", f[1].bind, "leave", "--yes", peer=None, check=2)
     assert "--peer" in done.stderr
     assert f[1].running()
+
+
+def test_a_peer_whose_admission_stops_to_count_stops_its_work(flock):
+    """The admin whose token let p2 in is revoked with nothing of it kept: p2 is no member, everywhere, and knows it."""
+    f = flock(2, up=False)
+    f.init()
+    f[0].start()
+    path, public = new_key(f, "second")
+    f.cli("key", "grant", public, "second", "--role", "admin")
+    f.cli("join", f.cli("--key", path, "token", "create", "-q").stdout.strip(), peer=1)
+    f[1].start()
+    f.wait_alive()
+    f.cli("deploy", f.write("w.yaml", stack("w", s=sleeper(4))), "--detach")
+    f.wait_serving("w", 4)
+    assert f[1].tasks()
+    f.cli("key", "revoke", "second", "--keep", "none", "--yes")
+    wait_until("p2 to know", lambda: state(f, 1) == "unadmitted")
+    assert set(f.nodes()) == {"p1"}
+    f.wait_serving("w", 4, on={"p1"})
+    assert "its invite is not known to this flock, or was revoked" in f.json("status", peer=1)["reason"]
+    assert "is out of flock flock" in f.cli("ls", peer=1, check=8).stderr
+    wait_until("p2's tasks to end", lambda: not f[1].tasks(), 60)
+
+
+def join_on_two_sides(f, uses):
+    """p3 joins through p1 while p2 is away, p4 with the same token through p2 while p1 is away; then all are up."""
+    f.init()
+    f[0].start()
+    f.cli("join", f.token(), peer=1)
+    f[1].start()
+    f.wait_alive({"p1", "p2"})
+    token = f.token("--uses", uses)
+    wait_until("p2 to know the token", lambda: len(f.json("token", "ls", peer=1)) == 2)
+    f[1].kill()
+    f.cli("join", token, peer=2)
+    f[0].kill()
+    f[1].start(wait=False)
+    wait_until("p2's control socket", lambda: f.cli("status", peer=1, check=False).returncode == 0)
+    f.cli("join", token, peer=3)
+    for i in (0, 2, 3):
+        f[i].start(wait=False)
+    for i in (0, 2, 3):
+        wait_until(f"{f[i].name}'s control socket", lambda i=i: f.cli("status", peer=i, check=False).returncode == 0)
+
+
+def test_a_token_for_two_admits_two_hosts_that_ask_two_peers_that_do_not_see_each_other(flock):
+    f = flock(4, up=False)
+    join_on_two_sides(f, "2")
+    f.wait_alive({"p1", "p2", "p3", "p4"}, peers=range(4), timeout=60)
+    row, = [t for t in f.json("token", "ls") if t["uses"] == 2]
+    assert sorted(row["peers"]) == ["p3", "p4"] and row["state"] == "used"
+
+
+def test_a_token_for_one_that_let_in_two_on_two_sides_keeps_one_and_the_other_is_told(flock):
+    f = flock(4, up=False)
+    join_on_two_sides(f, "1")
+    out, = wait_until("one of them to be out", lambda: [i for i in (2, 3) if state(f, i) == "unadmitted"], 60)
+    assert "more hosts joined with its token than that allows" in f.json("status", peer=out)["reason"]
+    members = {"p1", "p2", "p3", "p4"} - {f[out].name}
+    everywhere(f, set(range(4)) - {out}, "the same members", lambda i: set(f.nodes(peer=i)) == members, 40)
+    assert f[out].stop() == 0
+    f[out].data += "-new"
+    f.cli("join", f.token(), peer=out)
+    f[out].start()
+    f.wait_alive()
