@@ -309,7 +309,7 @@ int gossip_submit_wanting(struct gossip *g, const uint8_t *bytes, size_t len, ui
 		        "%u copies cannot be had: %zu of the flock's peers have ever run, and at most %d can be waited for; "
 		        "nothing was written",
 		        wanted, there, GOSSIP_COPIES_MAX);
-	v = store_put(g->store, bytes, len, false, &id, err);
+	v = store_put_verified(g->store, bytes, len, false, &id, err); /* by may_submit() */
 	if (v == STORE_BAD || v == STORE_FULL)
 		return err_wrap(err, "record refused");
 	if (v == STORE_OLD)

@@ -18,6 +18,7 @@
  *	clock.c        others' wall clocks
  *	pull.c         announced records that are not here
  *	flap.c         how often a page of our own that keeps changing is told
+ *	verify.c       signatures of a frame's records, checked ahead on another thread
  *	accept.c       operators' records: pushed to other disks, then accepted
  *	stream.c       streams: opening, frames, idle close
  *	antientropy.c  when to reconcile with whom; readiness
@@ -227,6 +228,7 @@ struct gossip {
 	uint64_t stream_seq;
 
 	struct map pending; /* id -> struct pending */
+	struct good_records good; /* of the frame that is being taken: those not yet met */
 	struct list tickets;
 	struct pull pulls[PULLS_MAX];
 	size_t n_pulls;

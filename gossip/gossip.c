@@ -76,7 +76,7 @@ static int load(struct gossip *g, const uint8_t *bytes, size_t len, bool verifie
 		g->count.records_bad++;
 		return -1;
 	}
-	v = verified ? store_put_verified(g->store, bytes, len, &id, err)
+	v = verified ? store_put_verified(g->store, bytes, len, true, &id, err)
 	             : store_put(g->store, bytes, len, true, &id, err);
 	switch (v) {
 	case STORE_BAD:

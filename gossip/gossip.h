@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "gossip/store/store.h"
 #include "gossip/trust/trust.h"
+#include "gossip/verify.h"
 #include "gossip/tuning.h"
 
 struct gossip;
@@ -120,6 +121,9 @@ void gossip_on_packet(
  * edge's choice with the top bit set). */
 void gossip_on_stream(struct gossip *g, uint64_t stream, const struct key32 *peer, bool inbound, struct now now);
 void gossip_on_frame(struct gossip *g, uint64_t stream, const uint8_t *bytes, size_t len, struct now now);
+/* The same of a frame some of whose records are known to be good: see gossip/verify.h. */
+void gossip_on_verified_frame(struct gossip *g, uint64_t stream, const uint8_t *bytes, size_t len,
+        const struct good_records *good, struct now now);
 /* A peer that is not admitted opened a session (edge's id, not told to gossip_on_stream): sends it the record that
  * evicted it, if one did, or what else may have ended its admission, if it had one, and closes. */
 void gossip_turn_away(struct gossip *g, uint64_t stream, const struct key32 *peer, struct now now);

@@ -441,6 +441,14 @@ void gossip_on_frame(struct gossip *g, uint64_t stream, const uint8_t *bytes, si
 	stream_close(g, s);
 }
 
+void gossip_on_verified_frame(struct gossip *g, uint64_t stream, const uint8_t *bytes, size_t len,
+        const struct good_records *good, struct now now)
+{
+	g->good = *good;
+	gossip_on_frame(g, stream, bytes, len, now);
+	g->good = (struct good_records){0};
+}
+
 void gossip_on_stream_closed(struct gossip *g, uint64_t stream, bool refused, struct now now)
 {
 	struct stream *s;

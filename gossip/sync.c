@@ -182,6 +182,26 @@ static int on_question(struct sync *s, struct rd *r, struct err *err)
 	return 0;
 }
 
+void sync_each_record(const uint8_t *bytes, size_t len, bool of_initiator,
+        void (*fn)(void *ctx, const uint8_t *bytes, size_t len), void *ctx)
+{
+	struct rd r;
+
+	rd_init(&r, bytes, len);
+	if (rd_u8(&r) != SYNC_VERSION)
+		return;
+	if (of_initiator)
+		rd_bytes(&r, SYNC_SALT_BYTES);
+	while (rd_ok(&r) && rd_left(&r)) {
+		struct sync_item item;
+
+		sync_get_item(&r, &item);
+		if (rd_ok(&r) && (item.kind == SYNC_RECORD ||
+		                         (item.kind == SYNC_PIECE && item.offset == 0 && item.n == item.total)))
+			fn(ctx, item.bytes, item.n);
+	}
+}
+
 int sync_on_frame(struct sync *s, const uint8_t *bytes, size_t len, struct err *err)
 {
 	struct rd r;

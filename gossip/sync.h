@@ -51,6 +51,9 @@ void sync_want(struct sync *s, const struct key32 *id);
 #define SYNC_WANTS_MAX 256
 /* One frame of the other side. An error means that the other side broke the protocol: close the stream. */
 int sync_on_frame(struct sync *s, const uint8_t *bytes, size_t len, struct err *err);
+/* Calls fn for each whole record in a frame (of the initiator, or of the other), up to where it is malformed. */
+void sync_each_record(const uint8_t *bytes, size_t len, bool of_initiator,
+        void (*fn)(void *ctx, const uint8_t *bytes, size_t len), void *ctx);
 /* Appends the next frame to be sent to w (at most SYNC_FRAME_MAX bytes); false: nothing to send now. */
 bool sync_next_frame(struct sync *s, struct wr *w);
 /* Initiator: both sides have what the other had when it was compared. Responder: the initiator said so. */

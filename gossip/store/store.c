@@ -200,11 +200,11 @@ static enum store_verdict put_known(struct store *st, struct entry *e, const str
 	return STORE_BODY;
 }
 
-static bool verified(const struct store *st, const struct record *rec)
+bool store_signed(const struct key32 *flock, const struct record *rec)
 {
 	static const struct key32 none;
 
-	return record_verify(rec, rec->kind == REC_GENESIS ? &none : &st->flock);
+	return record_verify(rec, rec->kind == REC_GENESIS ? &none : flock);
 }
 
 static enum store_verdict put_new(struct store *st, const struct record *rec, const uint8_t *bytes, size_t len,
@@ -224,7 +224,7 @@ static enum store_verdict put_new(struct store *st, const struct record *rec, co
 		return STORE_OLD;
 	if (!current && check_room(st, rec, len, err) < 0)
 		return STORE_FULL;
-	if (!checked && !verified(st, rec)) {
+	if (!checked && !store_signed(&st->flock, rec)) {
 		err_set(err, ERR_UNAUTHORISED, "record: the signature of a %s is wrong",
 		        record_kind_name(rec->kind));
 		return STORE_BAD;
@@ -262,9 +262,9 @@ enum store_verdict store_put(
 }
 
 enum store_verdict store_put_verified(
-        struct store *st, const uint8_t *bytes, size_t len, struct key32 *id_out, struct err *err)
+        struct store *st, const uint8_t *bytes, size_t len, bool on_disk, struct key32 *id_out, struct err *err)
 {
-	return put(st, bytes, len, true, true, id_out, err);
+	return put(st, bytes, len, on_disk, true, id_out, err);
 }
 
 void store_on_disk(struct store *st, const struct key32 *id)

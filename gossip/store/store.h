@@ -56,10 +56,11 @@ void store_judge(struct store *st, store_valid *valid, void *ctx);
  * once; a durable one when store_on_disk() is called for it (on_disk = true: it came from disk, at start). */
 enum store_verdict store_put(
         struct store *st, const uint8_t *bytes, size_t len, bool on_disk, struct key32 *id_out, struct err *err);
-/* The same with on_disk for a record whose signature this peer has checked before, and knows that the bytes are those:
- * it is not checked again. Its form and hashes are. */
+/* The same for bytes whose signature this peer has checked already: it is not checked again. Form and hashes are. */
 enum store_verdict store_put_verified(
-        struct store *st, const uint8_t *bytes, size_t len, struct key32 *id_out, struct err *err);
+        struct store *st, const uint8_t *bytes, size_t len, bool on_disk, struct key32 *id_out, struct err *err);
+/* Is the signature good, in that flock? What store_put() asks of a record that is new to it. */
+bool store_signed(const struct key32 *flock, const struct record *rec);
 void store_on_disk(struct store *st, const struct key32 *id);
 const struct stored *store_get(const struct store *st, const struct key32 *id);
 /* Removes a record whatever its kind (eviction of a peer's volatile records, pruning). */

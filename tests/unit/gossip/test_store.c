@@ -76,11 +76,11 @@ static void a_record_known_to_be_verified_is_checked_for_form_and_hashes_alone(v
 	(void)state;
 	*sig ^= 1;
 	assert_int_equal(put(st, &p, true), STORE_BAD);
-	assert_int_equal(store_put_verified(st, p.w.p, p.w.len, NULL, &err), STORE_NEW);
+	assert_int_equal(store_put_verified(st, p.w.p, p.w.len, true, NULL, &err), STORE_NEW);
 	assert_int_equal(store_digest(st, false).count, 1);
 	store_drop(st, &p.id);
 	*body ^= 1;
-	assert_int_equal(store_put_verified(st, p.w.p, p.w.len, NULL, &err), STORE_BAD);
+	assert_int_equal(store_put_verified(st, p.w.p, p.w.len, true, NULL, &err), STORE_BAD);
 	packed_free(&p);
 	store_free(st);
 }
