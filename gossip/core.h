@@ -18,6 +18,7 @@
  *	clock.c        others' wall clocks
  *	pull.c         announced records that are not here
  *	flap.c         how often a page of our own that keeps changing is told
+ *	trim.c         bodies that are not wanted any more, and those that are missing
  *	verify.c       signatures of a frame's records, checked ahead on another thread
  *	accept.c       operators' records: pushed to other disks, then accepted
  *	stream.c       streams: opening, frames, idle close
@@ -227,12 +228,15 @@ struct gossip {
 	struct map streams; /* u64 -> struct stream */
 	uint64_t stream_seq;
 
-	struct map pending; /* id -> struct pending */
+	struct map pending;       /* id -> struct pending */
 	struct good_records good; /* of the frame that is being taken: those not yet met */
 	struct list tickets;
 	struct pull pulls[PULLS_MAX];
 	size_t n_pulls;
 	mono_ms pull_at;
+	struct map trims; /* key of a stack -> its name: to be looked at by trim.c */
+	bool trim_all;
+	mono_ms trim_at;
 	struct map flaps; /* key -> struct flap (flap.c) */
 	mono_ms flap_at;
 	struct { /* ids asked for, so that one announcement does not ask everyone */
@@ -398,6 +402,14 @@ bool quarantine_admits(struct gossip *g, const struct record *r, size_t len, boo
 void quarantine_took(struct gossip *g, size_t len);
 /* Counts what the network brought and is refused, and says it in the log now and then. */
 void refusal_say(struct gossip *g, enum refusal_sort sort, const struct peer *from, const struct err *err);
+
+/* trim.c */
+/* This revision's stack may hold bodies too many, or lack some. */
+void trim_later(struct gossip *g, const struct stored *revision);
+void trim_all_later(struct gossip *g); /* any stack may lack some */
+void trim_tick(struct gossip *g);
+mono_ms trim_wake(const struct gossip *g);
+void trim_free(struct gossip *g);
 
 /* accept.c */
 void ticket_stored(struct gossip *g, const struct key32 *id); /* on our own disk now */

@@ -32,7 +32,8 @@ struct gossip *gossip_new(const struct gossip_config *cfg)
 	map_init(&g->streams, sizeof(uint64_t), map_secret);
 	map_init(&g->pending, sizeof(struct key32), map_secret);
 	map_init(&g->flaps, sizeof(struct key32), map_secret);
-	g->pull_at = g->flap_at = MONO_NEVER;
+	map_init(&g->trims, sizeof(struct key32), map_secret);
+	g->pull_at = g->flap_at = g->trim_at = MONO_NEVER;
 	broadcast_init(&g->bc);
 	list_init(&g->tickets);
 	list_init(&g->out);
@@ -53,6 +54,7 @@ void gossip_free(struct gossip *g)
 		free(pending);
 	map_free(&g->pending);
 	flap_free(g);
+	trim_free(g);
 	table_free(g);
 	free(g->hints);
 	broadcast_free(&g->bc);
@@ -133,6 +135,7 @@ void trust_settle(struct gossip *g)
 	trust_evaluate(g->trust, g->store);
 	quarantine_recount(g);
 	member_refresh(g);
+	trim_all_later(g);
 }
 
 void gossip_load_statement(struct gossip *g, const struct statement *st)
@@ -178,7 +181,7 @@ mono_ms gossip_wake(const struct gossip *g)
 	at = MIN(at, MIN(g->spread_at, g->refute_at));
 	at = MIN(at, stream_wake(g));
 	at = MIN(at, ticket_wake(g));
-	at = MIN(at, MIN(pull_wake(g), flap_wake(g)));
+	at = MIN(at, MIN(pull_wake(g), MIN(flap_wake(g), trim_wake(g))));
 	return MIN(at, entropy_wake(g));
 }
 
@@ -210,6 +213,7 @@ void gossip_tick(struct gossip *g, struct now now)
 	stream_tick(g);
 	pull_tick(g);
 	flap_tick(g);
+	trim_tick(g);
 	entropy_tick(g);
 }
 

@@ -74,31 +74,6 @@ void record_tell(struct gossip *g, const struct key32 *key)
 		spread(g, s, NULL);
 }
 
-/* A trimmed body is forgotten by the disk too: the header is written over it. Nobody waits for that. */
-static void trimmed(const struct stored *header, void *ctx)
-{
-	struct gossip *g = ctx;
-	struct out *o = output_new(g, GOSSIP_PERSIST, header->len);
-
-	memcpy(o->bytes, header->bytes, header->len);
-	o->action.id = header->rec.id;
-	o->action.record_kind = header->rec.kind;
-}
-
-static void trim(struct gossip *g, const struct stored *s)
-{
-	char name[RECORD_NAME_MAX + 1];
-	struct key32 missing;
-
-	memcpy(name, s->rec.name, sizeof(name));
-	store_trim_bodies(g->store, name, NULL, NULL, trimmed, g);
-	/* A reconciliation asks for what is missing. */
-	if (store_missing_bodies(g->store, &missing, 1)) {
-		g->bodies_missing = true;
-		g->entropy_at = MIN(g->entropy_at, g->now.mono);
-	}
-}
-
 static void counts_now(struct gossip *g, const struct key32 *id, const struct peer *from)
 {
 	const struct stored *s = store_get(g->store, id);
@@ -108,8 +83,7 @@ static void counts_now(struct gossip *g, const struct key32 *id, const struct pe
 	if (is_trust(s->rec.kind))
 		g->trust_changed = true;
 	if (s->rec.kind == REC_REVISION)
-		trim(g, s);
-	s = store_get(g->store, id);
+		trim_later(g, s);
 	output_record(g, id, s->rec.kind);
 	if (!record_is_volatile(s->rec.kind) || !key32_eq(&s->rec.author, &g->key) ||
 	        flap_may_tell(g, &s->rec.key))

@@ -132,7 +132,7 @@ static int open_net(struct agent *a, struct err *err)
 	drbg_bytes(&a->rng, seed, sizeof(seed));
 	a->net =
 	        peer_net_open(&a->loop, &a->cfg.bind, &a->flock, a->keys.secret, seed, &agent_net_events, a, err);
-	if (!a->net)
+	if (!a->net || agent_net_open(a, err) < 0)
 		return -1;
 	a->advertise = a->cfg.advertise;
 	if (!a->advertise.port) {
@@ -250,6 +250,8 @@ static void close_all(struct agent *a)
 		runtime_close(a->runtime);
 	if (a->net)
 		peer_net_close(a->net);
+	if (a->verifier)
+		verifier_close(a->verifier);
 	uv_run(&a->loop, UV_RUN_NOWAIT);
 	if (a->persist)
 		persist_close(a->persist);

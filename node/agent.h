@@ -16,6 +16,7 @@
 #include "node/persist.h"
 #include "node/reconcile.h"
 #include "node/runtime/runtime.h"
+#include "node/verifier.h"
 #include "node/view.h"
 
 #include <uv.h>
@@ -63,6 +64,7 @@ struct agent {
 	struct gossip *gossip;
 	struct persist *persist;
 	struct peer_net *net;
+	struct verifier *verifier;
 	struct runtime *runtime;
 	struct dns_server *dns;
 	struct http_server *http;

@@ -134,6 +134,7 @@ static void carry_out(struct agent *a, const struct gossip_action *act)
 		peer_net_send_frame(a->net, act->stream, act->bytes, act->len);
 		break;
 	case GOSSIP_CLOSE:
+		verifier_forget(a->verifier, act->stream);
 		peer_net_close_conn(a->net, act->stream);
 		break;
 	case GOSSIP_PERSIST:

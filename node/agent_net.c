@@ -112,6 +112,22 @@ static void first_frame(struct link *l, const uint8_t *bytes, size_t len)
 	}
 }
 
+/* A frame whose records were looked at on the verifier's thread. */
+static void on_checked(
+        void *ctx, uint64_t stream, const uint8_t *bytes, size_t len, const struct good_records *good)
+{
+	struct agent *a = ctx;
+
+	gossip_on_verified_frame(a->gossip, stream, bytes, len, good, agent_now(a));
+	agent_pump(a);
+}
+
+int agent_net_open(struct agent *a, struct err *err)
+{
+	a->verifier = verifier_new(&a->loop, &a->flock, on_checked, a, err);
+	return a->verifier ? 0 : -1;
+}
+
 static void on_frame(void *ctx, uint64_t id, const uint8_t *bytes, size_t len)
 {
 	struct agent *a = ctx;
@@ -127,8 +143,10 @@ static void on_frame(void *ctx, uint64_t id, const uint8_t *bytes, size_t len)
 		first_frame(l, bytes, len);
 		break;
 	case LINK_GOSSIP:
-		gossip_on_frame(a->gossip, id, bytes, len, agent_now(a));
-		agent_pump(a);
+		if (!verifier_take(a->verifier, id, bytes, len)) {
+			gossip_on_frame(a->gossip, id, bytes, len, agent_now(a));
+			agent_pump(a);
+		}
 		break;
 	case LINK_CONTROL:
 		if (l->control)
@@ -150,6 +168,7 @@ static void on_closed(void *ctx, uint64_t id, bool refused, const char *why)
 		control_gone(l->control);
 	/* A stream of ours that never came up has no link, and gossip waits to hear of it. */
 	if (l ? l->use == LINK_GOSSIP : !(id >> 63)) {
+		verifier_flush(a->verifier, id);
 		gossip_on_stream_closed(a->gossip, id, refused, agent_now(a));
 		agent_pump(a);
 	}

@@ -7,6 +7,7 @@
 
 /* agent_net.c */
 extern const struct peer_net_events agent_net_events;
+int agent_net_open(struct agent *a, struct err *err);
 void agent_net_free(struct agent *a);
 
 /* agent_gossip.c: persist_done, and the walk over stored admissions that finds where peers were last. */

@@ -380,25 +380,40 @@ static const struct stored *bodies_at(const struct bodies *b, size_t i, bool *wa
 	return i < b->voids.n ? b->voids.nodes[i] : NULL;
 }
 
+static size_t missing_of_key(const struct store *st, const struct key32 *key, struct key32 *out, size_t max)
+{
+	const struct stored *s;
+	struct bodies b;
+	bool wanted;
+	size_t n = 0;
+
+	bodies_open(&b, st, key);
+	for (size_t i = 0; n < max && (s = bodies_at(&b, i, &wanted)); i++)
+		if (s->rec.body_len && !s->rec.body && wanted)
+			out[n++] = s->rec.id;
+	bodies_close(&b);
+	return n;
+}
+
 size_t store_missing_bodies(const struct store *st, struct key32 *out, size_t max)
 {
 	struct keys k = {0};
 	size_t n = 0;
 
 	store_each(st, REC_REVISION, gather_key, &k);
-	for (size_t i = 0; i < k.n && n < max; i++) {
-		const struct stored *s;
-		struct bodies b;
-		bool wanted;
-
-		bodies_open(&b, st, &k.first[i]->rec.key);
-		for (size_t j = 0; n < max && (s = bodies_at(&b, j, &wanted)); j++)
-			if (s->rec.body_len && !s->rec.body && wanted)
-				out[n++] = s->rec.id;
-		bodies_close(&b);
-	}
+	for (size_t i = 0; i < k.n && n < max; i++)
+		n += missing_of_key(st, &k.first[i]->rec.key, out + n, max - n);
 	free(k.first);
 	return n;
+}
+
+size_t store_missing_bodies_of(const struct store *st, const char *stack, struct key32 *out, size_t max)
+{
+	static const struct key32 nobody;
+	struct key32 key;
+
+	record_key(&key, REC_REVISION, &nobody, stack);
+	return missing_of_key(st, &key, out, max);
 }
 
 void store_trim_bodies(struct store *st, const char *stack, store_valid *keep, void *keep_ctx,

@@ -110,6 +110,8 @@ size_t store_author_heads(const struct store *st, const struct key32 *author, st
 #define STACK_BODIES_KEPT 20
 /* Ids of wanted bodies that are not here; returns how many were put into out. */
 size_t store_missing_bodies(const struct store *st, struct key32 *out, size_t max);
+/* The same of one stack. */
+size_t store_missing_bodies_of(const struct store *st, const char *stack, struct key32 *out, size_t max);
 /* Frees the bodies of a stack that are no longer wanted and for which keep (may be NULL) is false. gone (may be
  * NULL) is told of each, for the disk. */
 void store_trim_bodies(struct store *st, const char *stack, store_valid *keep, void *keep_ctx,

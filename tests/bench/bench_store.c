@@ -114,8 +114,9 @@ static void start(const char *dir, bool sealed)
 	t[2] = ms_now();
 	gossip_start(g, now);
 	t[3] = ms_now();
-	printf("start with %d records, %s: %.0f ms (opening %.0f, loading %.0f, trust and members %.0f)\n", RECORDS,
-	        sealed ? "sealed" : "signatures checked", t[3] - t[0], t[1] - t[0], t[2] - t[1], t[3] - t[2]);
+	printf("start with %d records, %s: %.0f ms (opening %.0f, loading %.0f, trust and members %.0f)\n",
+	        RECORDS, sealed ? "sealed" : "signatures checked", t[3] - t[0], t[1] - t[0], t[2] - t[1],
+	        t[3] - t[2]);
 	fflush(stdout);
 	persist_close(p);
 	gossip_free(g);
@@ -252,8 +253,8 @@ static void reconcile(bool ahead)
 	}
 	printf("%d records in one reconciliation, signatures checked %s: the loop's longest frame %.1f ms, all %u frames "
 	       "%.0f ms, on the other thread %.0f ms; then what the disk has written: longest %.2f ms, all %.0f ms\n",
-	        RECORDS, ahead ? "ahead" : "on the loop", b->frame_max, b->frames, b->frame_sum, b->ahead_sum, b->disk_max,
-	        b->disk_sum);
+	        RECORDS, ahead ? "ahead" : "on the loop", b->frame_max, b->frames, b->frame_sum, b->ahead_sum,
+	        b->disk_max, b->disk_sum);
 	fflush(stdout);
 	gossip_free(s[0].g);
 	gossip_free(s[1].g);

@@ -572,6 +572,42 @@ static void volatile_records_count_at_once_and_never_meet_the_disk(void **state)
 	end(w);
 }
 
+static bool count_bodies(const struct stored *s, void *ctx)
+{
+	*(unsigned *)ctx += s->rec.body != NULL;
+	return true;
+}
+
+/* Of 30 revisions 20 keep their bodies; the disk forgets the others' too, and none of it is looked at once for each. */
+static void old_bodies_go_from_memory_and_disk_once_for_all_that_came(void **state)
+{
+	struct world *w = world(3, 3);
+	struct key32 parent;
+	unsigned bodies = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 30; i++) {
+		struct packed p = make_revision(&w->flock.id, &w->flock.admin, "web", 50 + i, &parent, i ? 1 : 0,
+		        "a body of some length");
+
+		assert_int_equal(record_take(w->g, p.w.p, p.w.len, peer(w, 1), NULL, false), STORE_NEW);
+		parent = p.id;
+		packed_free(&p);
+	}
+	carry_out(w);
+	assert_int_equal(w->persisted, 30);
+	store_each(gossip_store(w->g), REC_REVISION, count_bodies, &bodies);
+	assert_int_equal(bodies, 30);
+	pass(w, 200);
+	bodies = 0;
+	store_each(gossip_store(w->g), REC_REVISION, count_bodies, &bodies);
+	assert_int_equal(bodies, STACK_BODIES_KEPT);
+	assert_int_equal(w->persisted, 30 + 10); /* their headers, written over them */
+	pass(w, 5000);
+	assert_int_equal(w->persisted, 30 + 10);
+	end(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -590,6 +626,7 @@ int main(void)
 	        cmocka_unit_test(a_durable_record_of_another_counts_once_it_is_synced),
 	        cmocka_unit_test(a_disk_that_refuses_it_is_told_and_nothing_stays),
 	        cmocka_unit_test(volatile_records_count_at_once_and_never_meet_the_disk),
+	        cmocka_unit_test(old_bodies_go_from_memory_and_disk_once_for_all_that_came),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
