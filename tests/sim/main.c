@@ -4,6 +4,7 @@
  *	sim [STORY...]      SEED=n: that seed alone, telling all that is logged
  *	                    SEEDS=n: so many (default 3)     SECONDS_MAX=n: as many as there is time for
  *	                    FIRST=n STEP=n: which (default 1, 1), so that several processes share the work
+ *	                    BEGIN=n: percent of the list of stories before the one that each round begins with
  *	                    TRACE=1: says the hash over each run's events
  *	                    VERBOSE=1: tells what is logged
  */
@@ -100,7 +101,23 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* One seed's round; false when time was up before its end. The first round is told to its end. */
+/* So that two processes that begin elsewhere have told all between them, even if there is time for half a round. */
+static void rotate(unsigned percent)
+{
+	unsigned n = 0;
+
+	for (struct sim_story *story = stories; story; story = story->next)
+		n++;
+	for (n = n * MIN(percent, 100u) / 100; n > 0; n--) {
+		struct sim_story *first = stories;
+
+		stories = first->next;
+		first->next = NULL;
+		sim_register(first);
+	}
+}
+
+/* One seed's round; false when time was up before its end. */
 static bool told(uint64_t round, uint64_t seed, double until, int argc, char **argv, bool *any)
 {
 	for (struct sim_story *story = stories; story; story = story->next) {
@@ -109,7 +126,7 @@ static bool told(uint64_t round, uint64_t seed, double until, int argc, char **a
 
 		if (!chosen(story, argc, argv) || !its_turn(story, round))
 			continue;
-		if (round && until > 0 && began > until)
+		if (until > 0 && began > until)
 			return false;
 		ok = run(story, seed);
 		story->runs++;
@@ -133,6 +150,7 @@ int main(int argc, char **argv)
 	if (sodium_init() < 0)
 		return 1;
 	sim_on_fail(failed_story);
+	rotate((unsigned)env("BEGIN", 0));
 	log_set(seed || getenv("VERBOSE") ? print : NULL, LOG_DEBUG);
 	while ((limit && !seed) || round < seeds) {
 		if (!told(round, first + round * step, limit ? start + (double)limit : 0, argc, argv, &any) ||
@@ -144,6 +162,8 @@ int main(int argc, char **argv)
 		runs += story->runs;
 		passed += story->runs && !story->failures;
 		failed += story->failures != 0;
+		if (!story->runs && argc == 1)
+			printf("not told: %s\n", story->name);
 		if (story->failures)
 			printf("FAILED %s: %u of %u seeds\n", story->name, story->failures, story->runs);
 	}

@@ -193,7 +193,7 @@ SIM(clocks_that_run_away_harm_nobody, .peers = 5)
 	EXPECT(s, sim_deaths(s) == 0);
 }
 
-SIM(a_laptop_that_sleeps_wakes_up_alive, .peers = 4, .sealed = true)
+SIM(a_laptop_that_sleeps_wakes_up_alive, .peers = 4, .sealed = true, .slow = true)
 {
 	uint64_t ticket;
 	struct key32 id;

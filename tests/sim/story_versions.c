@@ -62,7 +62,7 @@ SIM(versions_that_were_apart_converge, .peers = 6)
 	for (int round = 0; round < 3; round++) {
 		sim_split(s, "0 1 2 | 3 4 5");
 		for (unsigned i = 0; i < s->n; i++) {
-			char body[16];
+			char body[32];
 
 			snprintf(body, sizeof(body), "%d.%u", round, i);
 			sim_submit(s, i, "web", body, &ticket);
