@@ -103,8 +103,8 @@ def test_at_thirty_percent_loss_nobody_is_taken_for_dead(flock):
             states = {name: row["state"] for name, row in f.nodes(peer=i).items()}
             assert "dead" not in states.values(), (f[i].name, states)
         time.sleep(1)
-    # It did rain: of the packets of a minute some hundred were lost on each host.
-    assert all(f.network.counted(p.number) > 100 for p in f.peers)
+    # It did rain on each host: of a minute of packets, four a second, three in ten.
+    assert all(f.network.counted(p.number) > 40 for p in f.peers)
     for peer in f.peers:
         assert count(peer, "deaths") == 0, said(peer, "dead")
         assert not said(peer, "dead")
@@ -113,33 +113,41 @@ def test_at_thirty_percent_loss_nobody_is_taken_for_dead(flock):
     equal_stores(f)
 
 
-def test_an_agent_that_stands_still_for_30_seconds_comes_back_and_accuses_nobody(flock):
-    f = flock(5, hosts=True)
-    frozen, others = f[4], f.peers[:4]
-    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(10))), "--detach")
-    f.wait_serving("a", 10)
+def test_an_agent_that_stands_still_for_30_seconds_comes_back_and_takes_nobody_for_dead(flock):
+    f = flock(3, hosts=True)
+    brief, frozen, others = f[0], f[2], f.peers[:2]
+    f.cli("deploy", f.write("a.yaml", stack("a", s=sleeper(9))), "--detach")
+    f.wait_serving("a", 9)
     there = frozen.tasks()
     victim = ident(f, frozen.name)
     assert there
-    suspicions = {p.name: count(p, "suspicions") for p in f.peers}
-    os.kill(frozen.process.pid, signal.SIGSTOP)
-    began = time.monotonic()
+    # It has just begun to suspect a peer, which goes on and says so when it is too late for the frozen one to hear:
+    # that timer has long run out when it wakes up.
+    os.kill(brief.process.pid, signal.SIGSTOP)
     try:
-        for i in range(4):
+        f.wait_state(brief.name, "suspect", peer=2)
+        os.kill(frozen.process.pid, signal.SIGSTOP)
+        began = time.monotonic()
+    finally:
+        os.kill(brief.process.pid, signal.SIGCONT)
+    try:
+        for i in (0, 1):
             f.wait_state(frozen.name, "dead", peer=i)
+            f.wait_state(brief.name, "alive", peer=i)
         # Others take over; what ran there runs on, under its shims.
-        f.wait_serving("a", 10, on=[p.name for p in others])
+        f.wait_serving("a", 9, on=[p.name for p in others])
         time.sleep(max(0, began + 30 - time.monotonic()))
         assert all(alive(pid) for pid in there)
+        suspicions = count(others[1], "suspicions")
     finally:
         os.kill(frozen.process.pid, signal.SIGCONT)
     f.wait_alive(timeout=10)
-    one_owner_per_slot(f, "a", 10)
-    # The woken agent heard what waited for it before it judged others, and nobody else was accused meanwhile.
-    assert count(frozen, "deaths") == 0 and count(frozen, "suspicions") == suspicions[frozen.name], frozen.new_log()
+    one_owner_per_slot(f, "a", 9)
+    # It heard what waited for it before it judged; nobody but itself was taken for dead, or is suspected since.
+    assert count(frozen, "deaths") == 0 and not said(frozen, "dead"), frozen.new_log()
     for peer in others:
-        assert count(peer, "deaths") == 1
-        assert all(victim in line for line in said(peer, "suspect") + said(peer, "dead")), peer.new_log()
+        assert count(peer, "deaths") == 1 and all(victim in line for line in said(peer, "dead")), peer.new_log()
+    assert count(others[1], "suspicions") == suspicions
     equal_stores(f)
 
 
