@@ -170,6 +170,26 @@ static void labels_are_sorted_and_said_once(void **state UNUSED)
 	config_free(&cfg);
 }
 
+static void an_address_of_this_host_is_told_from_another(void **state UNUSED)
+{
+	struct addr own = {.family = 4, .ip = {127, 0, 0, 1}, .port = 7827};
+	struct addr other = {.family = 4, .ip = {192, 0, 2, 1}, .port = 7827}; /* for documentation: RFC 5737 */
+	struct addr found;
+
+	assert_true(config_host_has(&own));
+	assert_false(config_host_has(&other));
+	if (config_own_addr(&found, &(struct addr){.family = 4}))
+		assert_true(config_host_has(&found));
+	/* Only what the agent found itself is looked up again. */
+	assert_int_equal(read_it(&(struct config_flags){.bind = "127.0.0.1"}), 0);
+	assert_false(cfg.advertise_found);
+	assert_int_equal(read_it(&(struct config_flags){.advertise = "192.0.2.1"}), 0);
+	assert_false(cfg.advertise_found);
+	assert_int_equal(read_it(&(struct config_flags){0}), 0);
+	assert_true(cfg.advertise_found);
+	config_free(&cfg);
+}
+
 static void words_are_among_those_named(void **state UNUSED)
 {
 	assert_int_equal(read_it(&(struct config_flags){.profile = "wan", .log_level = "debug"}), 0);
@@ -190,6 +210,7 @@ int main(void)
 	        cmocka_unit_test(names_are_labels),
 	        cmocka_unit_test(a_hosts_name_becomes_a_label),
 	        cmocka_unit_test(labels_are_sorted_and_said_once),
+	        cmocka_unit_test(an_address_of_this_host_is_told_from_another),
 	        cmocka_unit_test(words_are_among_those_named),
 	};
 

@@ -804,7 +804,7 @@ static void a_check_that_hangs_is_killed_and_counts_as_failed(void **state)
 	"class H(http.server.BaseHTTPRequestHandler):\n"                                                         \
 	" def do_GET(s):\n"                                                                                      \
 	"  s.send_response(200 if s.path==\"/up\" else 503); s.end_headers(); s.wfile.write(b\"x\"*30000)\n"     \
-	"http.server.HTTPServer((\"127.0.0.1\",int(os.environ[\"PORT\"])),H).serve_forever()'"
+	"http.server.HTTPServer((os.environ[\"STARLING_ADDRESS\"],int(os.environ[\"PORT\"])),H).serve_forever()'"
 
 static void an_http_check_asks_the_tasks_own_port(void **state)
 {
@@ -850,6 +850,31 @@ static void a_tcp_check_needs_a_listener(void **state)
 	s->check.interval_ms = 5000;
 	id = start(w, s);
 	WAIT(w, task(w, id)->health == HEALTH_HEALTHY);
+}
+
+/* Names lead to the host's new address; what listens at the old one alone is found out by its check. */
+static void when_the_hosts_address_changes_checks_and_new_processes_follow(void **state)
+{
+	struct world *w = *state;
+	struct service *s = service(w, "web", SERVER);
+	struct spec_port ports[] = {{.name = "web", .target = 8080, .mode = PORT_DYNAMIC}};
+	struct addr moved = {.family = 4, .ip = {127, 0, 0, 2}, .port = 7827};
+	id64 id;
+
+	s->n_ports = 1;
+	s->ports = ports;
+	s->check.kind = CHECK_TCP;
+	s->check.port = "8080";
+	s->check.interval_ms = 30;
+	s->check.retries = 2;
+	s->check.start_period_ms = PATIENCE_MS;
+	id = start(w, s);
+	WAIT(w, task(w, id)->health == HEALTH_HEALTHY);
+	runtime_set_address(w->rt, &moved);
+	assert_int_equal(task(w, id)->health, HEALTH_HEALTHY);
+	WAIT(w, task(w, id)->restarts == 1);
+	WAIT(w, task(w, id)->health == HEALTH_HEALTHY);
+	assert_int_equal(task(w, id)->restarts, 1);
 }
 
 static void a_healthy_task_stays_healthy_over_an_agents_restart(void **state)
@@ -1111,6 +1136,7 @@ int main(int argc, char **argv)
 	        STORY(a_check_that_hangs_is_killed_and_counts_as_failed),
 	        STORY(an_http_check_asks_the_tasks_own_port),
 	        STORY(a_tcp_check_needs_a_listener),
+	        STORY(when_the_hosts_address_changes_checks_and_new_processes_follow),
 	        STORY(a_healthy_task_stays_healthy_over_an_agents_restart),
 	        STORY(a_restart_of_the_host_loses_the_task),
 	        STORY(a_follower_hears_what_is_written_and_when_it_is_over),
