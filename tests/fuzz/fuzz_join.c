@@ -22,7 +22,8 @@ static void as_peer(uint8_t which, const uint8_t *bytes, size_t len)
 		trust = trust_new(&flock);
 	if (which == 0 && join_read_ask(&ask, bytes, len, &err) == 0) {
 		wr_init(&answer, 4096);
-		join_answer(&answer, &ask, &invite, trust, secret, 0, &err);
+		join_answer(
+		        &answer, &ask, &invite, trust, &(struct join_offers){0}, secret, (struct now){0}, &err);
 		wr_free(&answer);
 	}
 	if (which == 1 && join_read_admit(&admit, bytes, len, &err) == 0 && admit.record)
