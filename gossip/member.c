@@ -69,7 +69,8 @@ static void on_alive(struct gossip *g, struct peer *p, const struct statement *s
 
 	if (st->incarnation <= p->incarnation && p->alive) {
 		if (from == p && c)
-			c->stale = st->incarnation < p->incarnation;
+			c->stale = st->incarnation < p->incarnation ||
+			           memcmp(st->boot_id, p->alive->boot_id, sizeof(st->boot_id)) != 0;
 		return;
 	}
 	if (st->incarnation < p->incarnation || !statement_verify(st, &g->cfg.flock, &p->key))
@@ -185,6 +186,8 @@ void member_tell(struct gossip *g, struct peer *p, struct wr *w)
 			wire_put_statement(w, &p->sus->by[i]);
 	if (c->stale && p->alive) {
 		wire_put_statement(w, p->alive);
+		if (c->has_left)
+			wire_put_statement(w, &c->left);
 		c->stale = false;
 	}
 	if (c->introduced < INTRODUCTIONS && g->started) {

@@ -82,15 +82,25 @@ static void refute_in_turn(struct gossip *g)
 		g->refute_at = MIN(g->refute_at, may);
 }
 
+/* Did a run of this peer say so that is newer than ours, or has the same boot count (its disk was lost or set back)? */
+static bool of_another_run(const struct gossip *g, const struct statement *st)
+{
+	if (st->incarnation > g->incarnation)
+		return true;
+	return st->type == MSG_ALIVE && st->incarnation >> 32 == g->incarnation >> 32 &&
+	       memcmp(st->boot_id, g->cfg.boot_id, sizeof(st->boot_id)) != 0;
+}
+
 void self_on_statement(struct gossip *g, const struct statement *st, struct peer *from)
 {
 	const struct peer *accuser;
 
-	if (g->leaving || st->type == MSG_LEFT)
+	if (g->leaving)
 		return;
-	if (st->type == MSG_ALIVE) {
-		if (st->incarnation > g->incarnation && statement_verify(st, &g->cfg.flock, &g->key))
-			self_on_newer(g, (uint32_t)(st->incarnation >> 32), st->boot_id);
+	if (st->type == MSG_ALIVE || st->type == MSG_LEFT) {
+		if (of_another_run(g, st) && statement_verify(st, &g->cfg.flock, &g->key))
+			self_on_newer(
+			        g, (uint32_t)(st->incarnation >> 32), st->type == MSG_ALIVE ? st->boot_id : NULL);
 		return;
 	}
 	/* Refuted already, and it has not heard: it shall hear now. */
