@@ -131,6 +131,28 @@ SIM(an_older_disk_image_catches_up, .peers = 4)
 	WAIT(s, SECONDS(10), sim_all_see_page(s, 1, "0", "newest"));
 }
 
+/* Its boot count begins anew with its disk, and is the very one that others know of its first run. */
+SIM(a_lost_disk_is_overtaken_though_the_boot_count_is_the_same, .peers = 4, .sealed = true)
+{
+	WAIT(s, SECONDS(10), sim_converged(s));
+	for (int leaves = 0; leaves < 2; leaves++) {
+		uint64_t before = sim_incarnation(s, 0, 1);
+
+		if (leaves)
+			sim_leave(s, 1);
+		sim_run(s, SECONDS(2));
+		sim_crash(s, 1);
+		sim_disk_lose(s, 1);
+		sim_run(s, SECONDS(2));
+		sim_start(s, 1);
+		WAIT(s, SECONDS(30), sim_converged(s) && sim_incarnation(s, 0, 1) > before);
+		for (unsigned i = 0; i < s->n; i++)
+			EXPECT(s, sim_incarnation(s, i, 1) == sim_incarnation(s, 1, 1));
+		sim_publish(s, 1, "0", leaves ? "again" : "anew");
+		WAIT(s, SECONDS(10), sim_all_see_page(s, 1, "0", leaves ? "again" : "anew"));
+	}
+}
+
 static void apart(struct sim *s, unsigned away)
 {
 	uint64_t ticket;

@@ -184,6 +184,8 @@ SIM(a_restored_disk_image_overtakes_its_newer_self, .peers = 4)
 		sim_start(s, 1);
 		WAIT(s, SECONDS(5), sim_all_alive(s));
 	}
+	WAIT(s, SECONDS(10),
+	        sim_boot_seen(s, 0, 1) == 4 && sim_boot_seen(s, 2, 1) == 4 && sim_boot_seen(s, 3, 1) == 4);
 	sim_kill(s, 1);
 	s->peer[1].boot = 1;
 	sim_start(s, 1);
