@@ -46,6 +46,7 @@ help:
 	@echo 'make unit       unit tests; unit-base unit-gossip unit-placement unit-dns unit-node unit-cli'
 	@echo 'make e2e        stories with real agents; PYTEST="-k name" picks some'
 	@echo 'make fuzz       fuzz targets for FUZZ_SECONDS each (300)'
-	@echo 'make sim        flocks in simulated time; SEED=N replays one'
+	@echo 'make sim        flocks in simulated time; SEED=N STORY=x replays one'
+	@echo 'make soak       the same for SOAK_SECONDS (3600) with seeds that were never tried'
 	@echo 'make lint format tidy clean'
 	@echo 'FLAVOR=release (default), san (sanitizers); O=DIR keeps another build tree'
