@@ -50,9 +50,8 @@ const struct sync_stats *sync_stats(const struct sync *s)
 
 size_t sync_held(const struct sync *s)
 {
-	return sizeof(*s) + s->part.cap + s->answer.cap +
-	       (s->asked ? QUESTIONS_PER_FRAME * sizeof(*s->asked) : 0) + s->todo_cap * sizeof(*s->todo) +
-	       s->n_shorts * sizeof(uint64_t) + s->gets_cap * sizeof(*s->gets) +
+	return sizeof(*s) + s->part.cap + s->answer.cap + (s->flight ? WINDOW * sizeof(*s->flight) : 0) +
+	       s->todo_cap * sizeof(*s->todo) + s->n_shorts * sizeof(uint64_t) + s->gets_cap * sizeof(*s->gets) +
 	       s->pushes_cap * sizeof(*s->pushes);
 }
 
@@ -154,13 +153,16 @@ static int on_items(struct sync *s, struct rd *r, struct err *err)
 
 static int on_answer(struct sync *s, struct rd *r, struct err *err)
 {
-	s->awaiting = false;
+	const struct flight *f = sync_flight(s);
+
 	s->again = s->given = 0;
 	s->rest_given = false;
 	if (on_items(s, r, err) < 0)
 		return -1;
-	if ((s->rests_asked && !s->rest_given) || (s->n_asked && s->again >= s->n_asked && !s->given))
+	if ((f->n_rests && !s->rest_given) || (f->n_asked && s->again >= f->n_asked && !s->given))
 		return err_set(err, ERR_FAILED, "sync: the other side answers without giving what was asked for");
+	s->first = (s->first + 1) % WINDOW;
+	s->in_flight--;
 	return 0;
 }
 
@@ -207,7 +209,7 @@ int sync_on_frame(struct sync *s, const uint8_t *bytes, size_t len, struct err *
 	struct rd r;
 	uint8_t version;
 
-	if (s->done || (s->initiator ? !s->awaiting : s->answer_ready))
+	if (s->done || (s->initiator ? !s->in_flight : s->answer_ready))
 		return err_set(err, ERR_USAGE, "sync: a frame came out of turn");
 	if (len > SYNC_FRAME_MAX || ++s->stats.frames_in > SYNC_FRAMES_MAX)
 		return sync_too_much(err, "frames");
@@ -239,15 +241,19 @@ bool sync_next_frame(struct sync *s, struct wr *w)
 		s->stats.frames_out++;
 		return true;
 	}
-	if (s->awaiting || s->done)
+	if (s->done || s->in_flight == WINDOW || (s->in_flight && (s->narrow || !(s->n_todo || s->n_pushes))))
 		return false;
 	wr_u8(w, SYNC_VERSION);
 	wr_bytes(w, s->salt_bytes, sizeof(s->salt_bytes));
 	if (sync_walk_next(s, w, start + SYNC_FRAME_MAX - 1)) {
 		wr_u8(w, SYNC_END);
 		s->done = true;
+	} else if (s->in_flight && w->len == start + 1 + sizeof(s->salt_bytes)) {
+		w->len = start;
+		return false;
+	} else {
+		s->in_flight++;
 	}
-	s->awaiting = !s->done;
 	s->stats.frames_out++;
 	return true;
 }

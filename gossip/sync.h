@@ -4,7 +4,7 @@
  *
  * The initiator walks: it sends fingerprints of ranges, then, where a range is small, its ids there; the other sends
  * what the initiator lacks and says what it lacks itself. The responder keeps no state but one record under assembly:
- * each frame of the initiator but the last is answered by exactly one frame. So one frame is under way at a time,
+ * each frame of the initiator but the last is answered by exactly one frame. A few frames are under way at a time, so
  * memory is bounded on both sides whatever the other sends, and 100,000 records with a few differences settle in two
  * round trips and a last frame.
  *

@@ -6,7 +6,7 @@
 /* Bytes of the answer to one part of PRINTS: the fingerprints of its own parts, or at most as many of ids. */
 #define PART_ANSWER_BYTES(parts) (1 + SPAN_BYTES_MAX + 1 + (parts)*SYNC_PART_BYTES)
 /* By how much a MORE in the middle of a range is longer than the one that repeats its question. */
-#define MORE_SLACK BOUND_BYTES_MAX
+#define MORE_SLACK (BOUND_BYTES_MAX + 4)
 
 static_assert(IDS_MAX * SYNC_SHORT_BYTES <= SYNC_FANOUT * SYNC_PART_BYTES, "fingerprints are the longest answer");
 static_assert(SYNC_PARTS_MAX * PART_ANSWER_BYTES(SYNC_FANOUT) < SYNC_FRAME_MAX - ANSWER_BYTES_MIN,
@@ -27,7 +27,7 @@ int sync_answer_begin(struct sync *s, struct rd items, struct err *err)
 {
 	unsigned questions = 0;
 
-	s->full = false;
+	s->full = s->has_records = false;
 	s->reserved = 0;
 	while (rd_left(&items)) {
 		struct sync_item item;
@@ -44,7 +44,7 @@ int sync_answer_begin(struct sync *s, struct rd items, struct err *err)
 	return 0;
 }
 
-/* Adds a record, or its beginning. False: no room. */
+/* Adds a record, or its beginning if it would leave little room in any answer. False: no room. */
 static bool put(struct sync *s, const struct key32 *id)
 {
 	const struct stored *r = store_get(s->st, id);
@@ -55,18 +55,25 @@ static bool put(struct sync *s, const struct key32 *id)
 	if (!r)
 		return true;
 	if (sync_put_record(&s->answer, r, limit(s))) {
+		s->has_records = true;
 		s->stats.records_out++;
 		return true;
 	}
 	s->full = true;
+	if (s->has_records && r->len <= SYNC_FRAME_MAX / 2)
+		return false;
 	reached = sync_put_piece(&s->answer, r, 0, limit(s));
 	return reached > 0;
 }
 
 static void put_more(struct sync *s, const struct span *span, const struct key32 *from)
 {
+	struct key32 end;
+
+	span_end(&end, span);
 	sync_put_span(&s->answer, SYNC_MORE, span);
 	sync_put_bound(&s->answer, from);
+	wr_u32(&s->answer, store_range(s->st, span->volatile_kinds, from, &end).count);
 }
 
 /* Own records from `from` on that are not among the n listed; what finds no room is left to be asked for again. */
@@ -109,7 +116,7 @@ static void put_ids(struct sync *s, const struct span *span)
 /* Bytes of MORE for a range of which nothing was sent. */
 static size_t more_bytes(const struct span *span)
 {
-	return 1 + 1 + 2 * ((span->depth + 1U) / 2) + 1;
+	return 1 + 1 + 2 * ((span->depth + 1U) / 2) + 1 + 4;
 }
 
 static void answer_prints(struct sync *s, const struct sync_item *item)

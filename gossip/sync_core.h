@@ -25,6 +25,11 @@
 #define ANSWER_BYTES_MIN 8192
 /* Missing bodies that one sync asks for. */
 #define BODIES_MAX 64
+/* Frames whose answers may be on their way at once: a bulk transfer is not bound to one frame per round trip. One while
+ * records come that are longer than a frame, since only one is put together at a time. */
+#define WINDOW 4
+/* Records expected in the answers to one frame's questions; the next questions go into a frame of their own. */
+#define EXPECTED_PER_FRAME 256
 /* Bounds of what waits at the initiator. Ranges are walked depth first, so an honest walk keeps far below. */
 #define TODO_MAX   16384
 #define GETS_MAX   1024
@@ -37,11 +42,18 @@ enum ask { ASK_PRINTS, ASK_MINE, ASK_GET };
 
 struct todo {
 	enum ask ask;
-	uint8_t levels; /* ASK_PRINTS */
-	uint8_t n;      /* ASK_GET */
+	uint8_t levels;    /* ASK_PRINTS */
+	uint8_t n;         /* ASK_GET */
+	uint32_t expected; /* ASK_MINE: records in the answer */
 	struct span span;
 	struct key32 from; /* ASK_MINE */
 	uint64_t *shorts;  /* ASK_GET: n of them, owned */
+};
+
+/* A frame whose answer is due. */
+struct flight {
+	size_t n_asked, n_rests;
+	struct todo asked[QUESTIONS_PER_FRAME];
 };
 
 /* Own records to be sent: those with ids in [lo, hi). */
@@ -66,9 +78,9 @@ struct sync {
 
 	/* Initiator. */
 	uint8_t salt_bytes[SYNC_SALT_BYTES];
-	bool awaiting; /* an answer is due */
-	struct todo *asked;
-	size_t n_asked, rests_asked;
+	struct flight *flight; /* a ring of WINDOW: the first was sent first */
+	size_t first, in_flight;
+	bool narrow;         /* a record came in pieces: one frame at a time from now on */
 	size_t again, given; /* items of the answer: ask again, anything else */
 	bool rest_given;
 	struct todo *todo;
@@ -82,6 +94,7 @@ struct sync {
 	/* Responder. */
 	struct wr answer;
 	bool answer_ready;
+	bool has_records;
 	bool full;       /* a record did not fit: no other may begin in this answer */
 	size_t reserved; /* bytes of the answer kept to ask again for the questions not yet looked at */
 	bool wants_sent;
@@ -103,6 +116,11 @@ bool sync_listed(const uint64_t *shorts, size_t n, uint64_t what);
 void sync_walk_begin(struct sync *s, const bool equal[2]);
 void sync_walk_free(struct sync *s);
 int sync_walk_on_item(struct sync *s, const struct sync_item *item, struct err *err);
+/* The frame whose answer is due next. */
+static inline struct flight *sync_flight(const struct sync *s)
+{
+	return &s->flight[s->first];
+}
 /* True: nothing is left to ask or to send. */
 bool sync_walk_next(struct sync *s, struct wr *w, size_t limit);
 

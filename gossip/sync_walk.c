@@ -44,9 +44,11 @@ static int ask_prints(struct sync *s, const struct span *span, unsigned levels, 
 	return add_todo(s, &(struct todo){.ask = ASK_PRINTS, .span = *span, .levels = (uint8_t)levels}, err);
 }
 
-static int ask_mine(struct sync *s, const struct span *span, const struct key32 *from, struct err *err)
+static int ask_mine(
+        struct sync *s, const struct span *span, const struct key32 *from, uint32_t expected, struct err *err)
 {
-	return add_todo(s, &(struct todo){.ask = ASK_MINE, .span = *span, .from = *from}, err);
+	return add_todo(
+	        s, &(struct todo){.ask = ASK_MINE, .span = *span, .from = *from, .expected = expected}, err);
 }
 
 static int ask_shorts(struct sync *s, const struct span *span, const uint64_t *shorts, size_t n, struct err *err)
@@ -139,7 +141,7 @@ static void begin_with(struct sync *s, bool volatile_kinds, bool equal)
 	if (equal)
 		ask_prints(s, &root, 0, NULL);
 	else if (n <= MINE_MAX)
-		ask_mine(s, &root, &root.prefix, NULL);
+		ask_mine(s, &root, &root.prefix, 1, NULL);
 	else
 		ask_prints(s, &root, n > TWO_LEVELS_ABOVE ? 2 : 1, NULL);
 }
@@ -149,7 +151,7 @@ void sync_walk_begin(struct sync *s, const bool equal[2])
 	struct key32 bodies[BODIES_MAX];
 	size_t n = store_missing_bodies(s->st, bodies, BODIES_MAX);
 
-	s->asked = xcalloc(QUESTIONS_PER_FRAME, sizeof(*s->asked));
+	s->flight = xcalloc(WINDOW, sizeof(*s->flight));
 	begin_with(s, true, equal[1]);
 	begin_with(s, false, equal[0]); /* on top: durable before volatile */
 	for (size_t i = 0; i < n; i++)
@@ -161,7 +163,7 @@ void sync_walk_free(struct sync *s)
 	for (size_t i = 0; i < s->n_todo; i++)
 		free(s->todo[i].shorts);
 	free(s->todo);
-	free(s->asked);
+	free(s->flight);
 	free(s->gets);
 	free(s->pushes);
 }
@@ -171,8 +173,10 @@ void sync_walk_free(struct sync *s)
 /* The question that an answer about this range belongs to: about the range itself, or (part) one whose part it is. */
 static const struct todo *asked_about(const struct sync *s, enum ask ask, const struct span *span, bool part)
 {
-	for (size_t i = 0; i < s->n_asked; i++) {
-		const struct todo *t = &s->asked[i];
+	const struct flight *f = sync_flight(s);
+
+	for (size_t i = 0; i < f->n_asked; i++) {
+		const struct todo *t = &f->asked[i];
 
 		if (t->ask != ask || t->span.volatile_kinds != span->volatile_kinds ||
 		        span->depth != t->span.depth + (part ? t->levels : 0))
@@ -206,7 +210,8 @@ static int compare_prints(struct sync *s, const struct sync_item *item, struct e
 		if (!theirs.count)
 			rc = push_span(s, &span, err);
 		else if (own[i].count <= MINE_MAX)
-			rc = ask_mine(s, &span, &span.prefix, err);
+			rc = ask_mine(s, &span, &span.prefix,
+			        theirs.count > own[i].count ? theirs.count - own[i].count : 1, err);
 		else
 			rc = ask_prints(s, &span, 1, err);
 		if (rc < 0)
@@ -269,9 +274,29 @@ static int on_want(struct sync *s, const struct sync_item *item, struct err *err
 
 static int on_more(struct sync *s, const struct sync_item *item, struct err *err)
 {
+	struct span part;
+	struct key32 end;
+
 	if (!asked_about(s, ASK_MINE, &item->span, false) && !asked_about(s, ASK_PRINTS, &item->span, true))
 		return not_asked(err);
-	return ask_mine(s, &item->span, &item->id, err);
+	span_end(&end, &item->span);
+	if (item->total <= EXPECTED_PER_FRAME || item->span.depth == SPAN_DEPTH_MAX ||
+	        store_range(s->st, item->span.volatile_kinds, &item->id, &end).count)
+		return ask_mine(s, &item->span, &item->id, item->total, err);
+	/* All of a long range: in parts, so that several frames of it may be on their way. The lowest on top. */
+	for (unsigned i = SYNC_FANOUT; i-- > 0;) {
+		bool begins = true;
+
+		span_part(&part, &item->span, 1, i);
+		if (key32_cmp(&part.prefix, &item->id) < 0) {
+			if (!span_has(&part, &item->id))
+				break;
+			begins = false;
+		}
+		if (ask_mine(s, &part, begins ? &part.prefix : &item->id, item->total / SYNC_FANOUT + 1, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int on_get_more(struct sync *s, const struct sync_item *item, struct err *err)
@@ -297,6 +322,7 @@ static int on_prints_more(struct sync *s, const struct sync_item *item, struct e
 /* The rest of what came in part is asked for first. */
 static int on_piece(struct sync *s, const struct sync_item *item, struct err *err)
 {
+	s->narrow = true;
 	s->rest_given = true;
 	if (sync_take_piece(s, item)) {
 		drop_get(s, &item->id);
@@ -342,10 +368,14 @@ int sync_walk_on_item(struct sync *s, const struct sync_item *item, struct err *
 
 /* Questions. */
 
-static void put_rests(struct sync *s, struct wr *w)
+static void put_rests(struct sync *s, struct flight *f, struct wr *w)
 {
-	s->rests_asked = MIN(s->n_gets, (size_t)RESTS_PER_FRAME);
-	for (size_t i = 0; i < s->rests_asked; i++) {
+	/* Those of a frame that is on its way already are not asked for twice. */
+	for (size_t i = 0; i < s->in_flight; i++)
+		if (s->flight[(s->first + i) % WINDOW].n_rests)
+			return;
+	f->n_rests = MIN(s->n_gets, (size_t)RESTS_PER_FRAME);
+	for (size_t i = 0; i < f->n_rests; i++) {
 		/* The one that is here in part goes first: only one is put together at a time. */
 		const struct key32 *id = &s->gets[s->n_gets - 1 - i];
 		bool begun = s->part_total && key32_eq(&s->part_id, id);
@@ -382,15 +412,18 @@ static void put_get(struct sync *s, struct wr *w, struct todo *t)
 }
 
 /* Ranges from the top of the stack. None while much of what was found waits to be sent. */
-static void put_questions(struct sync *s, struct wr *w, size_t room)
+static void put_questions(struct sync *s, struct flight *f, struct wr *w, size_t room)
 {
+	uint32_t expected = 0;
+
 	if (s->n_pushes >= PUSHES_BEFORE_ASKING)
 		return;
-	while (s->n_todo && s->n_asked + s->rests_asked < QUESTIONS_PER_FRAME &&
+	while (s->n_todo && f->n_asked + f->n_rests < QUESTIONS_PER_FRAME && expected < EXPECTED_PER_FRAME &&
 	        w->len + QUESTION_BYTES_MAX <= room) {
-		struct todo *t = &s->asked[s->n_asked++];
+		struct todo *t = &f->asked[f->n_asked++];
 
 		*t = s->todo[--s->n_todo];
+		expected += t->ask == ASK_MINE ? t->expected : t->n;
 		if (t->ask == ASK_PRINTS)
 			sync_put_prints(w, s->st, &s->salt, &t->span, t->levels);
 		else if (t->ask == ASK_MINE)
@@ -446,15 +479,16 @@ static void push_records(struct sync *s, struct wr *w, size_t limit)
 
 bool sync_walk_next(struct sync *s, struct wr *w, size_t limit)
 {
+	struct flight *f = &s->flight[(s->first + s->in_flight) % WINDOW];
 	struct wr questions;
 
 	wr_init(&questions, SYNC_FRAME_MAX);
-	s->n_asked = 0;
-	put_rests(s, &questions);
+	f->n_asked = f->n_rests = 0;
+	put_rests(s, f, &questions);
 	/* Half is left to records, if there are any to be sent. */
-	put_questions(s, &questions, s->n_pushes ? SYNC_FRAME_MAX / 2 : SYNC_FRAME_MAX - ANSWER_BYTES_MIN);
+	put_questions(s, f, &questions, s->n_pushes ? SYNC_FRAME_MAX / 2 : SYNC_FRAME_MAX - ANSWER_BYTES_MIN);
 	push_records(s, w, limit - questions.len);
 	wr_bytes(w, questions.p, questions.len);
 	wr_free(&questions);
-	return !s->n_asked && !s->rests_asked && !s->n_pushes && !s->n_todo && !s->n_gets;
+	return !f->n_asked && !f->n_rests && !s->in_flight && !s->n_pushes && !s->n_todo && !s->n_gets;
 }

@@ -300,6 +300,7 @@ static void get_body(struct rd *r, struct sync_item *out)
 	case SYNC_MORE:
 		get_span(r, &out->span);
 		get_from(r, out);
+		out->total = rd_u32(r);
 		return;
 	case SYNC_GET:
 	case SYNC_IDS:
@@ -351,7 +352,7 @@ size_t sync_again_bytes(const struct sync_item *q)
 	case SYNC_PRINTS:
 		return span + 1;
 	case SYNC_MINE:
-		return span + 1 + significant(&q->id);
+		return span + 1 + significant(&q->id) + 4;
 	case SYNC_GET:
 		return span + 1 + (size_t)q->n * SYNC_SHORT_BYTES;
 	default:

@@ -18,7 +18,7 @@
  *	WANT        | 9 | span | n (1) | n short ids of yours that I lack |                             answer
  *	WANT_ID     | 10 | id (32): send me this one if you have it |                                   answer
  *	MISSING     | 11 | id (32): of a REST; it is not here |                                         answer
- *	MORE        | 12 | span | from, a bound: what I have from there on found no room |              answer, to MINE
+ *	MORE        | 12 | span | from, a bound | n (4): so many that I have from there on found no room | answer, to MINE
  *	GET_MORE    | 13 | span | n (1) | n short ids: these found no room |                            answer, to GET
  *	PRINTS_MORE | 14 | span | levels (1): the answer to these PRINTS found no room |                answer
  *	any other   | 128 and above | n (2) | n bytes |                                                 stepped over
@@ -136,7 +136,7 @@ uint32_t sync_put_piece(struct wr *w, const struct stored *s, uint32_t offset, s
 
 /* Reads and checks one item; the reader fails on anything malformed. */
 void sync_get_item(struct rd *r, struct sync_item *out);
-/* Bytes of the answer that asks for a question again: never more than the question's own. */
+/* Bytes of the answer that asks for a question again. */
 size_t sync_again_bytes(const struct sync_item *question);
 
 #endif

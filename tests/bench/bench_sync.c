@@ -2,8 +2,8 @@
  * Reconciliation of two stores over frames: round trips, frames, bytes each way beside the records' own, and CPU
  * time of both sides together. Rows of markdown. Everything replays: the records are the same in every run.
  *
- * What is counted: a round trip is a frame of the initiator and its answer; a last frame that takes no answer counts
- * as half. Bytes are those of sync frames, before a session adds its 22 bytes to each. `records` are the bytes of the
+ * What is counted: round trips until the last record was there, or, without any, until the initiator knew; each frame takes
+ * half of one. Bytes are those of sync frames, before a session adds its 22 bytes to each. `records` are the bytes of the
  * encoded records that had to move; what the protocol adds to them is the column `added`.
  */
 #include "base/text.h"
@@ -71,46 +71,67 @@ static double cpu_ms(void)
 struct result {
 	unsigned frames[2]; /* of the initiator, of the responder */
 	size_t bytes[2];
+	double there; /* round trips until the last record, or the last answer, was there */
 	double ms;
 };
 
-static size_t carry(struct sync *from, struct sync *to)
-{
-	struct err err;
-	struct wr w;
-	size_t len;
+/* Frames on their way in one direction; each takes half a round trip. */
+struct wire {
+	struct wr frame[16];
+	double at[16];
+	size_t first, n;
+};
 
-	wr_init(&w, SYNC_FRAME_MAX);
-	if (sync_next_frame(from, &w) && sync_on_frame(to, w.p, w.len, &err) < 0) {
-		fprintf(stderr, "%s\n", err.text);
-		abort();
+static void emit(struct sync *s, struct wire *wire, double now, struct result *out, int who)
+{
+	for (;;) {
+		size_t slot = (wire->first + wire->n) % ARRAY_LEN(wire->at);
+		struct wr *w = &wire->frame[slot];
+
+		wr_init(w, SYNC_FRAME_MAX);
+		if (wire->n == ARRAY_LEN(wire->at) || !sync_next_frame(s, w)) {
+			wr_free(w);
+			return;
+		}
+		wire->at[slot] = now + 0.5;
+		wire->n++;
+		out->frames[who]++;
+		out->bytes[who] += w->len;
 	}
-	len = w.len;
-	wr_free(&w);
-	return len;
 }
 
 static struct result reconcile(struct side *a, struct side *b)
 {
 	static const struct sync_start start = {.salt = {8}, .equal = {false, true}};
+	struct wire wire[2] = {{{{0}}, {0}, 0, 0}};
+	struct side *side[2] = {a, b};
 	struct sync *s[2];
 	struct result out = {0};
-	bool moved = true;
 
 	out.ms = -cpu_ms();
 	s[0] = sync_begin(a->st, &start, deliver, a);
 	s[1] = sync_respond(b->st, deliver, b);
-	while (moved) {
-		moved = false;
-		for (int i = 0; i < 2; i++) {
-			size_t len = carry(s[i], s[!i]);
+	emit(s[0], &wire[0], 0, &out, 0);
+	while (wire[0].n || wire[1].n) {
+		int from = !wire[0].n || (wire[1].n && wire[1].at[wire[1].first] < wire[0].at[wire[0].first]);
+		struct wire *w = &wire[from];
+		struct wr *frame = &w->frame[w->first];
+		double now = w->at[w->first];
+		size_t before = side[!from]->n_in;
+		struct err err;
 
-			out.frames[i] += len > 0;
-			out.bytes[i] += len;
-			moved |= len > 0;
+		if (sync_on_frame(s[!from], frame->p, frame->len, &err) < 0) {
+			fprintf(stderr, "%s\n", err.text);
+			abort();
 		}
+		if (from || side[!from]->n_in > before)
+			out.there = now;
+		wr_free(frame);
+		w->first = (w->first + 1) % ARRAY_LEN(w->at);
+		w->n--;
+		emit(s[!from], &wire[!from], now, &out, !from);
 	}
-	if (!sync_done(s[0]))
+	if (!sync_done(s[0]) || !sync_done(s[1]))
 		abort();
 	sync_free(s[0]);
 	sync_free(s[1]);
@@ -140,8 +161,8 @@ static void row(struct side *a, struct side *b, unsigned shared, unsigned differ
 		exit(1);
 	}
 	printf("| %u | %u | %s | %g | %u + %u | %zu | %zu | %zu | %zu | %.2f |\n", shared, differences,
-	        differences ? where_text[where] : "-", (r.frames[0] + r.frames[1]) / 2.0, r.frames[0],
-	        r.frames[1], r.bytes[0], r.bytes[1], own, r.bytes[0] + r.bytes[1] - own, r.ms);
+	        differences ? where_text[where] : "-", r.there, r.frames[0], r.frames[1], r.bytes[0], r.bytes[1],
+	        own, r.bytes[0] + r.bytes[1] - own, r.ms);
 	fflush(stdout);
 	for (unsigned i = 0; i < differences; i++) {
 		store_drop(a->st, &ids[i]);
