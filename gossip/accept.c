@@ -173,6 +173,14 @@ static void push_more(struct gossip *g, struct ticket *t)
 		accept(g, t);
 }
 
+bool ticket_waits(const struct gossip *g, const struct key32 *id)
+{
+	list_each (&g->tickets, i)
+		if (key32_eq(&list_entry(i, struct ticket, at)->id, id))
+			return true;
+	return false;
+}
+
 void ticket_stored(struct gossip *g, const struct key32 *id)
 {
 	list_each (&g->tickets, i) {

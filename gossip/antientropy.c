@@ -211,7 +211,7 @@ static void check_ready(struct gossip *g)
 	if (g->ready || !g->started)
 		return;
 	there = reachable(g);
-	if (there ? g->syncs_done >= MIN(there, (size_t)READY_SYNCS) && !g->pending.len
+	if (there ? g->syncs_done >= MIN(there, (size_t)READY_SYNCS) && !g->pending.len && !g->trust_changed
 	          : !g->n_peers || age >= READY_ALONE_MS)
 		g->ready = true;
 	else if (age >= READY_GIVE_UP_MS)

@@ -199,7 +199,8 @@ struct gossip {
 	struct peer **suspects;
 	size_t n_suspects, cap_suspects;
 	bool trust_changed;
-	struct { /* addresses given before their peers are known */
+	mono_ms settled, settle_at; /* when trust was judged last, and will be */
+	struct {                    /* addresses given before their peers are known */
 		struct key32 key;
 		struct addr addr;
 	} * hints;
@@ -347,6 +348,7 @@ void isolation_confirmed(struct gossip *g);
 /* gossip.c */
 /* Evaluates trust again if a trust record came, and members with it. */
 void trust_settle(struct gossip *g);
+void trust_settle_soon(struct gossip *g); /* now, or a little later if it was done just now */
 /* Does this part of the failure detector take part? */
 static inline bool part(const struct gossip *g, unsigned which)
 {
@@ -413,6 +415,7 @@ void trim_free(struct gossip *g);
 
 /* accept.c */
 void ticket_stored(struct gossip *g, const struct key32 *id); /* on our own disk now */
+bool ticket_waits(const struct gossip *g, const struct key32 *id);
 void ticket_failed(struct gossip *g, const struct key32 *id);
 void ticket_stream_gone(struct gossip *g, const struct stream *s);
 void ticket_tick(struct gossip *g);

@@ -33,7 +33,7 @@ struct gossip *gossip_new(const struct gossip_config *cfg)
 	map_init(&g->pending, sizeof(struct key32), map_secret);
 	map_init(&g->flaps, sizeof(struct key32), map_secret);
 	map_init(&g->trims, sizeof(struct key32), map_secret);
-	g->pull_at = g->flap_at = g->trim_at = MONO_NEVER;
+	g->pull_at = g->flap_at = g->trim_at = g->settle_at = MONO_NEVER;
 	broadcast_init(&g->bc);
 	list_init(&g->tickets);
 	list_init(&g->out);
@@ -127,15 +127,40 @@ void gossip_load_addr(struct gossip *g, const struct key32 *peer, const struct a
 	g->hints[g->n_hints++].addr = *addr;
 }
 
+/* Judging takes time with the trust records that are here, so of hundreds that come together not each is worth it. */
+#define SETTLE_MS 50
+
 void trust_settle(struct gossip *g)
 {
+	g->settle_at = MONO_NEVER;
 	if (!g->trust_changed)
 		return;
 	g->trust_changed = false;
+	g->settled = g->now.mono;
 	trust_evaluate(g->trust, g->store);
 	quarantine_recount(g);
 	member_refresh(g);
 	trim_all_later(g);
+	if (!g->ready)
+		g->entropy_at = MIN(g->entropy_at, g->now.mono);
+}
+
+void trust_settle_soon(struct gossip *g)
+{
+	if (!g->trust_changed)
+		return;
+	if (g->now.mono - g->settled >= SETTLE_MS)
+		trust_settle(g);
+	else
+		g->settle_at = g->settled + SETTLE_MS;
+}
+
+static void settle_tick(struct gossip *g)
+{
+	if (g->now.mono < g->settle_at)
+		return;
+	trust_settle(g);
+	output_self(g); /* other revisions may count now: the owner looks again */
 }
 
 void gossip_load_statement(struct gossip *g, const struct statement *st)
@@ -179,7 +204,7 @@ mono_ms gossip_wake(const struct gossip *g)
 		return MONO_NEVER;
 	at = MIN(probe_wake(g), suspicion_wake(g));
 	at = MIN(at, MIN(g->spread_at, g->refute_at));
-	at = MIN(at, stream_wake(g));
+	at = MIN(at, MIN(stream_wake(g), g->settle_at));
 	at = MIN(at, ticket_wake(g));
 	at = MIN(at, MIN(pull_wake(g), MIN(flap_wake(g), trim_wake(g))));
 	return MIN(at, entropy_wake(g));
@@ -206,6 +231,7 @@ void gossip_tick(struct gossip *g, struct now now)
 	core_enter(g, now);
 	if (!g->started)
 		return;
+	settle_tick(g);
 	probe_tick(g);
 	suspicion_tick(g);
 	self_tick(g);

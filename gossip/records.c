@@ -268,7 +268,11 @@ void gossip_on_disk(struct gossip *g, const struct key32 *id, bool ok, struct no
 	} else {
 		store_on_disk(g->store, &which);
 		counts_now(g, &which, NULL);
-		trust_settle(g);
+		/* Whoever submitted it may act on it at once. */
+		if (ticket_waits(g, &which))
+			trust_settle(g);
+		else
+			trust_settle_soon(g);
 		ticket_stored(g, &which);
 	}
 	for (size_t i = 0; i < p->n_waiters; i++) {

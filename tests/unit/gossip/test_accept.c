@@ -608,6 +608,59 @@ static void old_bodies_go_from_memory_and_disk_once_for_all_that_came(void **sta
 	end(w);
 }
 
+static size_t admitted(const struct world *w)
+{
+	return trust_peers(gossip_trust(w->g), NULL, 0);
+}
+
+/* A hundred admissions at once: the first and the last of them are in effect soon, and trust is not judged for each. */
+static void trust_records_that_come_together_are_judged_together(void **state)
+{
+	struct world *w = world(3, 3);
+	size_t before = admitted(w);
+
+	(void)state;
+	pass(w, 1000);
+	for (unsigned i = 0; i < 100; i++) {
+		struct wr r = record_wr();
+		struct actor who = actor(500 + i);
+		struct admission a;
+
+		trust_vouch_first(&a, &w->flock.id, &who.key, w->flock.admin.secret);
+		trust_make_admission(&r, &w->flock.id, &a, 10 + i, who.secret);
+		assert_int_equal(record_take(w->g, r.p, r.len, peer(w, 1), NULL, false), STORE_NEW);
+		wr_free(&r);
+		carry_out(w);
+	}
+	assert_int_equal(admitted(w), before + 1);
+	pass(w, 60);
+	assert_int_equal(admitted(w), before + 100);
+	end(w);
+}
+
+/* What was submitted here is in effect when its author has the answer. */
+static void a_submitted_grant_holds_once_it_is_accepted(void **state)
+{
+	struct world *w = world(3, 3);
+
+	(void)state;
+	pass(w, 1000);
+	for (unsigned i = 0; i < 3; i++) {
+		struct actor who = actor(600 + i);
+		struct grant g = {.operator_key = who.key, .role = ROLE_DEPLOY, .name = "ci"};
+		struct packed p = make_grant(&w->flock.id, &g, &w->flock.admin, 70 + i);
+		struct err err;
+
+		w->accepted = false;
+		assert_int_equal(gossip_submit(w->g, p.w.p, p.w.len, 7, w->now, &err), 0);
+		carry_out(w);
+		assert_true(w->accepted);
+		assert_non_null(trust_operator(gossip_trust(w->g), &who.key));
+		packed_free(&p);
+	}
+	end(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -627,6 +680,8 @@ int main(void)
 	        cmocka_unit_test(a_disk_that_refuses_it_is_told_and_nothing_stays),
 	        cmocka_unit_test(volatile_records_count_at_once_and_never_meet_the_disk),
 	        cmocka_unit_test(old_bodies_go_from_memory_and_disk_once_for_all_that_came),
+	        cmocka_unit_test(trust_records_that_come_together_are_judged_together),
+	        cmocka_unit_test(a_submitted_grant_holds_once_it_is_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
