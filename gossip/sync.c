@@ -50,9 +50,13 @@ const struct sync_stats *sync_stats(const struct sync *s)
 
 size_t sync_held(const struct sync *s)
 {
-	return sizeof(*s) + s->part.cap + s->answer.cap + (s->flight ? WINDOW * sizeof(*s->flight) : 0) +
-	       s->todo_cap * sizeof(*s->todo) + s->n_shorts * sizeof(uint64_t) + s->gets_cap * sizeof(*s->gets) +
-	       s->pushes_cap * sizeof(*s->pushes);
+	size_t held = sizeof(*s) + s->part.cap + s->answer.cap + s->todo_cap * sizeof(*s->todo) +
+	              s->n_shorts * sizeof(uint64_t) + s->gets_cap * sizeof(*s->gets) +
+	              s->pushes_cap * sizeof(*s->pushes);
+
+	for (size_t i = 0; i < WINDOW; i++)
+		held += s->flight[i].asked_cap * sizeof(*s->flight[i].asked);
+	return held;
 }
 
 int sync_too_much(struct err *err, const char *what)

@@ -52,8 +52,8 @@ struct todo {
 
 /* A frame whose answer is due. */
 struct flight {
-	size_t n_asked, n_rests;
-	struct todo asked[QUESTIONS_PER_FRAME];
+	struct todo *asked;
+	size_t n_asked, asked_cap, n_rests;
 };
 
 /* Own records to be sent: those with ids in [lo, hi). */
@@ -78,7 +78,7 @@ struct sync {
 
 	/* Initiator. */
 	uint8_t salt_bytes[SYNC_SALT_BYTES];
-	struct flight *flight; /* a ring of WINDOW: the first was sent first */
+	struct flight flight[WINDOW]; /* a ring: the first was sent first */
 	size_t first, in_flight;
 	bool narrow;         /* a record came in pieces: one frame at a time from now on */
 	size_t again, given; /* items of the answer: ask again, anything else */
@@ -117,7 +117,7 @@ void sync_walk_begin(struct sync *s, const bool equal[2]);
 void sync_walk_free(struct sync *s);
 int sync_walk_on_item(struct sync *s, const struct sync_item *item, struct err *err);
 /* The frame whose answer is due next. */
-static inline struct flight *sync_flight(const struct sync *s)
+static inline const struct flight *sync_flight(const struct sync *s)
 {
 	return &s->flight[s->first];
 }

@@ -105,7 +105,12 @@ static int add_push(
 	if (!p)
 		return sync_too_much(err, "gaps");
 	*p = (struct push){volatile_kinds, *lo, *hi};
-	s->push_offset = 0; /* what was being sent is no longer on top and starts again */
+	if (s->push_offset && s->n_pushes > 1) { /* what is half sent stays on top */
+		struct push swap = p[-1];
+
+		p[-1] = *p;
+		*p = swap;
+	}
 	return 0;
 }
 
@@ -151,7 +156,6 @@ void sync_walk_begin(struct sync *s, const bool equal[2])
 	struct key32 bodies[BODIES_MAX];
 	size_t n = store_missing_bodies(s->st, bodies, BODIES_MAX);
 
-	s->flight = xcalloc(WINDOW, sizeof(*s->flight));
 	begin_with(s, true, equal[1]);
 	begin_with(s, false, equal[0]); /* on top: durable before volatile */
 	for (size_t i = 0; i < n; i++)
@@ -163,7 +167,8 @@ void sync_walk_free(struct sync *s)
 	for (size_t i = 0; i < s->n_todo; i++)
 		free(s->todo[i].shorts);
 	free(s->todo);
-	free(s->flight);
+	for (size_t i = 0; i < WINDOW; i++)
+		free(s->flight[i].asked);
 	free(s->gets);
 	free(s->pushes);
 }
@@ -420,7 +425,8 @@ static void put_questions(struct sync *s, struct flight *f, struct wr *w, size_t
 		return;
 	while (s->n_todo && f->n_asked + f->n_rests < QUESTIONS_PER_FRAME && expected < EXPECTED_PER_FRAME &&
 	        w->len + QUESTION_BYTES_MAX <= room) {
-		struct todo *t = &f->asked[f->n_asked++];
+		struct todo *t =
+		        slot((void **)&f->asked, &f->n_asked, &f->asked_cap, sizeof(*t), QUESTIONS_PER_FRAME);
 
 		*t = s->todo[--s->n_todo];
 		expected += t->ask == ASK_MINE ? t->expected : t->n;

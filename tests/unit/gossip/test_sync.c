@@ -268,6 +268,23 @@ static void stores_with_little_in_common_converge(void **state)
 	duo_free(&d);
 }
 
+/* A newcomer's whole store takes fewer round trips than frames. */
+static void a_long_range_comes_several_frames_a_round_trip(void **state)
+{
+	(void)state;
+	for (int side = 0; side < 2; side++) {
+		struct duo d = duo_new();
+
+		for (unsigned i = 0; i < NUMBERS; i++)
+			put_numbered(&d, i, side, !side);
+		reconcile(&d);
+		expect_equal(&d);
+		assert_true(d.bytes > 10 * SYNC_FRAME_MAX);
+		assert_in_range(d.round_trips, 3, 5);
+		duo_free(&d);
+	}
+}
+
 /* One side has nearly nothing: whoever asks, the other's records come, and the few are found among them. */
 static void few_records_meet_many(void **state)
 {
@@ -381,6 +398,8 @@ static void large_bodies_travel_in_pieces_both_ways(void **state)
 	reconcile(&d);
 	expect_equal(&d);
 	assert_int_equal(store_count(d.a), 8);
+	/* No piece is sent in vain. */
+	assert_in_range(d.bytes, 6 * (BODY_BYTES_MAX - 6), 6 * BODY_BYTES_MAX + 8192);
 	free(body);
 	duo_free(&d);
 }
@@ -813,6 +832,7 @@ int main(void)
 	        cmocka_unit_test(an_empty_store_gets_everything_either_way),
 	        cmocka_unit_test(stores_converge_for_any_number_of_differences),
 	        cmocka_unit_test(stores_with_little_in_common_converge),
+	        cmocka_unit_test(a_long_range_comes_several_frames_a_round_trip),
 	        cmocka_unit_test(few_records_meet_many),
 	        cmocka_unit_test(a_belief_about_the_digests_is_checked),
 	        cmocka_unit_test(fingerprints_and_short_ids_depend_on_the_salt),
