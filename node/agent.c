@@ -244,6 +244,7 @@ static void close_all(struct agent *a)
 	agent_net_free(a);
 	if (a->control)
 		control_free(a->control);
+	a->control = NULL; /* the disk may still answer */
 	if (a->http)
 		http_close(a->http);
 	if (a->runtime)

@@ -31,6 +31,8 @@ void agent_on_persisted(void *ctx, const struct key32 *id, bool ok, bool fatal, 
 		        "the durable store failed (%s): an accepted revision could be lost if this went on; "
 		        "check the disk and start the agent again",
 		        why);
+		if (a->control)
+			control_disk_failed(a->control, why);
 		agent_stop(a, ERR_FAILED, "durable store failed");
 		return;
 	}

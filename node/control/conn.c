@@ -385,6 +385,22 @@ void control_accepted(struct control *c, const struct gossip_action *accepted)
 	}
 }
 
+void control_disk_failed(struct control *c, const char *why)
+{
+	struct err err;
+
+	err_set(&err, ERR_FAILED,
+	        "this peer's disk failed, so its agent stops: %s. Whether the change was accepted is not known; look "
+	        "with `starling history` or `key ls` on another peer, or once this agent runs again",
+	        why);
+	list_each (&c->calls, item) {
+		struct call *call = list_entry(item, struct call, link);
+
+		if (call->ticket)
+			call_fail(call, &err);
+	}
+}
+
 bool control_ask_ready(struct control *c, uint64_t id)
 {
 	if (!ask_is(c->ask, id))

@@ -45,6 +45,8 @@ void control_gone(struct control_conn *conn);
 void control_changed(struct control *c);
 /* GOSSIP_ACCEPTED. */
 void control_accepted(struct control *c, const struct gossip_action *accepted);
+/* The disk failed for good: whoever waits for a record to be written is told. */
+void control_disk_failed(struct control *c, const char *why);
 /* Frames and ends of the peer sessions that ask.c opened. True when id is one of them. */
 bool control_ask_ready(struct control *c, uint64_t id);
 bool control_ask_frame(struct control *c, uint64_t id, const uint8_t *bytes, size_t len);

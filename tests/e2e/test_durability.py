@@ -218,7 +218,8 @@ def test_a_failed_sync_stops_the_agent_before_it_answers(flock):
                                "inject=fsync,fdatasync:error=EIO", "-p", str(f[0].process.pid)], stderr=subprocess.DEVNULL)
     watched_by(strace, f[0].process.pid)
     done = deploy(f, 5, check=False, name="b")
-    assert done.returncode != 0 and "durable" not in done.stdout + done.stderr, done
+    assert done.returncode == 1 and "durable" not in done.stdout + done.stderr, done
+    assert "sync failed: Input/output error. Whether the change was accepted is not known" in done.stderr, done
     assert f[0].process.wait(20) == 1
     strace.wait(10)
     assert re.search(r"the durable store failed \(.*store.db: COMMIT: disk I/O error: sync failed: Input/output error\)",
