@@ -404,6 +404,30 @@ static void large_bodies_travel_in_pieces_both_ways(void **state)
 	duo_free(&d);
 }
 
+/* Large records among many small ones: several frames are on their way, and yet each piece is sent once. */
+static void large_bodies_among_many_records_are_sent_once(void **state)
+{
+	struct duo d = duo_new();
+	struct actor by = actor(ADMIN);
+	static uint8_t body[100000];
+	size_t bodies = 24;
+
+	(void)state;
+	for (unsigned i = 0; i < bodies; i++) {
+		struct record r = {.kind = REC_REVISION, .stamp = i};
+		struct packed p = pack(r, "web", body, sizeof(body) - i, &flock, &by);
+
+		put(d.b, &p, true);
+		packed_free(&p);
+	}
+	for (unsigned i = 0; i < 2000; i++)
+		put_numbered(&d, i, false, true);
+	reconcile(&d);
+	expect_equal(&d);
+	assert_in_range(d.bytes, bodies * sizeof(body), bodies * sizeof(body) + 2000 * 230 + 100000);
+	duo_free(&d);
+}
+
 /* A body is trimmed away while its record is half sent, by either side: the header arrives, nothing breaks. */
 static void a_body_that_goes_while_it_is_sent_leaves_its_header(void **state)
 {
@@ -841,6 +865,7 @@ int main(void)
 	        cmocka_unit_test(a_liar_cannot_make_us_hold_more_than_the_bound),
 	        cmocka_unit_test(a_newer_page_goes_to_the_side_with_the_older),
 	        cmocka_unit_test(large_bodies_travel_in_pieces_both_ways),
+	        cmocka_unit_test(large_bodies_among_many_records_are_sent_once),
 	        cmocka_unit_test(a_body_that_goes_while_it_is_sent_leaves_its_header),
 	        cmocka_unit_test(bodies_that_are_missing_are_fetched_by_id_from_both_sides),
 	        cmocka_unit_test(a_wanted_record_that_the_other_lacks_ends_the_wish),
