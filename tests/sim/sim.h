@@ -164,6 +164,7 @@ struct sim {
 	struct map accepted; /* ticket -> 1 << 16 | copies << 8 | wanted */
 	uint64_t tickets;
 	uint64_t writes;
+	mono_ms disk_lost_at; /* when a disk was last lost or set back */
 	uint64_t events;
 	unsigned running;    /* agents */
 	unsigned (*seen)[4]; /* per subject: how many running others say so of it */
@@ -270,6 +271,7 @@ bool sim_all_see_page(const struct sim *s, unsigned owner, const char *page, con
 bool sim_digests_equal(const struct sim *s); /* among running peers */
 
 /* Views. */
+struct gossip *sim_agent(const struct sim *s, unsigned peer); /* fails the story if it does not run */
 enum member_state sim_says(const struct sim *s, unsigned viewer, unsigned subject);
 bool sim_all_say(const struct sim *s, unsigned subject, enum member_state state); /* all other running peers */
 bool sim_all_alive(const struct sim *s); /* every running peer sees every running peer alive */

@@ -75,6 +75,8 @@ void sim_disk_forget(struct sim *s, unsigned peer, const struct key32 *id);
 void sim_disk_agent_gone(
         struct sim *s, unsigned peer, bool power); /* power: it was cut, not just the agent killed */
 void sim_disk_load(struct sim *s, unsigned peer);  /* into the agent */
+/* That no less disks hold the record than an operator was just told. */
+void sim_disk_check(struct sim *s, const struct key32 *id, unsigned copies);
 void sim_disk_knows(struct sim *s, unsigned peer, unsigned other, const struct addr *addr);
 
 /* sim_view.c */

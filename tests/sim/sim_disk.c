@@ -189,6 +189,22 @@ bool sim_on_disk(const struct sim *s, unsigned peer, const struct key32 *id)
 	return !map_get(&d->gone, id) && base_of(s, d, id);
 }
 
+/* Of larger flocks each acceptance would take a look at each disk. */
+#define CHECKED_MAX 64
+/* A disk that was lost since it acknowledged the record held it all the same. */
+#define ACCEPTED_MS SECONDS(10)
+
+void sim_disk_check(struct sim *s, const struct key32 *id, unsigned copies)
+{
+	unsigned there = 0;
+
+	if (s->n > CHECKED_MAX || (s->disk_lost_at && s->now - s->disk_lost_at < ACCEPTED_MS))
+		return;
+	for (unsigned i = 0; i < s->n; i++)
+		there += sim_on_disk(s, i, id);
+	EXPECT(s, there >= copies);
+}
+
 /* Addresses. */
 
 void sim_disk_knows(struct sim *s, unsigned peer, unsigned other, const struct addr *addr)
@@ -294,6 +310,7 @@ void sim_disk_restore(struct sim *s, unsigned peer, const struct sim_image *imag
 {
 	struct sim_disk *d = &s->peer[peer].disk;
 
+	s->disk_lost_at = s->now;
 	contents_free(d);
 	copy_contents(d, &image->disk, s->n);
 	s->peer[peer].boot = image->boot;
@@ -313,6 +330,7 @@ void sim_disk_lose(struct sim *s, unsigned peer)
 	uint8_t *known = xmemdup(d->known, (s->n + 7) / 8);
 	struct record r;
 
+	s->disk_lost_at = s->now;
 	contents_free(d);
 	map_init(&d->records, sizeof(struct key32), NULL);
 	map_init(&d->gone, sizeof(struct key32), NULL);

@@ -85,6 +85,7 @@ static void carry_out(struct sim *s, unsigned peer, const struct gossip_action *
 		break;
 	}
 	case GOSSIP_ACCEPTED:
+		sim_disk_check(s, &a->id, a->copies);
 		map_put(&s->accepted, &a->ticket,
 		        (void *)(uintptr_t)(UINT64_C(1) << 16 | a->copies << 8 | a->wanted));
 		break;
@@ -207,7 +208,7 @@ void on_stop(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const uint8_t
 
 void sim_leave(struct sim *s, unsigned i)
 {
-	gossip_leave(s->peer[i].gossip, sim_peer_now(s, i));
+	gossip_leave(sim_agent(s, i), sim_peer_now(s, i));
 	sim_at(s, s->now + LEAVE_MS, i, EV_STOP, 0, 0, NULL, 0);
 	sim_drain(s, i);
 }

@@ -8,7 +8,8 @@
 
 /* The script's next line comes so often. */
 #define TURN_MS 40
-/* Packets and messages of others kept for later, and how old they must be to be worth repeating. */
+/* Packets and messages of others kept for later, and how old messages must be to be worth repeating. Packets are at
+ * once: some of them got lost, and the liar's copy is the first that arrives. */
 #define KEPT_MAX 128
 #define STALE_MS SECONDS(10)
 
@@ -184,7 +185,7 @@ static void keep(
 	memcpy(k->bytes, bytes, len);
 }
 
-/* It listens on the wire: any packet, of anybody to anybody. */
+/* It listens on the wire: any packet, of anybody to anybody, lost or not. */
 void sim_liar_taps(struct sim *s, unsigned to, const struct addr *from, const uint8_t *bytes, size_t len)
 {
 	for (unsigned i = 0; i < s->n && s->n <= 64; i++)
@@ -230,7 +231,7 @@ static void replay(struct sim *s, struct sim_liar *l, struct gossip *g, struct p
 
 	collect(s, l, g);
 	k = &l->kept[drbg_below(&s->rng, MAX(l->n_kept, (size_t)1))];
-	if (!l->n_kept || s->now - k->at < STALE_MS)
+	if (!l->n_kept || (!k->from.family && s->now - k->at < STALE_MS))
 		return;
 	if (k->from.family) {
 		/* To whom it was for, from where it came, or from where a victim is. */

@@ -1,6 +1,6 @@
 /*
  * A peer of the version after this one. What docs/wire.md lets a newer version do, it does: message types and
- * kinds of frames that this version steps over, among those that it reads; kinds of records and flags of records that
+ * kinds of frames that this version steps over, among those that it reads; more behind their fields; kinds of records and flags of records that
  * this version keeps and forwards without understanding them. Flocks that speak plain only: nobody can add to a
  * sealed packet.
  */
@@ -35,10 +35,28 @@ static size_t messages_len(const uint8_t *bytes, size_t len)
 	return MIN(at, len);
 }
 
+/* Says more behind the fields of those messages that may grow (docs/wire.md), a byte each. */
+static void grown(struct wr *w, const uint8_t *messages, size_t len)
+{
+	static const uint8_t may_grow[] = {MSG_PING, MSG_ACK, MSG_NACK, MSG_PING_REQ, MSG_HAVE};
+
+	for (size_t at = 0; at + MSG_HEADER_BYTES <= len;) {
+		size_t n = (size_t)(messages[at + 1] << 8 | messages[at + 2]);
+		bool more = memchr(may_grow, messages[at], sizeof(may_grow)) != NULL;
+
+		wr_u8(w, messages[at]);
+		wr_u16(w, (uint16_t)(n + more));
+		wr_bytes(w, messages + at + MSG_HEADER_BYTES, MIN(n, len - at - MSG_HEADER_BYTES));
+		if (more)
+			wr_u8(w, 'n');
+		at += MSG_HEADER_BYTES + n;
+	}
+}
+
 static void wrap(struct wr *w, const uint8_t *messages, size_t len)
 {
 	new_message(w);
-	wr_bytes(w, messages, len);
+	grown(w, messages, len);
 	new_message(w);
 }
 
@@ -49,16 +67,20 @@ size_t sim_newer_packet(struct sim *s, const uint8_t *bytes, size_t len, uint8_t
 	struct wr w;
 
 	(void)s;
-	memcpy(out, bytes, len);
-	if (bytes[1] != PACKET_GOSSIP)
+	if (bytes[1] != PACKET_GOSSIP) {
+		memcpy(out, bytes, len);
 		return len;
+	}
 	messages = messages_len(bytes + PACKET_HEADER_BYTES, len - PACKET_HEADER_BYTES - PACKET_TAG_BYTES);
-	if (PACKET_HEADER_BYTES + messages + NEW_WRAPPED + PACKET_TAG_BYTES > room)
-		return len;
 	wr_fixed(&w, out, room);
 	wr_bytes(&w, bytes, PACKET_HEADER_BYTES);
 	wrap(&w, bytes + PACKET_HEADER_BYTES, messages);
 	wr_bytes(&w, nothing, PACKET_TAG_BYTES);
+	if (!wr_ok(&w)) {
+		/* No room for more: as it was. */
+		memcpy(out, bytes, len);
+		return len;
+	}
 	if (w.len < PACKET_BYTES_MIN)
 		wr_bytes(&w, nothing, PACKET_BYTES_MIN - w.len);
 	return w.len;
@@ -69,13 +91,15 @@ size_t sim_newer_frame(struct sim *s, const uint8_t *bytes, size_t len, uint8_t 
 	struct wr w;
 
 	(void)s;
+	if (len && bytes[0] == FRAME_MSGS) {
+		wr_fixed(&w, out, room);
+		wr_u8(&w, FRAME_MSGS);
+		wrap(&w, bytes + 1, len - 1);
+		if (wr_ok(&w))
+			return w.len;
+	}
 	memcpy(out, bytes, len);
-	if (!len || bytes[0] != FRAME_MSGS || len + NEW_WRAPPED > room)
-		return len;
-	wr_fixed(&w, out, room);
-	wr_u8(&w, FRAME_MSGS);
-	wrap(&w, bytes + 1, len - 1);
-	return w.len;
+	return len;
 }
 
 size_t sim_newer_own_frame(uint8_t *out)

@@ -49,7 +49,6 @@ void on_packet(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const uint8
 	addr_get(&r, &from);
 	if (!s->peer[peer].gossip || (a != SIM_WORLD && sim_net_blocked(s, (unsigned)a, peer)))
 		return;
-	sim_liar_taps(s, peer, &from, r.p, rd_left(&r));
 	take(s, peer, &from, r.p, rd_left(&r));
 }
 
@@ -104,8 +103,10 @@ void sim_net_packet(struct sim *s, unsigned from, const struct addr *to, const u
 	check_answer(s, from, to, bytes, len);
 	if (target < 0 || sim_net_blocked(s, from, (unsigned)target) ||
 	        sim_net_link(s, from, (unsigned)target)->cut_udp ||
-	        sim_chance(s, sim_net_loss(s, from, (unsigned)target)) ||
 	        !sim_nat_lets_in(s, (unsigned)target, &source))
+		return;
+	sim_liar_taps(s, (unsigned)target, &source, bytes, len);
+	if (sim_chance(s, sim_net_loss(s, from, (unsigned)target)))
 		return;
 	deliver(s, from, (unsigned)target, &source, bytes, len);
 }

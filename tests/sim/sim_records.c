@@ -8,14 +8,14 @@ void sim_admit(struct sim *s, unsigned at, unsigned newcomer)
 	const struct wr *w = &s->trust[2 + newcomer];
 	struct err err;
 
-	if (gossip_submit(s->peer[at].gossip, w->p, w->len, ++s->tickets, sim_peer_now(s, at), &err) < 0)
+	if (gossip_submit(sim_agent(s, at), w->p, w->len, ++s->tickets, sim_peer_now(s, at), &err) < 0)
 		sim_fail(s, __FILE__, __LINE__, err.text);
 	sim_drain(s, at);
 }
 
 void sim_evict(struct sim *s, unsigned at, unsigned peer)
 {
-	struct gossip *g = s->peer[at].gossip;
+	struct gossip *g = sim_agent(s, at);
 	struct key32 admin, prev[RECORD_REFS_MAX];
 	struct now now = sim_peer_now(s, at);
 	struct err err;
@@ -36,7 +36,7 @@ void sim_evict(struct sim *s, unsigned at, unsigned peer)
 bool sim_submit_as(struct sim *s, unsigned peer, struct record *r, const uint8_t secret[64], uint64_t *ticket,
         struct err *err)
 {
-	struct gossip *g = s->peer[peer].gossip;
+	struct gossip *g = sim_agent(s, peer);
 	struct key32 author, prev[RECORD_REFS_MAX];
 	struct wr w;
 	bool ok;
@@ -63,7 +63,7 @@ bool sim_submit_as(struct sim *s, unsigned peer, struct record *r, const uint8_t
 bool sim_try_submit(struct sim *s, unsigned peer, const char *stack, const char *body, struct key32 *id,
         uint64_t *ticket, struct err *err)
 {
-	struct gossip *g = s->peer[peer].gossip;
+	struct gossip *g = sim_agent(s, peer);
 	struct record r = {.kind = REC_REVISION};
 	struct stack_heads heads;
 	struct key32 parents[STACK_HEADS_MAX];
@@ -103,7 +103,7 @@ struct key32 sim_remove(struct sim *s, unsigned peer, const char *stack, uint64_
 
 bool sim_has(const struct sim *s, unsigned peer, const struct key32 *id)
 {
-	const struct stored *r = store_get(gossip_store(s->peer[peer].gossip), id);
+	const struct stored *r = store_get(gossip_store(sim_agent(s, peer)), id);
 
 	return r && r->on_disk;
 }
@@ -123,7 +123,7 @@ static bool counts(const struct stored *st, void *trust)
 
 const char *sim_stack(const struct sim *s, unsigned peer, const char *stack)
 {
-	struct gossip *g = s->peer[peer].gossip;
+	struct gossip *g = sim_agent(s, peer);
 	struct stack_heads heads;
 
 	store_stack_heads(g->store, stack, counts, g->trust, &heads);
@@ -143,7 +143,7 @@ bool sim_accepted(const struct sim *s, uint64_t ticket, unsigned *copies, unsign
 
 void sim_publish(struct sim *s, unsigned peer, const char *page, const char *body)
 {
-	gossip_publish(s->peer[peer].gossip, REC_STATUS, page, (const uint8_t *)body, strlen(body) + 1,
+	gossip_publish(sim_agent(s, peer), REC_STATUS, page, (const uint8_t *)body, strlen(body) + 1,
 	        sim_peer_now(s, peer));
 	sim_drain(s, peer);
 }
@@ -151,7 +151,7 @@ void sim_publish(struct sim *s, unsigned peer, const char *page, const char *bod
 bool sim_page_is(const struct sim *s, unsigned viewer, unsigned owner, const char *page, const char *body)
 {
 	const struct stored *r =
-	        store_page(gossip_store(s->peer[viewer].gossip), REC_STATUS, &s->peer[owner].key, page);
+	        store_page(gossip_store(sim_agent(s, viewer)), REC_STATUS, &s->peer[owner].key, page);
 
 	return r && r->rec.body && strcmp((const char *)r->rec.body, body) == 0;
 }

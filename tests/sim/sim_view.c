@@ -68,11 +68,18 @@ void sim_view_member(struct sim *s, unsigned viewer, const struct key32 *key)
 		hooks->member(s, viewer, subject, was, is, hooks->ctx);
 }
 
+struct gossip *sim_agent(const struct sim *s, unsigned peer)
+{
+	if (!s->peer[peer].gossip)
+		sim_fail((struct sim *)s, __FILE__, __LINE__, "the story asks an agent that does not run");
+	return s->peer[peer].gossip;
+}
+
 enum member_state sim_says(const struct sim *s, unsigned viewer, unsigned subject)
 {
 	struct member m = {.state = MEMBER_DEAD};
 
-	gossip_member(s->peer[viewer].gossip, &s->peer[subject].key, &m);
+	gossip_member(sim_agent(s, viewer), &s->peer[subject].key, &m);
 	return m.state;
 }
 
@@ -80,7 +87,7 @@ uint64_t sim_incarnation(const struct sim *s, unsigned viewer, unsigned subject)
 {
 	struct member m = {.incarnation = 0};
 
-	gossip_member(s->peer[viewer].gossip, &s->peer[subject].key, &m);
+	gossip_member(sim_agent(s, viewer), &s->peer[subject].key, &m);
 	return m.incarnation;
 }
 

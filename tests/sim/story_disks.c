@@ -39,6 +39,28 @@ SIM(every_accepted_record_survives_any_crash_schedule, .peers = 3)
 	EXPECT(s, torn > 0 && refused > 0 && accepted > 0);
 }
 
+/* With nobody to hand a copy to, the one disk must have it before the operator hears so. */
+SIM(a_record_accepted_alone_survives_the_power_cut_that_follows, .peers = 3)
+{
+	WAIT(s, SECONDS(10), sim_converged(s));
+	sim_crash(s, 1);
+	sim_crash(s, 2);
+	sim_run(s, MINUTES(1));
+	s->peer[0].disk.ms_max = 20;
+	for (int i = 0; i < 20; i++) {
+		unsigned copies, wanted;
+		uint64_t ticket;
+		struct key32 id = sim_submit(s, 0, "web", "alone", &ticket);
+
+		WAIT(s, SECONDS(4), sim_accepted(s, ticket, &copies, &wanted));
+		EXPECT(s, copies == 1);
+		sim_crash(s, 0);
+		sim_start(s, 0);
+		EXPECT(s, sim_has(s, 0, &id));
+		sim_run(s, (int64_t)drbg_below(&s->rng, 1000));
+	}
+}
+
 SIM(a_record_accepted_on_three_survives_loss_of_the_accepting_disk, .peers = 5, .sealed = true)
 {
 	WAIT(s, SECONDS(10), sim_converged(s));

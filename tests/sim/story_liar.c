@@ -173,3 +173,26 @@ SIM(an_evicted_liar_is_heard_no_more, .peers = 5)
 				EXPECT(s, i == k || sim_says(s, i, k) == MEMBER_ALIVE);
 	}
 }
+
+/* Two of three are suspected by one voice each, just when an operator comes: they are asked for copies all the same. */
+SIM(a_mere_suspect_keeps_a_copy, .peers = 3)
+{
+	struct gossip *g = s->peer[0].gossip;
+	unsigned copies, wanted;
+	uint64_t ticket;
+
+	WAIT(s, SECONDS(10), sim_converged(s));
+	for (unsigned i = 1; i < 3; i++) {
+		struct statement st = {.type = MSG_SUSPECT,
+		        .subject = key32_id(&s->peer[i].key),
+		        .incarnation = sim_incarnation(s, 0, i),
+		        .accuser = key32_id(&s->peer[3 - i].key)};
+
+		statement_sign(&st, &s->flock, s->peer[3 - i].secret);
+		member_on_statement(g, &st, NULL);
+	}
+	EXPECT(s, sim_says(s, 0, 1) == MEMBER_SUSPECT && sim_says(s, 0, 2) == MEMBER_SUSPECT);
+	sim_submit(s, 0, "web", "v1", &ticket);
+	WAIT(s, SECONDS(3), sim_accepted(s, ticket, &copies, &wanted));
+	EXPECT(s, copies == 3);
+}
