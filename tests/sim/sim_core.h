@@ -90,7 +90,8 @@ void sim_liar_free(struct sim_liar *l);
 bool sim_liar_says(
         const struct sim *s, unsigned liar, const struct gossip_action *a); /* false: it keeps silent */
 bool sim_liar_mute(const struct sim_peer *p);
-void sim_liar_taps(struct sim *s, unsigned to, const struct addr *from, const uint8_t *bytes, size_t len);
+void sim_liar_taps(
+        struct sim *s, unsigned to, const struct addr *from, const uint8_t *bytes, size_t len, bool lost);
 void sim_newer_started(struct sim *s, unsigned peer);
 /* The bytes as the newer version sends them, into out, which has room for `room`. */
 size_t sim_newer_packet(struct sim *s, const uint8_t *bytes, size_t len, uint8_t *out, size_t room);

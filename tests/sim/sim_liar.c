@@ -8,10 +8,12 @@
 
 /* The script's next line comes so often. */
 #define TURN_MS 40
-/* Packets and messages of others kept for later, and how old messages must be to be worth repeating. Packets are at
- * once: some of them got lost, and the liar's copy is the first that arrives. */
+/* Packets and messages of others kept for later, and how old messages must be to be worth repeating. */
 #define KEPT_MAX 128
 #define STALE_MS SECONDS(10)
+
+/* A victim, whom answers shall hit. */
+static const struct addr elsewhere = {.family = 4, .port = 9999, .ip = {192, 0, 2, 1}};
 
 struct kept {
 	mono_ms at;
@@ -185,12 +187,21 @@ static void keep(
 	memcpy(k->bytes, bytes, len);
 }
 
-/* It listens on the wire: any packet, of anybody to anybody, lost or not. */
-void sim_liar_taps(struct sim *s, unsigned to, const struct addr *from, const uint8_t *bytes, size_t len)
+/* It sits on the wire: any packet, of anybody to anybody. What gets lost it has swallowed: its copy is the first one that
+ * arrives, from where the liar wants the answer to go. */
+void sim_liar_taps(
+        struct sim *s, unsigned to, const struct addr *from, const uint8_t *bytes, size_t len, bool lost)
 {
-	for (unsigned i = 0; i < s->n && s->n <= 64; i++)
-		if (s->peer[i].liar && s->peer[i].liar->lies.replay && i != to && drbg_below(&s->rng, 10) == 0)
-			keep(s, s->peer[i].liar, from, to, bytes, len);
+	for (unsigned i = 0; i < s->n && s->n <= 64; i++) {
+		struct sim_liar *l = s->peer[i].liar;
+
+		if (!l || !l->lies.replay || i == to)
+			continue;
+		if (lost && drbg_below(&s->rng, 2))
+			sim_inject(s, to, &elsewhere, bytes, len);
+		else if (drbg_below(&s->rng, 10) == 0)
+			keep(s, l, from, to, bytes, len);
+	}
 }
 
 static bool keep_record(const struct stored *st, void *ctx)
@@ -225,7 +236,6 @@ static void collect(struct sim *s, struct sim_liar *l, struct gossip *g)
 
 static void replay(struct sim *s, struct sim_liar *l, struct gossip *g, struct peer *to)
 {
-	const struct addr elsewhere = {.family = 4, .port = 9999, .ip = {192, 0, 2, 1}};
 	const struct kept *k;
 	struct wr w;
 

@@ -91,6 +91,7 @@ void sim_net_packet(struct sim *s, unsigned from, const struct addr *to, const u
 	uint8_t newer[PACKET_BYTES_MAX];
 	struct addr source = sim_net_source(s, from, to);
 	int target = sim_net_route(s, from, to);
+	bool lost;
 
 	if (p->newer) {
 		len = sim_newer_packet(s, bytes, len, newer, sizeof(newer));
@@ -105,8 +106,9 @@ void sim_net_packet(struct sim *s, unsigned from, const struct addr *to, const u
 	        sim_net_link(s, from, (unsigned)target)->cut_udp ||
 	        !sim_nat_lets_in(s, (unsigned)target, &source))
 		return;
-	sim_liar_taps(s, (unsigned)target, &source, bytes, len);
-	if (sim_chance(s, sim_net_loss(s, from, (unsigned)target)))
+	lost = sim_chance(s, sim_net_loss(s, from, (unsigned)target));
+	sim_liar_taps(s, (unsigned)target, &source, bytes, len, lost);
+	if (lost)
 		return;
 	deliver(s, from, (unsigned)target, &source, bytes, len);
 }

@@ -175,6 +175,35 @@ SIM(a_lost_disk_is_overtaken_though_the_boot_count_is_the_same, .peers = 4, .sea
 	}
 }
 
+/* Each of the others has heard of another run of it, and they tell it one after another. */
+SIM(late_words_of_earlier_runs_fence_nobody, .peers = 5)
+{
+	static const char *const alone_with[] = {
+	        "0 1 | 2 | 3 | 4", "2 1 | 0 | 3 | 4", "3 1 | 0 | 2 | 4", "4 1 | 0 | 2 | 3"};
+	struct sim_image *first;
+
+	WAIT(s, SECONDS(10), sim_converged(s));
+	first = sim_disk_image(s, 1);
+	for (unsigned i = 0; i < ARRAY_LEN(alone_with); i++) {
+		sim_split(s, alone_with[i]);
+		sim_kill(s, 1);
+		sim_run(s, SECONDS(1));
+		sim_start(s, 1);
+		sim_run(s, SECONDS(20));
+	}
+	sim_crash(s, 1);
+	sim_disk_restore(s, 1, first);
+	sim_image_free(first);
+	sim_start(s, 1);
+	for (unsigned i = 0; i < ARRAY_LEN(alone_with); i++) {
+		sim_split(s, alone_with[i]);
+		sim_run(s, SECONDS(30));
+		EXPECT(s, !s->peer[1].fenced);
+	}
+	sim_heal(s);
+	WAIT(s, SECONDS(40), sim_converged(s));
+}
+
 static void apart(struct sim *s, unsigned away)
 {
 	uint64_t ticket;
