@@ -1,8 +1,8 @@
 /*
- * A peer of the version after this one. What docs/wire.md lets a newer version do, it does: message types and
- * kinds of frames that this version steps over, among those that it reads; more behind their fields; kinds of records and flags of records that
- * this version keeps and forwards without understanding them. Flocks that speak plain only: nobody can add to a
- * sealed packet.
+ * A peer of the version after this one. What docs/wire.md lets a newer version do, it does: message types and kinds of
+ * frames that this version steps over, among those that it reads; more behind the fields of messages that may grow;
+ * kinds of records and flags of records that this version keeps and forwards without understanding them. Flocks that
+ * speak plain only: nobody can add to a sealed packet.
  */
 #include "tests/sim/sim_core.h"
 

@@ -16,9 +16,9 @@ struct world {
 	size_t n;
 };
 
-static const uint8_t kinds[] = {REC_GRANT, REC_INVITE, REC_ADMISSION, REC_REVOCATION, REC_EVICTION, REC_REVISION,
-        REC_REVISION, REC_REVISION, REC_SETTING, REC_SETTING, REC_FACTS, REC_STATUS, REC_STATUS, REC_RUNS,
-        REC_VERDICT, 47 /* an unknown volatile kind */, 60, 200};
+static const uint8_t kinds[] = {REC_GRANT, REC_INVITE, REC_ADMISSION, REC_REVOCATION, REC_EVICTION,
+        REC_SUCCESSION, REC_REVISION, REC_REVISION, REC_REVISION, REC_SETTING, REC_SETTING, REC_FACTS, REC_STATUS,
+        REC_STATUS, REC_RUNS, REC_VERDICT, 47 /* an unknown volatile kind */, 60, 200};
 
 static void fill(struct world *w, uint8_t kind)
 {
@@ -42,6 +42,9 @@ static void fill(struct world *w, uint8_t kind)
 		r.flags = RECORD_FLAG_REMOVAL;
 		body[0] = '\0';
 	}
+	/* Flags of versions to come are kept, and decide nothing. */
+	if (drbg_below(&w->d, 4) == 0)
+		r.flags |= 0x40;
 	if (kind == REC_STATUS)
 		snprintf(name, sizeof(name), "%u", (unsigned)drbg_below(&w->d, 2));
 	if (kind == REC_VERDICT)

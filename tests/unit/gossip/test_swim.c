@@ -245,6 +245,25 @@ static void one_voice_makes_nobody_dead_in_a_flock_of_five(void **state)
 	end(&w);
 }
 
+/* That one suspects all others leaves nobody in the state alive; it is one voice all the same. */
+static void one_voice_that_suspects_all_makes_nobody_dead(void **state)
+{
+	struct world w = world(5);
+
+	(void)state;
+	all_alive(&w);
+	for (unsigned who = 1; who < 5; who++)
+		if (who != 2)
+			tell(&w, MSG_SUSPECT, who, 0, 2);
+	for (unsigned who = 1; who < 5; who++) {
+		if (who == 2)
+			continue;
+		tell(&w, MSG_DEAD, who, 0, 2);
+		assert_int_equal(state_of(&w, who), MEMBER_SUSPECT);
+	}
+	end(&w);
+}
+
 static void one_voice_is_enough_in_a_flock_of_three(void **state)
 {
 	struct world w = world(3);
@@ -762,6 +781,7 @@ int main(void)
 	        cmocka_unit_test(a_statement_by_another_hand_is_ignored),
 	        cmocka_unit_test(an_accusation_from_the_future_is_ignored),
 	        cmocka_unit_test(one_voice_makes_nobody_dead_in_a_flock_of_five),
+	        cmocka_unit_test(one_voice_that_suspects_all_makes_nobody_dead),
 	        cmocka_unit_test(one_voice_is_enough_in_a_flock_of_three),
 	        cmocka_unit_test(the_time_to_refute_shrinks_with_each_accuser),
 	        cmocka_unit_test(a_higher_incarnation_ends_a_suspicion),
