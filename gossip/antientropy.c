@@ -20,6 +20,11 @@
 /* Reachable over UDP, yet no reconciliation came about: go on without. */
 #define READY_GIVE_UP_MS SECONDS(15)
 
+/* Work that one peer's questions may cost at once, and per millisecond after that: a whole store of the largest size is
+ * compared for half of it, some 0.3 s of a core; more, again and again, is a peer that wants to keep us busy. */
+#define WORK_MAX    (1024 * 1024)
+#define WORK_PER_MS 100
+
 static void deliver(void *ctx, const uint8_t *bytes, size_t len)
 {
 	struct stream *s = ctx;
@@ -106,10 +111,19 @@ void entropy_want(struct gossip *g, struct peer *p)
 	pump(g, s, s->ask, FRAME_SYNC_ASK);
 }
 
+static bool may_cost(struct gossip *g, struct contact *c, unsigned work)
+{
+	c->work -= (unsigned)MIN((g->now.mono - c->work_at) * WORK_PER_MS, (int64_t)c->work);
+	c->work_at = g->now.mono;
+	c->work += work;
+	return c->work <= WORK_MAX;
+}
+
 int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t *bytes, size_t len)
 {
 	struct err err;
 	struct sync **which = ask ? &s->answer : &s->ask;
+	unsigned work;
 
 	if (!*which) {
 		if (!ask)
@@ -119,9 +133,16 @@ int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t
 		send_states(g, s);
 	}
 	s->sync_heard = g->now.mono;
+	work = sync_stats(*which)->work;
 	if (sync_on_frame(*which, bytes, len, &err) < 0) {
 		log_warn("gossip", "reconciliation with peer %016llx: %s", (unsigned long long)peer_id(s->peer),
 		        err.text);
+		return -1;
+	}
+	if (ask && !may_cost(g, contact_of(g, s->peer), sync_stats(*which)->work - work)) {
+		log_warn("gossip",
+		        "peer %016llx asks for more reconciliation than it could need; its stream is closed",
+		        (unsigned long long)peer_id(s->peer));
 		return -1;
 	}
 	pump(g, s, *which, ask ? FRAME_SYNC_REPLY : FRAME_SYNC_ASK);

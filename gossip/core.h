@@ -94,6 +94,7 @@ struct stream {
 	mono_ms opened, used;
 	struct wr backlog;   /* frames that wait for the handshake: u32 length, bytes */
 	struct wr part;      /* a record under assembly */
+	size_t given;        /* bytes of records given for the wants of one frame */
 	struct sync *ask;    /* we walk */
 	struct sync *answer; /* they walk */
 	mono_ms sync_heard;

@@ -68,6 +68,8 @@ struct contact {
 	mono_ms sync_after;
 	int64_t sync_backoff;
 	unsigned syncs;
+	unsigned work; /* that its questions cost us lately */
+	mono_ms work_at;
 	unsigned bad_frames;
 };
 

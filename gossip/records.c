@@ -1,7 +1,7 @@
 #include "base/text.h"
 #include "gossip/core.h"
 
-/* Bytes of records sent for one want; the rest comes with the next reconciliation. */
+/* Bytes of records sent for the wants of one frame, or packet; the rest comes with the next reconciliation. */
 #define WANT_BYTES_MAX (1024 * 1024)
 /* Changes of our own status within this time travel together, whatever their pages. */
 #define COALESCE_MS 50
@@ -228,14 +228,14 @@ void record_stream_gone(struct gossip *g, struct stream *s)
 
 void record_on_want(struct gossip *g, struct peer *from, const struct key32 *ids, size_t n, struct stream *stream)
 {
-	size_t bytes = 0;
+	size_t own = 0, *bytes = stream ? &stream->given : &own;
 
-	for (size_t i = 0; i < n && bytes < WANT_BYTES_MAX; i++) {
+	for (size_t i = 0; i < n && *bytes < WANT_BYTES_MAX; i++) {
 		const struct stored *s = store_get(g->store, &ids[i]);
 
 		if (!s || (!s->on_disk && !record_is_volatile(s->rec.kind)))
 			continue;
-		bytes += s->len;
+		*bytes += s->len;
 		if (stream) {
 			stream_record(g, stream, s->bytes, s->len, false);
 		} else if (s->len <= RECORD_PACKET_MAX) {

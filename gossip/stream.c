@@ -370,6 +370,7 @@ static bool on_messages(struct gossip *g, struct stream *s, struct rd *r)
 	struct msg m;
 	struct wr reply;
 
+	s->given = 0;
 	wr_init(&reply, FRAME_BYTES_MAX - 1);
 	while (wire_next(r, &m))
 		on_message(g, s->peer, &m, &reply, s);

@@ -66,7 +66,7 @@ int sync_too_much(struct err *err, const char *what)
 
 /* Own ids. */
 
-size_t sync_own_shorts(const struct sync *s, const struct span *span, const struct key32 *from, struct key32 *ids,
+size_t sync_own_shorts(struct sync *s, const struct span *span, const struct key32 *from, struct key32 *ids,
         uint64_t *shorts, size_t max)
 {
 	struct key32 end;
@@ -76,6 +76,7 @@ size_t sync_own_shorts(const struct sync *s, const struct span *span, const stru
 	all = store_range_ids(s->st, span->volatile_kinds, from, &end, ids, max);
 	for (size_t i = 0; i < MIN(all, max); i++)
 		shorts[i] = sync_short(&s->salt, &ids[i]);
+	s->stats.work += (unsigned)MIN(all, max);
 	return all;
 }
 

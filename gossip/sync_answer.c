@@ -92,6 +92,7 @@ static void put_unlisted(
 	do {
 		all = store_range_ids(s->st, span->volatile_kinds, &at, &end, ids, ARRAY_LEN(ids));
 		for (size_t i = 0; i < MIN(all, ARRAY_LEN(ids)); i++) {
+			s->stats.work += n > 0;
 			if (n && sync_listed(listed, n, sync_short(&s->salt, &ids[i])))
 				continue;
 			if (!put(s, &ids[i])) {
@@ -113,6 +114,12 @@ static void put_ids(struct sync *s, const struct span *span)
 	sync_put_shorts(&s->answer, shorts, MIN(n, (size_t)IDS_MAX));
 }
 
+static void put_prints(struct sync *s, const struct span *span, unsigned levels)
+{
+	sync_put_prints(&s->answer, s->st, &s->salt, span, levels);
+	s->stats.work += span_parts(levels);
+}
+
 /* Bytes of MORE for a range of which nothing was sent. */
 static size_t more_bytes(const struct span *span)
 {
@@ -128,6 +135,7 @@ static void answer_prints(struct sync *s, const struct sync_item *item)
 	struct span span;
 
 	span_prints(s->st, &item->span, item->levels, own);
+	s->stats.work += item->n;
 	for (unsigned i = 0; i < item->n; i++) {
 		struct sync_part theirs = sync_item_part(item, i), ours = sync_part_of(&s->salt, &own[i]);
 		/* The whole set, of which only one fingerprint came, may be large. */
@@ -147,7 +155,7 @@ static void answer_prints(struct sync *s, const struct sync_item *item)
 		else if (own[i].count <= IDS_MAX)
 			put_ids(s, &span);
 		else
-			sync_put_prints(&s->answer, s->st, &s->salt, &span, levels);
+			put_prints(s, &span, levels);
 	}
 	for (size_t k = 0; k < n_empty; k++) {
 		size_t keep;
@@ -175,7 +183,7 @@ static void answer_mine(struct sync *s, const struct sync_item *item)
 	if (item->n)
 		n = sync_own_shorts(s, &item->span, &item->id, ids, own, LIST_WALK_MAX);
 	if (n > LIST_WALK_MAX) {
-		sync_put_prints(&s->answer, s->st, &s->salt, &item->span, 1);
+		put_prints(s, &item->span, 1);
 		return;
 	}
 	/* Of a range told from its start; when it is asked about again from further on, this was said already. */

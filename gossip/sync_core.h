@@ -107,7 +107,7 @@ int sync_too_much(struct err *err, const char *what);
 
 /* Short ids of own records in [from, end of span), at most max (MINE_MAX or LIST_WALK_MAX) with their ids; returns how
  * many there are in all. */
-size_t sync_own_shorts(const struct sync *s, const struct span *span, const struct key32 *from, struct key32 *ids,
+size_t sync_own_shorts(struct sync *s, const struct span *span, const struct key32 *from, struct key32 *ids,
         uint64_t *shorts, size_t max);
 /* Is it among the n? */
 bool sync_listed(const uint64_t *shorts, size_t n, uint64_t what);

@@ -3,6 +3,7 @@
  * core against scripted others, in plain packets that the test reads.
  */
 #include "gossip/core.h"
+#include "gossip/sync_wire.h"
 #include "tests/unit/gossip/flock.h"
 
 #define PEERS_MAX 12
@@ -16,7 +17,7 @@ struct world {
 	unsigned n;
 	/* What came out since drain() began to count. */
 	unsigned records[PEERS_MAX]; /* parts of records, to each peer, over streams */
-	unsigned wants, connects;
+	unsigned wants, connects, closed;
 	struct key32 wanted;
 	uint64_t stream; /* the last that was opened */
 	struct key32 stream_peer;
@@ -70,6 +71,9 @@ static void drain(struct world *w)
 			w->stream = a.stream;
 			w->stream_peer = a.peer;
 			break;
+		case GOSSIP_CLOSE:
+			w->closed++;
+			break;
 		case GOSSIP_FRAME:
 			if (a.bytes[0] == FRAME_MSGS)
 				read_messages(w, a.bytes + 1, a.len - 1);
@@ -91,7 +95,7 @@ static void drain(struct world *w)
 static void forget(struct world *w)
 {
 	memset(w->records, 0, sizeof(w->records));
-	w->wants = w->connects = w->pages = 0;
+	w->wants = w->connects = w->pages = w->closed = 0;
 }
 
 /* Time passes; all others answer pings. */
@@ -227,6 +231,63 @@ static void a_large_record_goes_to_those_who_ask_only(void **state)
 	assert_int_equal(w.records[2], 1);
 	assert_int_equal(w.records[1] + w.records[3], 0);
 	packed_free(&p);
+	end(&w);
+}
+
+/* One frame that asks for everything again and again gets a bounded answer. */
+static void a_greedy_frame_gets_a_bounded_answer(void **state)
+{
+	struct world w = world(4);
+	struct packed p = big(&w, 0);
+	struct key32 ids[WANT_IDS_MAX];
+	struct wr f;
+
+	(void)state;
+	opens_stream(&w, 1);
+	comes(&w, 2, &p);
+	forget(&w);
+	for (size_t i = 0; i < WANT_IDS_MAX; i++)
+		ids[i] = p.id;
+	wr_init(&f, FRAME_BYTES_MAX);
+	wr_u8(&f, FRAME_MSGS);
+	while (f.len + 1100 < FRAME_BYTES_MAX)
+		wire_put_want(&f, ids, WANT_IDS_MAX);
+	gossip_on_frame(w.g, w.inbound[1], f.p, f.len, w.now);
+	drain(&w);
+	assert_in_range(w.records[1] * BIG, BIG, 1024 * 1024 + 2 * BIG);
+	wr_free(&f);
+	packed_free(&p);
+	end(&w);
+}
+
+/* Questions of reconciliation cost work. A peer that asks and asks is turned away, and may ask again later. */
+static void a_peer_that_asks_without_end_is_turned_away(void **state)
+{
+	struct sync_salt salt = {{0}};
+	struct world w = world(4);
+	struct span root;
+	unsigned frames = 0;
+	struct wr f;
+
+	(void)state;
+	span_root(&root, false);
+	wr_init(&f, FRAME_BYTES_MAX);
+	wr_u8(&f, FRAME_SYNC_ASK);
+	wr_u8(&f, SYNC_VERSION);
+	wr_u64(&f, 0);
+	while (f.len + 3000 < SYNC_FRAME_MAX)
+		sync_put_prints(&f, gossip_store(w.g), &salt, &root, 2);
+	for (int again = 0; again < 2; again++) {
+		opens_stream(&w, 1);
+		forget(&w);
+		for (frames = 0; !w.closed && frames < 1000; frames++) {
+			gossip_on_frame(w.g, w.inbound[1], f.p, f.len, w.now);
+			drain(&w);
+		}
+		assert_in_range(frames, 50, 500);
+		pass(&w, SECONDS(20));
+	}
+	wr_free(&f);
 	end(&w);
 }
 
@@ -426,6 +487,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_large_record_goes_to_those_who_ask_only),
+	        cmocka_unit_test(a_greedy_frame_gets_a_bounded_answer),
+	        cmocka_unit_test(a_peer_that_asks_without_end_is_turned_away),
 	        cmocka_unit_test(what_many_announce_is_asked_of_one),
 	        cmocka_unit_test(a_pull_that_fails_is_asked_of_another_announcer),
 	        cmocka_unit_test(a_slow_pull_goes_on_while_pieces_come),
