@@ -297,7 +297,6 @@ static int check_kind(const struct key_line *k, const char *path, const char *ki
 static int open_seed(struct key_line *k, const char *path, struct err *err)
 {
 	struct passphrase pass;
-	struct keypair pair;
 	int rc;
 
 	if (!k->sealed)
@@ -306,12 +305,6 @@ static int open_seed(struct key_line *k, const char *path, struct err *err)
 	if (rc == 0)
 		rc = keyseal_open(&k->box, pass.text, pass.len, path, k->seed, err);
 	sodium_memzero(&pass, sizeof(pass));
-	if (rc < 0)
-		return -1;
-	keypair_from_seed(&pair, k->seed);
-	if (!key32_eq(&pair.public_key, &k->box.public_key))
-		rc = err_set(err, ERR_FAILED, "key file %s: its public half is of another key", path);
-	sodium_memzero(&pair, sizeof(pair));
 	return rc;
 }
 

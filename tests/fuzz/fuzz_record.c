@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t kinds[] = {REC_GENESIS, REC_GRANT, REC_INVITE, REC_ADMISSION, REC_REVOCATION, REC_EVICTION,
-        REC_REVISION, REC_SETTING, REC_FACTS, REC_STATUS, REC_RUNS, REC_VERDICT, 200};
+        REC_SUCCESSION, REC_REVISION, REC_SETTING, REC_FACTS, REC_STATUS, REC_RUNS, REC_VERDICT, 200};
 
 static struct key32 flock;
 
@@ -33,7 +33,6 @@ static void as_it_is(const uint8_t *data, size_t size, struct store *st)
 
 static void as_body(uint8_t kind, const uint8_t *data, size_t size, struct store *st, const uint8_t secret[64])
 {
-	static const struct key32 flock;
 	struct record r = {
 	        .kind = kind, .stamp = 1, .body = data, .body_len = (uint32_t)MIN(size, BODY_BYTES_MAX)};
 	struct wr w;
@@ -57,6 +56,7 @@ static void decode_bodies(const uint8_t *data, size_t size)
 		struct admission admission;
 		struct revocation revocation;
 		struct eviction eviction;
+		struct key32 successor;
 	} out;
 	struct key32 key;
 
@@ -68,6 +68,7 @@ static void decode_bodies(const uint8_t *data, size_t size)
 		while (body_next_key(&out.revocation.heads, &key))
 			;
 	body_get_eviction(&out.eviction, &r, NULL);
+	body_get_succession(&out.successor, &r, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

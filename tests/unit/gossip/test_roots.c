@@ -1,5 +1,6 @@
 /* The line of roots: who succeeds the flock's root, and what becomes of what the old root signed. */
 #include "tests/unit/gossip/flock.h"
+#include "tests/unit/gossip/golden.h"
 
 enum { SECOND = 60, THIRD, THIEF, FIRST_CI };
 
@@ -235,6 +236,20 @@ static void a_revoked_key_revokes_nobody_any_more(void **state)
 	scene_free(&s);
 }
 
+static void the_bytes_of_a_succession_are_those_of_the_golden_file(void **state)
+{
+	struct key32 named = actor(SECOND).key, id;
+	struct scene s = scene_new(NULL);
+	struct packed p = succession(&s, ROOT, SECOND, 5), g = genesis(&id, &named);
+
+	(void)state;
+	golden_hex("succession.hex", p.w.p, p.w.len);
+	golden_hex("genesis-successor.hex", g.w.p, g.w.len);
+	packed_free(&p);
+	packed_free(&g);
+	scene_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +259,7 @@ int main(void)
 	        cmocka_unit_test(of_two_successors_the_first_counts_and_the_door_says_so),
 	        cmocka_unit_test(a_successor_of_the_genesis_cannot_be_displaced),
 	        cmocka_unit_test(a_revoked_key_revokes_nobody_any_more),
+	        cmocka_unit_test(the_bytes_of_a_succession_are_those_of_the_golden_file),
 	};
 
 	return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
