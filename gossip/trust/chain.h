@@ -45,9 +45,13 @@ struct candidate {
 	bool admitted;
 };
 
+/* Admissions remembered as well signed: twice as many as there can be members. */
+#define VERIFIED_MAX (2 * MEMBERS_MAX)
+
 struct trust {
 	struct key32 flock;
-	struct map verified; /* ids of admissions whose inner signatures are right; outlives evaluations */
+	struct map *
+	        verified; /* ids of admissions whose inner signatures are right: a cache, it outlives evaluations */
 
 	bool rooted; /* the genesis is here */
 	char name[NAME_MAX_BYTES];

@@ -130,11 +130,19 @@ static void gather_invites_held(struct trust *t)
 		}
 }
 
-static bool signatures_right(const struct trust *t, const struct admission *a)
+/* The admission's own two signatures. Of a record (its id names its body) they are checked once: at the door, or
+ * when trust is evaluated, whichever comes first. */
+static bool signatures_right(const struct trust *t, const struct admission *a, const struct key32 *record)
 {
+	if (record && map_get(t->verified, record))
+		return true;
 	if (!key32_is_zero(&a->invite) && !admission_claim_signed(a, &t->flock))
 		return false;
-	return admission_voucher_signed(a, &t->flock);
+	if (!admission_voucher_signed(a, &t->flock))
+		return false;
+	if (record && t->verified->len <= VERIFIED_MAX)
+		trust_set_add(t->verified, record);
+	return true;
 }
 
 static bool gather_admission(const struct stored *s, void *ctx)
@@ -144,11 +152,8 @@ static bool gather_admission(const struct stored *s, void *ctx)
 
 	if (body_get_admission(&c.a, &s->rec, NULL) < 0)
 		return true;
-	if (!map_get(&t->verified, &c.record)) {
-		if (!signatures_right(t, &c.a))
-			return true;
-		trust_set_add(&t->verified, &c.record);
-	}
+	if (!signatures_right(t, &c.a, &c.record))
+		return true;
 	t->candidates = trust_grown(t->candidates, t->n_candidates, &t->candidates_cap, sizeof(c));
 	t->candidates[t->n_candidates++] = c;
 	return true;
@@ -362,7 +367,7 @@ int trust_admission_check(
 {
 	const struct known_invite *k;
 
-	if (!signatures_right(t, a))
+	if (!signatures_right(t, a, record))
 		return err_set(err, ERR_UNAUTHORISED, "admission: a signature inside it is wrong");
 	if (is_evicted(t, &a->peer))
 		return err_set(err, ERR_UNAUTHORISED,

@@ -26,7 +26,8 @@ struct trust *trust_new(const struct key32 *flock)
 	struct trust *t = xcalloc(1, sizeof(*t));
 
 	t->flock = *flock;
-	map_init(&t->verified, sizeof(struct key32), NULL);
+	t->verified = xcalloc(1, sizeof(*t->verified));
+	map_init(t->verified, sizeof(struct key32), NULL);
 	map_init(&t->op_of, sizeof(struct key32), NULL);
 	map_init(&t->invites, sizeof(struct key32), NULL);
 	map_init(&t->peers, sizeof(struct key32), NULL);
@@ -40,7 +41,8 @@ void trust_free(struct trust *t)
 		return;
 	operators_clear(t);
 	peers_clear(t);
-	map_free(&t->verified);
+	map_free(t->verified);
+	free(t->verified);
 	map_free(&t->counts);
 	free(t);
 }
@@ -49,8 +51,8 @@ void trust_evaluate(struct trust *t, const struct store *st)
 {
 	map_free(&t->counts);
 	/* Forgotten when far more were verified than may be admitted: somebody floods us with admissions. */
-	if (t->verified.len > 2 * MEMBERS_MAX)
-		map_free(&t->verified);
+	if (t->verified->len > VERIFIED_MAX)
+		map_free(t->verified);
 	operators_evaluate(t, st);
 	peers_evaluate(t, st);
 }
