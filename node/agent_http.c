@@ -121,6 +121,7 @@ static void all_metrics(void *ctx, struct metrics *m)
 {
 	const struct agent *a = ctx;
 	struct now now = agent_now((struct agent *)a);
+	struct gossip_clock clock;
 
 	metrics_gauge(m, "starling_info", "Always 1; says who this is.");
 	metrics_u64(m, 1, "version", STARLING_VERSION, "peer", a->cfg.name, NULL);
@@ -131,6 +132,10 @@ static void all_metrics(void *ctx, struct metrics *m)
 	metrics_u64(m, a->disk_full, NULL);
 	metrics_gauge(m, "starling_uptime_seconds", "Since the agent started.");
 	metrics_milli(m, now.wall - a->started, NULL);
+	gossip_clock(a->gossip, now, &clock);
+	metrics_gauge(m, "starling_clock_offset_seconds",
+	        "How far this peer's wall clock is ahead of the median of its own and its peers'.");
+	metrics_milli(m, clock.offset_ms, NULL);
 	flock_metrics(a, m);
 	task_metrics(a, m);
 	gossip_metrics(a, m);

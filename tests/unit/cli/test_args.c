@@ -38,9 +38,12 @@ static void global_options_stand_before_or_after_the_verb(void **state)
 	assert_string_equal(cli.args[0], "web");
 	cli_free(&cli);
 	assert_int_equal(parse(&cli, ARGV("-qojson", "ps", "--data=/e", "--watch"), &err), 0);
-	assert_true(cli.quiet && cli.watch);
+	assert_true(cli.quiet && cli.watch && !cli.force_clock);
 	assert_int_equal(cli.format, FORMAT_JSON);
 	assert_string_equal(cli.data_dir, "/e");
+	cli_free(&cli);
+	assert_int_equal(parse(&cli, ARGV("rm", "web", "--force-clock"), &err), 0);
+	assert_true(cli.force_clock);
 	cli_free(&cli);
 }
 
