@@ -42,6 +42,7 @@ struct verifier {
 	verifier_deliver *deliver;
 	void *ctx;
 	struct map lanes; /* stream -> struct lane; the loop's own */
+	size_t bytes;     /* of all lanes */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t filled;
@@ -137,6 +138,7 @@ static struct frame *lane_pop(struct verifier *v, struct lane *lane)
 
 	list_remove(&f->in_lane);
 	lane->bytes -= f->len;
+	v->bytes -= f->len;
 	if (list_empty(&lane->frames))
 		free(map_del(&v->lanes, &f->stream));
 	return f;
@@ -202,7 +204,7 @@ bool verifier_take(struct verifier *v, uint64_t stream, const uint8_t *bytes, si
 
 	if (!lane && !records)
 		return false;
-	if (lane && lane->bytes + len > VERIFIER_LANE_MAX) {
+	if ((lane && lane->bytes + len > VERIFIER_LANE_MAX) || v->bytes + len > VERIFIER_MAX) {
 		verifier_flush(v, stream);
 		return false;
 	}
@@ -214,6 +216,7 @@ bool verifier_take(struct verifier *v, uint64_t stream, const uint8_t *bytes, si
 	list_init(&f->in_todo);
 	list_push_back(&lane->frames, &f->in_lane);
 	lane->bytes += len;
+	v->bytes += len;
 	pthread_mutex_lock(&v->lock);
 	if (records) {
 		list_push_back(&v->todo, &f->in_todo);

@@ -15,8 +15,11 @@
 
 struct verifier;
 
-/* Bytes of one stream that may wait: a reconciliation has one frame under way, an answer to a want is 1 MiB at most. */
-#define VERIFIER_LANE_MAX (2 * 1024 * 1024)
+/* Bytes of one stream that may wait, and of all: a reconciliation has one frame of 64 KiB under way, the largest record
+ * takes five. Who sends more than this ahead of the thread has its signatures checked on the loop, as frames that hold
+ * it up; it gains nothing by it but to be read more slowly. */
+#define VERIFIER_LANE_MAX (512 * 1024)
+#define VERIFIER_MAX      (4 * 1024 * 1024)
 
 typedef void verifier_deliver(
         void *ctx, uint64_t stream, const uint8_t *bytes, size_t len, const struct good_records *good);

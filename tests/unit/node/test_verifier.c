@@ -9,7 +9,7 @@
 
 #include <sodium.h>
 
-#define FRAMES_MAX 64
+#define FRAMES_MAX 128
 
 struct got {
 	uint64_t stream;
@@ -204,6 +204,38 @@ static void too_much_of_a_stream_is_not_kept(void **state)
 	end(s);
 }
 
+/* Of many streams together neither. */
+static void too_much_of_all_streams_is_not_kept(void **state)
+{
+	struct scene *s = scene();
+	uint8_t *big = xcalloc(1, FRAME_BYTES_MAX);
+	size_t bytes = 0;
+	uint64_t stream = 1;
+	unsigned n = 0;
+
+	(void)state;
+	big[0] = FRAME_STORED;
+	for (bool taken = true; taken; stream++) {
+		taken = take(s, stream, 'a', false);
+		n += taken;
+		for (unsigned i = 0; i < 7 && taken; i++) {
+			taken = verifier_take(s->v, stream, big, FRAME_BYTES_MAX);
+			bytes += taken ? FRAME_BYTES_MAX : 0;
+			n += taken;
+		}
+		assert_true(bytes <= VERIFIER_MAX);
+	}
+	assert_true(bytes > VERIFIER_MAX - 2 * FRAME_BYTES_MAX);
+	/* The stream that met the limit has had its own delivered; the others still wait, in their order. */
+	for (unsigned i = 0; i < s->n; i++)
+		assert_int_equal(s->got[i].stream, stream - 1);
+	/* What has been delivered takes no room. */
+	until(s, n);
+	assert_true(take(s, 1, 'b', false));
+	free(big);
+	end(s);
+}
+
 static void closing_with_frames_under_way_leaks_nothing(void **state)
 {
 	struct scene *s = scene();
@@ -222,6 +254,7 @@ int main(void)
 	        cmocka_unit_test(what_waits_of_a_stream_comes_before_its_end),
 	        cmocka_unit_test(what_is_forgotten_never_comes),
 	        cmocka_unit_test(too_much_of_a_stream_is_not_kept),
+	        cmocka_unit_test(too_much_of_all_streams_is_not_kept),
 	        cmocka_unit_test(closing_with_frames_under_way_leaks_nothing),
 	};
 
