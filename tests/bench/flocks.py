@@ -113,14 +113,14 @@ class Ours:
         with open(peer.log, "a", encoding="utf-8") as log:
             log.write(text)
 
-    def join_cold(self):
+    def join(self):
         """Every host but the first: `starling join TOKEN`, and the agent as soon as it is in; all at once."""
         begin = time.monotonic()
         for peer in self.peers[1:]:
             peer.start(wait=False, token=self.token)
         return self.watch.until("all to be listed by all", self.watch.all_alive, begin)
 
-    def join_warm(self):
+    def start(self):
         """Admissions are made; every agent but the first starts at once."""
         for peer in self.peers[1:]:
             self.note(peer, self.flock.cli("join", self.token, peer=peer.number - 1).stdout)
@@ -149,14 +149,14 @@ class Serfs:
         self.watch = Watch(self.peers, {"alive": serf.ALIVE, "dead": serf.DEAD})
         self.peers[0].start()
 
-    def join_cold(self):
+    def start(self):
         """Every agent but the first starts with -join of the first; all at once."""
         begin = time.monotonic()
         for peer in self.peers[1:]:
             peer.start("-join", self.peers[0].bind, wait=False)
         return self.watch.until("all to be listed by all", self.watch.all_alive, begin)
 
-    def join_warm(self):
+    def join(self):
         """All run already; every one but the first is told, at once, to join the first."""
         for peer in self.peers[1:]:
             peer.start(wait=False)
@@ -274,15 +274,21 @@ def losses(flock, rounds):
     return took, false
 
 
+# Ours: `starling join TOKEN`, then the agent, on every host but the first. Serf's agents run and are told to join.
+JOINED = "all join one seed: until all list all, s"
+# Ours has its admissions and starts; serf's agent starts with -join.
+STARTED = "all but one start: until all list all, s"
+
+
 def measure(make, n, options):
     """{figure: (values, one per repeat or agent)} of flocks of n."""
-    rows = {"joined by all through one seed, cold, s": [], "joined by all through one seed, warm, s": []}
-    for kind in ("cold", "warm"):
+    rows = {JOINED: [], STARTED: []}
+    for what, way in ((JOINED, "join"), (STARTED, "start")):
         for i in range(options.rounds):
             flock = make(n)
             try:
-                rows[f"joined by all through one seed, {kind}, s"].append(getattr(flock, "join_" + kind)())
-                last = kind == "warm" and i == options.rounds - 1
+                rows[what].append(getattr(flock, way)())
+                last = what == STARTED and i == options.rounds - 1
                 if last:
                     rows.update(idle(flock, options.idle))
                     rows["known to all after a SIGKILL, s"], false = losses(flock, options.losses)
@@ -296,7 +302,7 @@ def measure(make, n, options):
     return rows
 
 
-SPREAD = ("joined", "known")
+SPREAD = ("all", "known")
 
 
 def cell(what, values):
