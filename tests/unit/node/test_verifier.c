@@ -232,6 +232,7 @@ static void too_much_of_all_streams_is_not_kept(void **state)
 	/* What has been delivered takes no room. */
 	until(s, n);
 	assert_true(take(s, 1, 'b', false));
+	assert_true(verifier_take(s->v, 1, big, FRAME_BYTES_MAX));
 	free(big);
 	end(s);
 }
