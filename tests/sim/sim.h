@@ -130,10 +130,11 @@ struct sim_peer {
 	unsigned loss;   /* percent, of packets in and out, beside its links' own */
 	bool newer;      /* speaks the next version (sim_newer.c) */
 	struct sim_liar *liar;
-	uint8_t *said;     /* 2 bits per peer: what it says of it (sim_view.c) */
-	struct list pipes; /* ends of its streams */
-	uint64_t sent_packets, sent_bytes, got_packets, got_bytes;
-	unsigned deaths_seen; /* times that it took another for dead */
+	uint8_t *said;                      /* 2 bits per peer: what it says of it (sim_view.c) */
+	struct list pipes;                  /* ends of its streams */
+	uint64_t sent_packets, got_packets; /* UDP */
+	uint64_t sent_bytes, got_bytes;     /* and streams */
+	unsigned deaths_seen;               /* times that it took another for dead */
 };
 
 struct sim {

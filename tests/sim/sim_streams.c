@@ -262,6 +262,7 @@ void on_frame(struct sim *s, unsigned peer, uint64_t number, uint64_t end, const
 
 	if (!p || !p->end[end].open || !s->peer[peer].gossip)
 		return;
+	s->peer[peer].got_bytes += len;
 	gossip_on_frame(s->peer[peer].gossip, p->end[end].id, bytes, len, sim_peer_now(s, peer));
 	sim_drain(s, peer);
 }
@@ -290,6 +291,7 @@ void sim_net_frame(struct sim *s, unsigned from, uint64_t id, const uint8_t *byt
 		len = sim_newer_frame(s, bytes, len, newer, sizeof(newer));
 		bytes = newer;
 	}
+	s->peer[from].sent_bytes += len;
 	pass(s, other(e), bytes, len);
 }
 

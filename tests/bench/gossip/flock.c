@@ -27,8 +27,8 @@ static void settle(struct bench_flock *f, unsigned peer, unsigned known)
 	sim_drain(f->sim, peer);
 }
 
-void bench_flock_start(struct bench_flock *f, unsigned n, const struct tuning *tuning, uint64_t seed,
-        const struct sim_hooks *hooks)
+void bench_flock_begin(struct bench_flock *f, unsigned n, unsigned running, const struct tuning *tuning,
+        uint64_t seed, const struct sim_hooks *hooks)
 {
 	struct sim_options opt = {.peers = n, .later = true};
 
@@ -46,16 +46,16 @@ void bench_flock_start(struct bench_flock *f, unsigned n, const struct tuning *t
 		f->sim->peer[i].disk.base = 2;
 		memset(f->sim->peer[i].disk.known, 0, (n + 7) / 8);
 	}
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < running; i++)
 		sim_start(f->sim, i);
-	for (unsigned i = 0; i < n; i++)
-		settle(f, i, n);
+	for (unsigned i = 0; i < running; i++)
+		settle(f, i, running);
 }
 
-void bench_flock_add(struct bench_flock *f, unsigned peer, unsigned known)
+void bench_flock_start(struct bench_flock *f, unsigned n, const struct tuning *tuning, uint64_t seed,
+        const struct sim_hooks *hooks)
 {
-	sim_start(f->sim, peer);
-	settle(f, peer, known);
+	bench_flock_begin(f, n, n, tuning, seed, hooks);
 }
 
 void bench_flock_end(struct bench_flock *f)

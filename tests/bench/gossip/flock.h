@@ -22,10 +22,10 @@ struct bench_flock {
  * NULL; its config hook is not used, and its ctx will be f itself. */
 void bench_flock_start(struct bench_flock *f, unsigned n, const struct tuning *tuning, uint64_t seed,
         const struct sim_hooks *hooks);
+/* The same, of which only the first `running` run yet. */
+void bench_flock_begin(struct bench_flock *f, unsigned n, unsigned running, const struct tuning *tuning,
+        uint64_t seed, const struct sim_hooks *hooks);
 void bench_flock_end(struct bench_flock *f);
-/* Starts a peer that was stopped, or was left out: it knows those in [0, known). */
-void bench_flock_add(struct bench_flock *f, unsigned peer, unsigned known);
-
 /* The value below which p (0 to 1) of n values lie; 0 for none. */
 double percentile(const double *v, size_t n, double p);
 
