@@ -2,12 +2,15 @@
 
 /* Messages in one packet: the smallest takes 8 bytes. */
 #define PICKS_MAX 160
+/* Messages looked at for one packet, most of which are too long for the room left or were given out in this round. */
+#define LOOKS_MAX 1024
 
 struct item {
 	struct list at;
 	struct topic topic;
 	enum broadcast_class class;
 	id64 subject;
+	struct item *next_same, *prev_same; /* others about the same subject */
 	unsigned sends;
 	unsigned brief_after;
 	uint64_t round; /* in which it was last given out */
@@ -21,16 +24,43 @@ void broadcast_init(struct broadcast *b)
 		for (size_t s = 0; s <= BROADCAST_SENDS_MAX; s++)
 			list_init(&b->items[c][s]);
 	map_init(&b->by_topic, sizeof(struct topic), NULL);
+	map_init(&b->by_subject, sizeof(id64), NULL);
 	b->len = 0;
+	b->shortest = SIZE_MAX;
 	b->round = 1;
+}
+
+static void link_subject(struct broadcast *b, struct item *it)
+{
+	if (!it->subject)
+		return;
+	it->next_same = map_put(&b->by_subject, &it->subject, it);
+	if (it->next_same)
+		it->next_same->prev_same = it;
+}
+
+static void unlink_subject(struct broadcast *b, struct item *it)
+{
+	if (!it->subject)
+		return;
+	if (it->next_same)
+		it->next_same->prev_same = it->prev_same;
+	if (it->prev_same)
+		it->prev_same->next_same = it->next_same;
+	else if (it->next_same)
+		map_put(&b->by_subject, &it->subject, it->next_same);
+	else
+		map_del(&b->by_subject, &it->subject);
 }
 
 static void drop(struct broadcast *b, struct item *it)
 {
+	unlink_subject(b, it);
 	map_del(&b->by_topic, &it->topic);
 	list_remove(&it->at);
 	free(it);
-	b->len--;
+	if (--b->len == 0)
+		b->shortest = SIZE_MAX;
 }
 
 void broadcast_free(struct broadcast *b)
@@ -40,6 +70,7 @@ void broadcast_free(struct broadcast *b)
 			list_each (&b->items[c][s], i)
 				drop(b, list_entry(i, struct item, at));
 	map_free(&b->by_topic);
+	map_free(&b->by_subject);
 }
 
 /* The least urgent class's most often sent, oldest message makes room. */
@@ -73,7 +104,9 @@ void broadcast_put(struct broadcast *b, enum broadcast_class c, const struct top
 		memcpy(it->bytes + len, brief, brief_len);
 	list_push_front(&b->items[c][0], &it->at);
 	map_put(&b->by_topic, t, it);
+	link_subject(b, it);
 	b->len++;
+	b->shortest = MIN(b->shortest, brief_len ? MIN(len, brief_len) : len);
 }
 
 void broadcast_drop(struct broadcast *b, const struct topic *t)
@@ -86,25 +119,22 @@ void broadcast_drop(struct broadcast *b, const struct topic *t)
 
 void broadcast_drop_subject(struct broadcast *b, id64 subject)
 {
-	for (size_t c = 0; c < BROADCAST_RECORD; c++)
-		for (size_t s = 0; s <= BROADCAST_SENDS_MAX; s++)
-			list_each (&b->items[c][s], i) {
-				struct item *it = list_entry(i, struct item, at);
+	struct item *it;
 
-				if (it->subject == subject)
-					drop(b, it);
-			}
+	while ((it = map_get(&b->by_subject, &subject)))
+		drop(b, it);
 }
 
 struct picks {
 	struct item *item[PICKS_MAX];
-	size_t n;
+	size_t n, looks;
 	size_t room;
 };
 
 /* Takes from classes [from, to) what fits, keeping `reserve` bytes free. */
 static void pick(struct broadcast *b, struct picks *p, size_t from, size_t to, size_t reserve, struct wr *w)
 {
+	p->looks = 0;
 	for (size_t c = from; c < to; c++)
 		for (size_t s = 0; s <= BROADCAST_SENDS_MAX; s++)
 			list_each (&b->items[c][s], i) {
@@ -112,8 +142,8 @@ static void pick(struct broadcast *b, struct picks *p, size_t from, size_t to, s
 				bool brief = it->brief_len && it->sends >= it->brief_after;
 				size_t len = brief ? it->brief_len : it->len;
 
-				/* Nothing shorter than this is ever queued. */
-				if (p->n == PICKS_MAX || p->room < reserve + 8)
+				if (p->n == PICKS_MAX || p->room < reserve + b->shortest ||
+				        ++p->looks > LOOKS_MAX)
 					return;
 				if (len + reserve > p->room || it->round == b->round)
 					continue;

@@ -34,7 +34,9 @@ struct broadcast {
 	struct list items[BROADCAST_CLASSES]
 	                 [BROADCAST_SENDS_MAX + 1]; /* by class and sends so far; newest first */
 	struct map by_topic;
+	struct map by_subject; /* id64 -> the first of those about it */
 	size_t len;
+	size_t shortest; /* bytes of the shortest that was queued since the queue was last empty */
 	uint64_t round;
 };
 

@@ -172,6 +172,7 @@ void gossip_load_statement(struct gossip *g, const struct statement *st)
 	p->incarnation = st->incarnation;
 	peer_set_alive(g, p, st);
 	peer_set_state(g, p, MEMBER_ALIVE);
+	output_member(g, p);
 }
 
 const struct statement *gossip_self(const struct gossip *g)
