@@ -14,6 +14,8 @@
 #define SYNC_BACKOFF_MS MINUTES(1)
 /* Neighbours to reconcile with before this peer is ready, and how long to look for one. */
 #define READY_SYNCS 3
+/* So few members are told of whole to whoever appears: 7 KiB, and no round trip. */
+#define STATES_PUSH_MAX 64
 /* One that has not answered for so long does not keep another from being asked. */
 #define READY_HEDGE_MS 500
 #define READY_ALONE_MS SECONDS(3)
@@ -89,6 +91,11 @@ static void send_states(struct gossip *g, struct stream *s)
 	if (c->states_sent)
 		return;
 	c->states_sent = true;
+	/* Of a large flock it is told what it asks for. */
+	if (g->n_peers > STATES_PUSH_MAX) {
+		states_ask(g, s->peer);
+		return;
+	}
 	member_states(g, FRAME_BYTES_MAX / 2, states_batch, s);
 }
 

@@ -22,6 +22,7 @@
  *	verify.c       signatures of a frame's records, checked ahead on another thread
  *	accept.c       operators' records: pushed to other disks, then accepted
  *	stream.c       streams: opening, frames, idle close
+ *	states.c       who is there, reconciled
  *	antientropy.c  when to reconcile with whom; readiness
  *	output.c       the queue of actions
  */
@@ -210,6 +211,11 @@ struct gossip {
 	struct statement *early; /* EARLY_MAX, once one came; subject 0: none. By whoever is not a member yet */
 	size_t early_at;
 
+	uint64_t states[WIRE_STATES_PARTS]; /* sums over (member, incarnation), this peer's too: see states.c */
+	uint64_t states_sum;
+	uint64_t states_own; /* our own incarnation in them */
+	mono_ms states_after;
+
 	struct broadcast bc;
 	mono_ms own_told;  /* when our own status last went out, or will */
 	mono_ms spread_at; /* next send of what waits; MONO_NEVER when nothing does */
@@ -298,6 +304,14 @@ void self_tick(struct gossip *g);
 
 /* admit.c */
 void member_refresh(struct gossip *g); /* after trust changed: members appear and disappear */
+
+/* states.c */
+/* The only ways to change an incarnation. */
+void states_incarnation(struct gossip *g, struct peer *p, uint64_t incarnation);
+void states_own_incarnation(struct gossip *g, uint64_t incarnation);
+void states_on_sum(struct gossip *g, struct peer *p, uint64_t sum); /* in an ack of p */
+void states_ask(struct gossip *g, struct peer *p);
+void states_on_message(struct gossip *g, struct stream *s, const struct msg *m);
 
 /* early.c */
 /* Newcomers at once whose first word may come before their admission; beyond it they are heard of a little later. */

@@ -169,7 +169,7 @@ void gossip_load_statement(struct gossip *g, const struct statement *st)
 
 	if (!p || p->alive)
 		return;
-	p->incarnation = st->incarnation;
+	states_incarnation(g, p, st->incarnation);
 	peer_set_alive(g, p, st);
 	peer_set_state(g, p, MEMBER_ALIVE);
 	output_member(g, p);

@@ -180,7 +180,7 @@ bool gossip_isolated(const struct gossip *g);
 struct gossip_counters {
 	uint64_t packets_in, packets_out, bytes_in, bytes_out;
 	uint64_t drop_unknown, drop_bad, drop_replay, drop_short, challenges;
-	uint64_t frames_in, frames_out, syncs, records_bad, records_over, suspicions, deaths, refutes;
+	uint64_t frames_in, frames_out, syncs, states, records_bad, records_over, suspicions, deaths, refutes;
 	uint64_t accusations_dropped;
 };
 const struct gossip_counters *gossip_counters(const struct gossip *g);

@@ -83,10 +83,11 @@ static void on_alive(struct gossip *g, struct peer *p, const struct statement *s
 			c->syncs = 0;
 			c->states_sent = false;
 		}
-		c->has_left = c->stale = false;
+		c->stale = false;
+		contact_set_left(g, c, NULL);
 	}
 	moved = st->addr.family && (!p->alive || !addr_eq(&p->alive->addr, &st->addr));
-	p->incarnation = st->incarnation;
+	states_incarnation(g, p, st->incarnation);
 	peer_set_alive(g, p, st);
 	if (moved) {
 		/* An address that it proves by using it beats one that it states. */
@@ -112,9 +113,8 @@ static void on_left(struct gossip *g, struct peer *p, const struct statement *st
 	if (!statement_verify(st, &g->cfg.flock, &p->key))
 		return;
 	c = contact_of(g, p);
-	p->incarnation = st->incarnation;
-	c->left = *st;
-	c->has_left = true;
+	states_incarnation(g, p, st->incarnation);
+	contact_set_left(g, c, st);
 	broadcast_drop_subject(&g->bc, peer_id(p));
 	member_broadcast(g, BROADCAST_LEAVE, st);
 	p->reachable = false;
@@ -200,8 +200,8 @@ static void put_states(struct wr *w, const struct peer *p)
 {
 	if (p->alive)
 		wire_put_statement(w, p->alive);
-	if (p->contact && p->contact->has_left)
-		wire_put_statement(w, &p->contact->left);
+	if (p->contact && p->contact->left)
+		wire_put_statement(w, p->contact->left);
 	for (size_t i = 0; p->sus && i < p->sus->n; i++)
 		wire_put_statement(w, &p->sus->by[i]);
 }

@@ -161,7 +161,7 @@ void ack_put(struct gossip *g, struct wr *w, uint32_t seq)
 	struct digest_brief durable, volatile_;
 
 	digests_brief(g, &durable, &volatile_);
-	wire_put_ack(w, seq, &durable, &volatile_, g->now.wall);
+	wire_put_ack(w, seq, &durable, &volatile_, g->states_sum, g->now.wall);
 }
 
 static void on_ping(struct gossip *g, struct peer *p, const struct msg *m, struct wr *reply)
@@ -182,6 +182,7 @@ void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr
 		contact_of(g, p)->udp_bad &= stream != NULL;
 		clock_on_ack(g, contact_of(g, p), m->wall, probe_on_ack(g, p, m->seq));
 		entropy_on_digests(g, p, &m->durable, &m->volatile_);
+		states_on_sum(g, p, m->states);
 		break;
 	case MSG_NACK:
 		probe_on_nack(g, p, m->seq);
@@ -207,6 +208,13 @@ void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr
 		break;
 	case MSG_WANT:
 		record_on_want(g, p, m->want, m->n_want, stream);
+		break;
+	case MSG_STATES:
+	case MSG_STATES_LIST:
+	case MSG_STATES_WANT:
+		/* In a packet a small question could have a large answer. */
+		if (stream)
+			states_on_message(g, stream, m);
 		break;
 	case MSG_END:
 		break;

@@ -55,16 +55,17 @@ struct contact {
 	mono_ms told;        /* last packet that it did not ask for */
 	unsigned introduced; /* copies of our alive statement sent */
 	bool udp_bad;
-	bool stale; /* it sent an older statement of its own than we hold: tell it */
-	bool has_left;
-	struct statement left; /* signed by itself, for passing on */
-	mono_ms retry_at;      /* while dead or left */
+	bool stale;                   /* it sent an older statement of its own than we hold: tell it */
+	const struct statement *left; /* signed by itself, for passing on; NULL: it has not left */
+	mono_ms retry_at;             /* while dead or left */
 	int64_t retry_ms;
 	/* Reconciliation with this peer. */
 	mono_ms differs_since; /* digests in its acks differ from ours since; 0 equal */
 	bool equal[2];         /* its durable, its volatile digest equalled ours in its last ack */
 	bool returned;         /* from the dead, and no digest of it was seen since */
 	bool states_sent;      /* it was told of all members since it began */
+	mono_ms states_differ; /* its sum over the members differs from ours since; 0 equal */
+	mono_ms states_after;
 	mono_ms sync_after;
 	int64_t sync_backoff;
 	unsigned syncs;
@@ -107,6 +108,8 @@ struct peer *table_add(struct gossip *g, const struct key32 *key);
 void table_remove(struct gossip *g, struct peer *p); /* and frees it */
 void table_free(struct gossip *g);
 struct contact *contact_of(struct gossip *g, struct peer *p);
+/* Takes a copy; NULL: it is back. */
+void contact_set_left(struct gossip *g, struct contact *c, const struct statement *st);
 struct suspicion *suspicion_of(struct gossip *g, struct peer *p);
 void suspicion_clear(struct peer *p); /* of one that is not, or no longer, a suspect */
 /* The only ways to change state and silent. */

@@ -8,6 +8,7 @@ void self_sign(struct gossip *g, enum msg_type type)
 	        .type = type, .subject = g->id, .incarnation = g->incarnation, .addr = g->cfg.advertise};
 	memcpy(g->self.boot_id, g->cfg.boot_id, sizeof(g->self.boot_id));
 	statement_sign(&g->self, &g->cfg.flock, g->cfg.secret);
+	states_own_incarnation(g, g->incarnation);
 }
 
 void self_announce(struct gossip *g, enum broadcast_class c)

@@ -138,12 +138,21 @@ struct contact *contact_of(struct gossip *g, struct peer *p)
 	return c;
 }
 
+void contact_set_left(struct gossip *g, struct contact *c, const struct statement *st)
+{
+	const struct statement *old = c->left;
+
+	c->left = st ? statement_keep(g->cfg.intern, st) : NULL;
+	statement_drop(g->cfg.intern, old);
+}
+
 static void contact_free(struct gossip *g, struct contact *c)
 {
 	struct contact *last = g->contacts[--g->n_contacts];
 
 	g->contacts[c->index] = last;
 	last->index = c->index;
+	statement_drop(g->cfg.intern, c->left);
 	if (c->seal)
 		seal_peer_free(c->seal);
 	free(c->seal);
@@ -225,6 +234,7 @@ void table_remove(struct gossip *g, struct peer *p)
 	id64 id = peer_id(p);
 
 	peer_set_state(g, p, MEMBER_DEAD);
+	states_incarnation(g, p, 0);
 	swap(g, p->index, g->n_peers - 1);
 	g->n_peers--;
 	map_del(&g->by_id, &id);

@@ -30,13 +30,14 @@ void wire_put_ping(struct wr *w, uint32_t seq, uint64_t known)
 }
 
 void wire_put_ack(struct wr *w, uint32_t seq, const struct digest_brief *durable,
-        const struct digest_brief *volatile_, wall_ms wall)
+        const struct digest_brief *volatile_, uint64_t states, wall_ms wall)
 {
 	size_t at = begin(w, MSG_ACK);
 
 	wr_u32(w, seq);
 	wr_bytes(w, durable->b, sizeof(durable->b));
 	wr_bytes(w, volatile_->b, sizeof(volatile_->b));
+	wr_u64(w, states);
 	/* 48 bits of milliseconds, as in a stamp. */
 	wr_u16(w, (uint16_t)(MAX(wall, 0) >> 32));
 	wr_u32(w, (uint32_t)MAX(wall, 0));
@@ -131,6 +132,36 @@ void wire_put_want(struct wr *w, const struct key32 *ids, size_t n)
 	finish(w, at);
 }
 
+void wire_put_states(struct wr *w, const uint64_t sums[WIRE_STATES_PARTS])
+{
+	size_t at = begin(w, MSG_STATES);
+
+	for (size_t i = 0; i < WIRE_STATES_PARTS; i++)
+		wr_u64(w, sums[i]);
+	finish(w, at);
+}
+
+void wire_put_states_list(struct wr *w, uint8_t part, const struct wire_state *list, size_t n)
+{
+	size_t at = begin(w, MSG_STATES_LIST);
+
+	wr_u8(w, part);
+	for (size_t i = 0; i < n; i++) {
+		wr_u64(w, list[i].id);
+		wr_u64(w, list[i].incarnation);
+	}
+	finish(w, at);
+}
+
+void wire_put_states_want(struct wr *w, const id64 *ids, size_t n)
+{
+	size_t at = begin(w, MSG_STATES_WANT);
+
+	for (size_t i = 0; i < n; i++)
+		wr_u64(w, ids[i]);
+	finish(w, at);
+}
+
 static void get_want(struct rd *r, struct msg *m)
 {
 	if (rd_left(r) % sizeof(struct key32) || rd_left(r) / sizeof(struct key32) > WANT_IDS_MAX) {
@@ -140,6 +171,46 @@ static void get_want(struct rd *r, struct msg *m)
 	m->n_want = rd_left(r) / sizeof(struct key32);
 	for (size_t i = 0; i < m->n_want; i++)
 		rd_key32(r, &m->want[i]);
+}
+
+/* At most max entries of `each` bytes, read when they are needed: a message is held in one struct for all types. */
+static void get_states(struct rd *r, struct msg *m, size_t each, size_t max)
+{
+	m->len = rd_left(r);
+	if (m->len % each || m->len / each > max)
+		rd_fail(r, "states of a wrong length");
+	m->bytes = rd_bytes(r, m->len);
+}
+
+void wire_get_states(const struct msg *m, uint64_t sums[WIRE_STATES_PARTS])
+{
+	struct rd r;
+
+	rd_init(&r, m->bytes, m->len);
+	for (size_t i = 0; i < WIRE_STATES_PARTS; i++)
+		sums[i] = rd_u64(&r);
+}
+
+size_t wire_get_states_list(const struct msg *m, struct wire_state *out)
+{
+	size_t n = 0;
+	struct rd r;
+
+	for (rd_init(&r, m->bytes, m->len); rd_left(&r); n++) {
+		out[n].id = rd_u64(&r);
+		out[n].incarnation = rd_u64(&r);
+	}
+	return n;
+}
+
+size_t wire_get_states_want(const struct msg *m, id64 *out)
+{
+	size_t n = 0;
+	struct rd r;
+
+	for (rd_init(&r, m->bytes, m->len); rd_left(&r); n++)
+		out[n] = rd_u64(&r);
+	return n;
 }
 
 static void get_body(struct rd *r, struct msg *m)
@@ -156,6 +227,7 @@ static void get_body(struct rd *r, struct msg *m)
 		m->seq = rd_u32(r);
 		rd_copy(r, m->durable.b, sizeof(m->durable.b));
 		rd_copy(r, m->volatile_.b, sizeof(m->volatile_.b));
+		m->states = rd_u64(r);
 		m->wall = (wall_ms)rd_u16(r) << 32;
 		m->wall |= rd_u32(r);
 		break;
@@ -183,6 +255,18 @@ static void get_body(struct rd *r, struct msg *m)
 	case MSG_WANT:
 		get_want(r, m);
 		break;
+	case MSG_STATES:
+		get_states(r, m, 8, WIRE_STATES_PARTS);
+		if (m->len != sizeof(uint64_t) * WIRE_STATES_PARTS)
+			rd_fail(r, "states of a wrong length");
+		break;
+	case MSG_STATES_LIST:
+		m->part = rd_u8(r);
+		get_states(r, m, 16, WIRE_STATES_MAX);
+		break;
+	case MSG_STATES_WANT:
+		get_states(r, m, 8, WIRE_STATES_MAX);
+		break;
 	case MSG_END:
 		break;
 	}
@@ -209,7 +293,7 @@ bool wire_next(struct rd *r, struct msg *m)
 		body = rd_bytes(r, len);
 		if (!body)
 			return false;
-		if (type > MSG_WANT)
+		if (type > MSG_STATES_WANT)
 			continue;
 		m->type = (enum msg_type)type;
 		m->n_want = 0;

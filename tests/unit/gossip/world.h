@@ -1,0 +1,137 @@
+/* One peer's core against scripted others. */
+#ifndef TESTS_UNIT_GOSSIP_WORLD_H
+#define TESTS_UNIT_GOSSIP_WORLD_H
+
+#include "gossip/core.h"
+#include "tests/unit/gossip/flock.h"
+
+#define PEERS_MAX 8
+
+/* The peer under test is number 0; the others exist as keys, and speak through seals of their own. */
+struct world {
+	struct flock flock;
+	struct actor who[PEERS_MAX];
+	struct gossip *g;
+	struct now now;
+	unsigned n;
+};
+
+static inline struct addr addr_of(unsigned i)
+{
+	return (struct addr){.family = 4, .port = 7827, .ip = {10, 0, 0, (uint8_t)i}};
+}
+
+static inline id64 id_of(const struct world *w, unsigned i)
+{
+	return key32_id(&w->who[i].key);
+}
+
+static inline struct world world(unsigned n)
+{
+	struct world w = {.flock = flock_new(), .n = n, .now = {.mono = 1000, .wall = 1700000000000}};
+	struct gossip_config cfg = {.flock = w.flock.id, .boot = 5, .advertise = addr_of(0), .plain = true};
+
+	for (unsigned i = 0; i < n; i++)
+		w.who[i] = actor(PEER_A + i);
+	cfg.key = w.who[0].key;
+	memcpy(cfg.secret, w.who[0].secret, sizeof(cfg.secret));
+	w.g = gossip_new(&cfg);
+	gossip_load(w.g, w.flock.genesis.w.p, w.flock.genesis.w.len, NULL);
+	gossip_load(w.g, w.flock.grant.w.p, w.flock.grant.w.len, NULL);
+	for (unsigned i = 0; i < n; i++) {
+		struct wr r = record_wr();
+		struct admission a;
+
+		trust_vouch_first(&a, &w.flock.id, &w.who[i].key, w.flock.admin.secret);
+		trust_make_admission(&r, &w.flock.id, &a, 1 + i, w.who[i].secret);
+		assert_int_equal(gossip_load(w.g, r.p, r.len, NULL), 0);
+		wr_free(&r);
+		if (i) {
+			struct addr at = addr_of(i);
+
+			gossip_load_addr(w.g, &w.who[i].key, &at);
+		}
+	}
+	gossip_start(w.g, w.now);
+	return w;
+}
+
+static inline void end(struct world *w)
+{
+	gossip_free(w->g);
+	flock_free(&w->flock);
+}
+
+static inline struct peer *peer(struct world *w, unsigned i)
+{
+	return member_by_id(w->g, id_of(w, i));
+}
+
+static inline struct statement statement(
+        struct world *w, enum msg_type type, unsigned subject, uint64_t n, unsigned signer)
+{
+	struct statement st = {.type = type, .subject = id_of(w, subject), .incarnation = UINT64_C(1) << 32 | n};
+
+	if (type == MSG_ALIVE)
+		st.addr = addr_of(subject);
+	if (type == MSG_SUSPECT || type == MSG_DEAD)
+		st.accuser = id_of(w, signer);
+	statement_sign(&st, &w->flock.id, w->who[signer].secret);
+	return st;
+}
+
+static inline void tell(struct world *w, enum msg_type type, unsigned subject, uint64_t n, unsigned signer)
+{
+	struct statement st = statement(w, type, subject, n, signer);
+
+	member_on_statement(w->g, &st, NULL);
+}
+
+static inline enum member_state state_of(struct world *w, unsigned i)
+{
+	return peer(w, i)->state;
+}
+
+/* Drains what it wants to say; counts packets to peer i (0: all). */
+static inline unsigned packets_to(struct world *w, unsigned i)
+{
+	struct gossip_action a;
+	struct addr to = addr_of(i);
+	unsigned n = 0;
+
+	while (gossip_next(w->g, &a))
+		n += a.kind == GOSSIP_PACKET && (!i || addr_eq(&a.addr, &to));
+	return n;
+}
+
+static inline void all_alive(struct world *w)
+{
+	for (unsigned i = 1; i < w->n; i++) {
+		tell(w, MSG_ALIVE, i, 0, i);
+		member_heard(w->g, peer(w, i));
+	}
+	packets_to(w, 0);
+}
+
+/* Time passes; nobody answers. Whoever is in `speaks` (a bit per peer) is heard. */
+static inline void pass(struct world *w, int64_t ms, unsigned speaks)
+{
+	mono_ms until = w->now.mono + ms;
+
+	while (w->now.mono < until) {
+		mono_ms wake = gossip_wake(w->g);
+
+		w->now.mono = MIN(MAX(wake, w->now.mono + 1), until);
+		gossip_tick(w->g, w->now);
+		for (unsigned i = 1; i < w->n; i++)
+			if (speaks >> i & 1) {
+				member_heard(w->g, peer(w, i));
+				for (size_t k = 0; k < PROBES_MAX; k++)
+					if (w->g->probes[k].used && w->g->probes[k].target == id_of(w, i))
+						probe_on_ack(w->g, peer(w, i), w->g->probes[k].seq[0]);
+			}
+		packets_to(w, 0);
+	}
+}
+
+#endif
