@@ -3,9 +3,13 @@
 /*
  * When to reconcile, and with whom (DESIGN section 6). Acks carry both digests. A difference that lasts 2 s, or
  * the first contact with a peer in this boot, opens a reconciliation; at most one per pair per 10 s, backing off
- * while it changes nothing. Equal digests are equal sets, so a quiet flock opens no stream at all.
+ * while it changes nothing. Equal digests are equal sets, so a quiet flock opens no stream at all. In a large flock a
+ * peer acks us once in minutes, so before a stream is opened on its word of 2 s ago it is pinged once more.
  */
 #define DIFFERS_MS SECONDS(2)
+/* A difference seen this lately needs no second look; a look not answered for so long is given up. */
+#define FRESH_MS     SECONDS(1)
+#define FORGOTTEN_MS SECONDS(10)
 /* Of two that both see the difference, the higher id waits this much longer. */
 #define TURN_MS SECONDS(1)
 /* How often to look whether one is due, while any digest differs or this peer is not ready. */
@@ -181,6 +185,11 @@ static bool wants_first(const struct gossip *g)
 	return n < (g->syncs_done ? READY_SYNCS : 1);
 }
 
+void entropy_look(struct gossip *g)
+{
+	g->entropy_at = MIN(g->entropy_at, g->now.mono + LOOK_MS);
+}
+
 void entropy_first_contact(struct gossip *g, struct peer *peer)
 {
 	struct contact *p = contact_of(g, peer);
@@ -219,7 +228,8 @@ void entropy_on_digests(struct gossip *g, struct peer *peer, const struct digest
 	else if (!p->differs_since)
 		p->differs_since = g->now.mono;
 	p->returned = false;
-	g->entropy_at = MIN(g->entropy_at, g->now.mono + LOOK_MS);
+	p->differs_at = g->now.mono;
+	entropy_look(g);
 }
 
 static size_t reachable(const struct gossip *g)
@@ -248,6 +258,11 @@ static void check_ready(struct gossip *g)
 		output_self(g);
 }
 
+static bool lasts(const struct gossip *g, const struct contact *p, mono_ms since)
+{
+	return since && g->now.mono - since >= DIFFERS_MS + (g->id > peer_id(p->peer) ? TURN_MS : 0);
+}
+
 /* Is a reconciliation with p due? Of two that both see the difference, the lower id asks first. */
 static bool due(const struct gossip *g, const struct contact *p)
 {
@@ -257,8 +272,23 @@ static bool due(const struct gossip *g, const struct contact *p)
 		return true;
 	if (g->bodies_missing)
 		return true;
-	return p->differs_since &&
-	       g->now.mono - p->differs_since >= DIFFERS_MS + (g->id > peer_id(p->peer) ? TURN_MS : 0);
+	return lasts(g, p, p->differs_since) && g->now.mono - p->differs_at <= FRESH_MS;
+}
+
+/* Its word of a difference is old: is it still so? */
+static void look_again(struct gossip *g, struct contact *c)
+{
+	mono_ms since = MAX(c->differs_since, c->states_differ);
+
+	if (since && g->now.mono - since > FORGOTTEN_MS && g->now.mono - c->differs_at > FORGOTTEN_MS)
+		c->differs_since = c->states_differ = 0;
+	if (!member_up(c->peer) || g->now.mono < c->look_at)
+		return;
+	if (!(lasts(g, c, c->differs_since) && g->now.mono >= c->sync_after) &&
+	        !(lasts(g, c, c->states_differ) && g->now.mono >= c->states_after))
+		return;
+	c->look_at = g->now.mono + FRESH_MS;
+	probe_greet(g, c->peer);
 }
 
 void entropy_tick(struct gossip *g)
@@ -272,7 +302,9 @@ void entropy_tick(struct gossip *g)
 
 		if (due(g, c))
 			entropy_want(g, c->peer);
-		differs |= c->differs_since != 0;
+		else
+			look_again(g, c);
+		differs |= c->differs_since || c->states_differ;
 	}
 	check_ready(g);
 	g->entropy_at = differs || !g->ready || g->bodies_missing ? g->now.mono + LOOK_MS : MONO_NEVER;

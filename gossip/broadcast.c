@@ -125,6 +125,18 @@ void broadcast_drop_subject(struct broadcast *b, id64 subject)
 		drop(b, it);
 }
 
+void broadcast_heard(struct broadcast *b, const struct topic *t, unsigned weight)
+{
+	struct item *it = map_get(&b->by_topic, t);
+
+	/* At least once it is passed on. */
+	if (!it || !it->sends)
+		return;
+	it->sends = MIN(it->sends + weight, (unsigned)BROADCAST_SENDS_MAX);
+	list_remove(&it->at);
+	list_push_front(&b->items[it->class][it->sends], &it->at);
+}
+
 struct picks {
 	struct item *item[PICKS_MAX];
 	size_t n, looks;

@@ -58,6 +58,8 @@
 #define RETRY_LOOK_MS   100
 /* A tick this late means that the process or the machine stood still. */
 #define STALL_MS 400
+/* Sends that hearing the same once more stands for. */
+#define HEARD_WEIGHT 2
 /* Of the members that hear of one that has appeared, so many ping it at once, on average; and it so many of them. */
 #define GREETINGS 32
 /* Copies of our own statement sent to a peer that has just appeared. */
@@ -281,6 +283,8 @@ void output_record(struct gossip *g, const struct key32 *id, uint8_t kind);
 
 /* member.c */
 void member_on_statement(struct gossip *g, const struct statement *st, struct peer *from);
+/* The statement came once more while we pass it on ourselves. */
+void member_heard_again(struct gossip *g, const struct statement *st);
 /* An authentic packet or frame came from p. */
 void member_heard(struct gossip *g, struct peer *p);
 void member_set_state(struct gossip *g, struct peer *p, enum member_state state);
@@ -465,6 +469,7 @@ void entropy_on_digests(struct gossip *g, struct peer *p, const struct digest_br
 void entropy_begin(struct gossip *g, struct stream *s); /* the stream is open and a sync was wanted */
 void entropy_want(struct gossip *g, struct peer *p);
 int entropy_on_frame(struct gossip *g, struct stream *s, bool ask, const uint8_t *bytes, size_t len);
+void entropy_look(struct gossip *g); /* something differs: soon */
 void entropy_first_contact(struct gossip *g, struct peer *p);
 void entropy_tick(struct gossip *g);
 mono_ms entropy_wake(const struct gossip *g);

@@ -62,6 +62,13 @@ void member_broadcast(struct gossip *g, enum broadcast_class c, const struct sta
 		spread_soon(g, MAX(g->spread_last + g->tune->spread - g->now.mono, INT64_C(0)));
 }
 
+void member_heard_again(struct gossip *g, const struct statement *st)
+{
+	struct topic t = topic_of(st);
+
+	broadcast_heard(&g->bc, &t, HEARD_WEIGHT);
+}
+
 static void on_alive(struct gossip *g, struct peer *p, const struct statement *st, const struct peer *from)
 {
 	struct contact *c = p->contact;
@@ -71,6 +78,8 @@ static void on_alive(struct gossip *g, struct peer *p, const struct statement *s
 		if (from == p && c)
 			c->stale = st->incarnation < p->incarnation ||
 			           memcmp(st->boot_id, p->alive->boot_id, sizeof(st->boot_id)) != 0;
+		if (st->incarnation == p->incarnation)
+			member_heard_again(g, st);
 		return;
 	}
 	if (st->incarnation < p->incarnation || !statement_verify(st, &g->cfg.flock, &p->key))

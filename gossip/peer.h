@@ -64,6 +64,8 @@ struct contact {
 	bool equal[2];         /* its durable, its volatile digest equalled ours in its last ack */
 	bool returned;         /* from the dead, and no digest of it was seen since */
 	bool states_sent;      /* it was told of all members since it began */
+	mono_ms differs_at;    /* last ack that said so */
+	mono_ms look_at;       /* not before then is it asked whether they still do */
 	mono_ms states_differ; /* its sum over the members differs from ours since; 0 equal */
 	mono_ms states_after;
 	mono_ms sync_after;

@@ -79,6 +79,8 @@ void states_on_sum(struct gossip *g, struct peer *p, uint64_t sum)
 	}
 	if (!c->states_differ)
 		c->states_differ = g->now.mono;
+	c->differs_at = g->now.mono;
+	entropy_look(g);
 	if (g->now.mono - c->states_differ < wait || g->now.mono < c->states_after ||
 	        g->now.mono < g->states_after)
 		return;

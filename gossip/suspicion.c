@@ -202,6 +202,8 @@ void suspicion_on_statement(struct gossip *g, struct peer *p, const struct state
 	struct statement *a = find(p, st->accuser);
 	bool first = p->state == MEMBER_ALIVE;
 
+	if (a && a->type == st->type)
+		member_heard_again(g, st);
 	if (!accuser || accuser == p || (a && (a->type == MSG_DEAD || st->type == MSG_SUSPECT)))
 		return;
 	if (!a && p->sus && p->sus->n == ACCUSERS_MAX && st->type == MSG_SUSPECT)
