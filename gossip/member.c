@@ -195,8 +195,8 @@ void member_tell(struct gossip *g, struct peer *p, struct wr *w)
 			wire_put_statement(w, &p->sus->by[i]);
 	if (c->stale && p->alive) {
 		wire_put_statement(w, p->alive);
-		if (c->has_left)
-			wire_put_statement(w, &c->left);
+		if (c->left)
+			wire_put_statement(w, c->left);
 		c->stale = false;
 	}
 	if (c->introduced < INTRODUCTIONS && g->started) {
