@@ -41,6 +41,7 @@ help:
 	@echo 'make install    PREFIX=/usr/local DESTDIR=: binary, manual, systemd unit, completion'
 	@echo 'make static     build/starling-static, one file linked with musl that needs nothing of its host'
 	@echo 'make bench      figures: deploy, failover, idle load, sizes, DNS and placement rates'
+	@echo 'make bench-gossip  tables of the gossip layer, as markdown: reconciliation, detection, dissemination, cost'
 	@echo 'make bench-flocks  5, 20 and 50 agents beside as many of serf; FLOCKS="--sizes 5 --idle 20" for less'
 	@echo 'make deps       installs the packages that a build needs (root or sudo)'
 	@echo 'make unit       unit tests; unit-base unit-gossip unit-placement unit-dns unit-node unit-cli'
