@@ -326,6 +326,8 @@ void early_replay(struct gossip *g);                           /* after members 
 /* suspicion.c */
 void suspicion_accuse(struct gossip *g, struct peer *p); /* our own evidence: it did not answer */
 void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st);
+/* `to` says that p is dead, as is known here; perhaps it waits for a second voice that it never heard. */
+void suspicion_confirm(struct gossip *g, struct peer *p, struct peer *to);
 /* It says that it lives: those who accuse it were wrong. */
 void suspicion_refuted(struct gossip *g, struct peer *p);
 void suspicion_tick(struct gossip *g);

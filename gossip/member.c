@@ -153,8 +153,12 @@ void member_on_statement(struct gossip *g, const struct statement *st, struct pe
 		break;
 	default:
 		/* A higher incarnation than its subject ever signed cannot be refuted, so it is not believed. */
-		if (p->incarnation && st->incarnation == p->incarnation && member_up(p))
+		if (!p->incarnation || st->incarnation != p->incarnation)
+			break;
+		if (member_up(p))
 			suspicion_on_statement(g, p, st);
+		else if (p->state == MEMBER_DEAD && from && st->type == MSG_DEAD && st->accuser == peer_id(from))
+			suspicion_confirm(g, p, from);
 		break;
 	}
 }

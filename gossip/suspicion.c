@@ -216,6 +216,24 @@ void suspicion_on_statement(struct gossip *g, struct peer *p, const struct state
 		probe_target(g, p);
 }
 
+void suspicion_confirm(struct gossip *g, struct peer *p, struct peer *to)
+{
+	struct contact *c = contact_of(g, to);
+	uint8_t buf[ACCUSERS_MAX * STATEMENT_BYTES_MAX];
+	struct wr w;
+
+	if (!p->sus || g->now.mono - c->told < g->tune->period / 2)
+		return;
+	wr_fixed(&w, buf, sizeof(buf));
+	for (size_t i = 0; i < p->sus->n; i++)
+		if (p->sus->by[i].type == MSG_DEAD && p->sus->by[i].accuser != peer_id(to))
+			wire_put_statement(&w, &p->sus->by[i]);
+	if (!w.len)
+		return;
+	c->told = g->now.mono;
+	packet_send(g, to, &w);
+}
+
 /* Our timer ran out. */
 static void fire(struct gossip *g, struct peer *p)
 {
