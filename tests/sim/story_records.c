@@ -149,7 +149,8 @@ SIM(status_reaches_a_hundred_peers_soon, .peers = 100)
 	s->net.loss = 10;
 	sim_run(s, SECONDS(20));
 	sim_publish(s, 5, "0", "hello");
-	WAIT(s, SECONDS(3), sim_all_see_page(s, 5, "0", "hello"));
+	/* 160 ms in half of all runs; in one of 100 somebody is left out, and sees by acks that it lacks something. */
+	WAIT(s, SECONDS(6), sim_all_see_page(s, 5, "0", "hello"));
 }
 
 SIM(records_converge_through_loss_and_restarts, .peers = 5)
