@@ -46,6 +46,12 @@ static bool counts(const struct gossip *g, const struct record *r)
 
 bool quarantine_admits(struct gossip *g, const struct record *r, size_t len, bool *is_void, struct err *err)
 {
+	*is_void = false;
+	/* A record of trust is judged, and counted, once it is on disk; until there is little room left, its inner
+	 * signatures need not be checked twice for that. */
+	if (r->kind <= REC_SUCCESSION && g->void_records < VOID_RECORDS_MAX / 2 &&
+	        g->void_bytes < VOID_BYTES_MAX / 2)
+		return true;
 	*is_void = !counts(g, r);
 	if (!*is_void || (g->void_records < VOID_RECORDS_MAX &&
 	                         len <= VOID_BYTES_MAX - MIN(g->void_bytes, (size_t)VOID_BYTES_MAX)))
