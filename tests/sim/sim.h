@@ -15,7 +15,9 @@
  *	sim_net.c     addresses, links, cuts, NAT
  *	sim_packets.c UDP         sim_streams.c TCP
  *	sim_view.c    what peers say of each other      sim_records.c what they know, and what they are made to write
- *	sim_liar.c    a peer that lies                  sim_newer.c   peers of the version after this one
+ *	sim_liar.c    a peer that lies                  sim_replay.c  and repeats what it has no right to
+ *	sim_newer.c   peers of the version after this one
+ *	sim_chaos.c   trouble of every kind, by chance  sim_fail.c    what failed, and how to see it again
  *	sim_crypto.c  each signature is checked once for all peers
  */
 #ifndef TESTS_SIM_SIM_H

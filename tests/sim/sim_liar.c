@@ -2,36 +2,13 @@
  * A compromised peer: it holds a valid, admitted key, and a script says what it sends. A real core beneath keeps its
  * sessions and knows who is there, so that every lie comes sealed and from a member in good standing.
  */
-#include "tests/sim/sim_core.h"
+#include "tests/sim/sim_liar.h"
 
 #include "gossip/core.h"
 
 /* The script's next line comes so often. */
 #define TURN_MS 40
-/* Packets and messages of others kept for later, and how old messages must be to be worth repeating. */
-#define KEPT_MAX 128
-#define STALE_MS SECONDS(10)
-
-/* A victim, whom answers shall hit. */
-static const struct addr elsewhere = {.family = 4, .port = 9999, .ip = {192, 0, 2, 1}};
-
-struct kept {
-	mono_ms at;
-	struct addr from; /* packets: family 0 for a message of its own */
-	unsigned to;
-	size_t len;
-	uint8_t bytes[PACKET_BYTES_MAX];
-};
-
-struct sim_liar {
-	struct sim_lies lies;
-	bool speaking; /* what leaves now is the script's */
-	struct kept kept[KEPT_MAX];
-	size_t n_kept, at_kept;
-	uint32_t said;
-};
-
-static struct peer *anyone(struct sim *s, struct gossip *g)
+struct peer *liar_anyone(struct sim *s, struct gossip *g)
 {
 	return g->n_peers ? g->peers[drbg_below(&s->rng, g->n_peers)] : NULL;
 }
@@ -57,7 +34,7 @@ static void tell(struct gossip *g, struct peer *to, const struct statement *st)
 /* Suspect and dead, well signed, at the incarnation that counts or one that does not exist yet. */
 static void accuse(struct sim *s, struct gossip *g, struct peer *to)
 {
-	struct peer *whom = anyone(s, g);
+	struct peer *whom = liar_anyone(s, g);
 	struct statement st = {.type = drbg_below(&s->rng, 2) ? MSG_SUSPECT : MSG_DEAD,
 	        .subject = peer_id(whom),
 	        .incarnation = whom->incarnation + (drbg_below(&s->rng, 4) ? 0 : drbg_below(&s->rng, 1000)),
@@ -71,7 +48,7 @@ static void accuse(struct sim *s, struct gossip *g, struct peer *to)
 static void forge_statement(struct sim *s, struct gossip *g, struct peer *to)
 {
 	static const enum msg_type types[] = {MSG_ALIVE, MSG_LEFT, MSG_SUSPECT, MSG_DEAD};
-	struct peer *whom = anyone(s, g), *accuser = anyone(s, g);
+	struct peer *whom = liar_anyone(s, g), *accuser = liar_anyone(s, g);
 	struct statement st = {.type = types[drbg_below(&s->rng, ARRAY_LEN(types))],
 	        .subject = peer_id(whom),
 	        .incarnation = whom->incarnation + drbg_below(&s->rng, 3),
@@ -121,7 +98,7 @@ static void forge_record(struct sim *s, struct gossip *g, struct peer *to)
 		send_record(g, to, NULL, &r, &admin);
 		break;
 	case 1:
-		send_record(g, to, NULL, &r, &anyone(s, g)->key);
+		send_record(g, to, NULL, &r, &liar_anyone(s, g)->key);
 		break;
 	default:
 		if (!record_is_volatile(r.kind))
@@ -133,7 +110,7 @@ static void forge_record(struct sim *s, struct gossip *g, struct peer *to)
 /* Trust that we give ourselves: well formed and well signed, by someone who has none to give. */
 static void forge_trust(struct sim *s, struct gossip *g, struct peer *to)
 {
-	struct peer *whom = anyone(s, g);
+	struct peer *whom = liar_anyone(s, g);
 	uint64_t stamp = gossip_stamp(g, g->now.wall);
 	struct grant grant = {.operator_key = g->key, .role = ROLE_ADMIN, .powers = POWER_ALL, .name = "me"};
 	struct key32 admin;
@@ -172,87 +149,6 @@ static void forge(struct sim *s, struct gossip *g, struct peer *to)
 		forge_trust(s, g, to);
 		break;
 	}
-}
-
-/* Replays. */
-
-static void keep(
-        struct sim *s, struct sim_liar *l, const struct addr *from, unsigned to, const void *bytes, size_t len)
-{
-	struct kept *k = &l->kept[l->at_kept];
-
-	/* Some of the old ones stay: the older, the better the lie. */
-	l->at_kept = l->n_kept < KEPT_MAX ? ++l->n_kept % KEPT_MAX : drbg_below(&s->rng, KEPT_MAX);
-	*k = (struct kept){.at = s->now, .from = *from, .to = to, .len = len};
-	memcpy(k->bytes, bytes, len);
-}
-
-/* It sits on the wire: any packet, of anybody to anybody. What gets lost it has swallowed: its copy is the first one that
- * arrives, from where the liar wants the answer to go. */
-void sim_liar_taps(
-        struct sim *s, unsigned to, const struct addr *from, const uint8_t *bytes, size_t len, bool lost)
-{
-	for (unsigned i = 0; i < s->n && s->n <= 64; i++) {
-		struct sim_liar *l = s->peer[i].liar;
-
-		if (!l || !l->lies.replay || i == to)
-			continue;
-		if (lost && drbg_below(&s->rng, 2))
-			sim_inject(s, to, &elsewhere, bytes, len);
-		else if (drbg_below(&s->rng, 10) == 0)
-			keep(s, l, from, to, bytes, len);
-	}
-}
-
-static bool keep_record(const struct stored *st, void *ctx)
-{
-	struct wr *w = ctx;
-	size_t before = w->len;
-
-	/* The last of them that fits; the walk is in key order, so it is one of many over time. */
-	if (st->len + MSG_HEADER_BYTES > PAYLOAD_BYTES_MAX || (st->len ^ st->bytes[st->len - 1]) % 3)
-		return true;
-	wr_reset(w);
-	wire_put_record(w, st->bytes, st->len);
-	return w->len != before;
-}
-
-/* What others say of themselves now, for when it is no longer true. */
-static void collect(struct sim *s, struct sim_liar *l, struct gossip *g)
-{
-	const struct addr none = {0};
-	uint8_t buf[PAYLOAD_BYTES_MAX];
-	struct peer *p = anyone(s, g);
-	struct wr w;
-
-	wr_fixed(&w, buf, sizeof(buf));
-	if (p->alive && drbg_below(&s->rng, 2))
-		wire_put_statement(&w, p->alive);
-	else
-		store_each(g->store, 0, keep_record, &w);
-	if (w.len && wr_ok(&w))
-		keep(s, l, &none, 0, w.p, w.len);
-}
-
-static void replay(struct sim *s, struct sim_liar *l, struct gossip *g, struct peer *to)
-{
-	const struct kept *k;
-	struct wr w;
-
-	collect(s, l, g);
-	k = &l->kept[drbg_below(&s->rng, MAX(l->n_kept, (size_t)1))];
-	if (!l->n_kept || (!k->from.family && s->now - k->at < STALE_MS))
-		return;
-	if (k->from.family) {
-		/* To whom it was for, from where it came, or from where a victim is. */
-		if (s->peer[k->to].gossip)
-			sim_inject(s, k->to, drbg_below(&s->rng, 2) ? &k->from : &elsewhere, k->bytes, k->len);
-		return;
-	}
-	wr_init(&w, PAYLOAD_BYTES_MAX);
-	wr_bytes(&w, k->bytes, k->len);
-	packet_send(g, to, &w);
-	wr_free(&w);
 }
 
 /* Claims and verdicts: what it may say, said of everything. */
@@ -353,7 +249,7 @@ static void flood(struct sim *s, struct gossip *g, struct peer *to)
 /* One line of the script. */
 static void speak(struct sim *s, struct sim_liar *l, struct gossip *g)
 {
-	struct peer *to = anyone(s, g);
+	struct peer *to = liar_anyone(s, g);
 
 	if (!to)
 		return;
@@ -363,7 +259,7 @@ static void speak(struct sim *s, struct sim_liar *l, struct gossip *g)
 	if (l->lies.forge)
 		forge(s, g, to);
 	if (l->lies.replay)
-		replay(s, l, g, to);
+		liar_replay(s, l, g, to);
 	if (l->lies.claim)
 		claim(s, l, g);
 	if (l->lies.flood)
