@@ -1,7 +1,7 @@
 /*
  * What an idle flock costs each peer, and what a member costs in memory and time.
  *
- *	bench_idle [--seed N] [--largest N]
+ *	bench_idle [--seed N] [--smallest N] [--largest N]
  */
 #include "base/hash.h"
 #include "tests/bench/gossip/flock.h"
@@ -18,7 +18,7 @@ struct result {
 };
 
 static uint64_t seed;
-static unsigned largest;
+static unsigned smallest, largest;
 
 static void job(size_t i, void *out)
 {
@@ -28,7 +28,7 @@ static void job(size_t i, void *out)
 	struct sim *s;
 	double cpu;
 
-	if (sizes[i] > largest)
+	if (sizes[i] > largest || sizes[i] < smallest)
 		return;
 	bench_flock_start(&flock, sizes[i], NULL, seed, NULL);
 	s = flock.sim;
@@ -109,6 +109,7 @@ int main(int argc, char **argv)
 	if (sodium_init() < 0)
 		return 1;
 	seed = bench_option(argc, argv, "seed", 1);
+	smallest = (unsigned)bench_option(argc, argv, "smallest", 0);
 	largest = (unsigned)bench_option(argc, argv, "largest", 10000);
 	bench_jobs(ARRAY_LEN(sizes), r, sizeof(r[0]), job);
 	memory(&known, &spoken);
@@ -118,7 +119,7 @@ int main(int argc, char **argv)
 	       "| N | packets/s | bytes/s | CPU per peer and second |\n|---|---|---|---|\n",
 	        (long long)(IDLE_MS / 1000), (unsigned long long)seed);
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
-		if (sizes[i] <= largest)
+		if (r[i].packets > 0)
 			printf("| %u | %.2f | %.0f | %.0f us |\n", sizes[i], r[i].packets, r[i].bytes,
 			        r[i].cpu_us);
 	printf("\nMemory per member in a flock of 2,000: %.0f bytes for one that is known, %.0f for one that was\n"

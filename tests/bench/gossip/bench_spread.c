@@ -1,7 +1,7 @@
 /*
  * Dissemination: a record that fits a packet, and a revision of 10 KiB, from one peer to all, under loss.
  *
- *	bench_spread [--seed N] [--runs N] [--largest N]
+ *	bench_spread [--seed N] [--runs N] [--smallest N] [--largest N]
  */
 #include "tests/bench/gossip/flock.h"
 
@@ -21,7 +21,7 @@ struct result {
 };
 
 static uint64_t seed;
-static unsigned runs, largest;
+static unsigned runs, smallest, largest;
 
 static bool has_page(const struct sim *s, unsigned peer, const void *what)
 {
@@ -74,7 +74,7 @@ static void job(size_t i, void *out)
 	struct sim *s;
 
 	/* At 30% and more, 10,000 peers take hours: their suspicions of each other alone are 400 per second. */
-	if (n > largest || (n >= 10000 && loss > 10))
+	if (n < smallest || n > largest || (n >= 10000 && loss > 10))
 		return;
 	bench_flock_start(&flock, n, NULL, seed, NULL);
 	s = flock.sim;
@@ -112,6 +112,7 @@ int main(int argc, char **argv)
 		return 1;
 	seed = bench_option(argc, argv, "seed", 1);
 	runs = (unsigned)MIN(bench_option(argc, argv, "runs", 20), (uint64_t)RUNS_MAX);
+	smallest = (unsigned)bench_option(argc, argv, "smallest", 0);
 	largest = (unsigned)bench_option(argc, argv, "largest", 10000);
 	bench_jobs(ARRAY_LEN(r), r, sizeof(r[0]), job);
 	printf("### Dissemination (seconds until peers have it)\n\n"
