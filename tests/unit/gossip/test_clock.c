@@ -2,7 +2,7 @@
  * Whose clock may stamp records: DESIGN section 6, "HLC".
  */
 #include "gossip/core.h"
-#include "tests/unit/gossip/flock.h"
+#include "tests/unit/gossip/core_of.h"
 
 #define PEERS_MAX 6
 #define WALL      INT64_C(1700000000000)
@@ -19,24 +19,8 @@ struct world {
 static struct world world_with(unsigned n, uint64_t loaded)
 {
 	struct world w = {.flock = flock_new(), .n = n, .now = {.mono = 1000, .wall = WALL}};
-	struct gossip_config cfg = {.flock = w.flock.id, .boot = 5, .plain = true};
 
-	for (unsigned i = 0; i < n; i++)
-		w.who[i] = actor(PEER_A + i);
-	cfg.key = w.who[0].key;
-	memcpy(cfg.secret, w.who[0].secret, sizeof(cfg.secret));
-	w.g = gossip_new(&cfg);
-	gossip_load(w.g, w.flock.genesis.w.p, w.flock.genesis.w.len, NULL);
-	gossip_load(w.g, w.flock.grant.w.p, w.flock.grant.w.len, NULL);
-	for (unsigned i = 0; i < n; i++) {
-		struct wr r = record_wr();
-		struct admission a;
-
-		trust_vouch_first(&a, &w.flock.id, &w.who[i].key, w.flock.admin.secret);
-		trust_make_admission(&r, &w.flock.id, &a, 1 + i, w.who[i].secret);
-		assert_int_equal(gossip_load(w.g, r.p, r.len, NULL), 0);
-		wr_free(&r);
-	}
+	w.g = core_of(&w.flock, w.who, n, false);
 	if (loaded) {
 		struct packed p = make_revision(&w.flock.id, &w.flock.admin, "web", loaded, NULL, 0, "spec");
 

@@ -4,7 +4,7 @@
  */
 #include "gossip/core.h"
 #include "gossip/sync_wire.h"
-#include "tests/unit/gossip/flock.h"
+#include "tests/unit/gossip/core_of.h"
 
 #define PEERS_MAX 12
 #define BIG       20000 /* bytes: takes no packet */
@@ -25,11 +25,6 @@ struct world {
 	uint64_t page_stamp;
 	uint64_t inbound[PEERS_MAX]; /* streams that they opened */
 };
-
-static struct addr addr_of(unsigned i)
-{
-	return (struct addr){.family = 4, .port = 7827, .ip = {10, 0, 0, (uint8_t)i}};
-}
 
 static struct peer *peer(struct world *w, unsigned i)
 {
@@ -119,27 +114,8 @@ static void pass(struct world *w, int64_t ms)
 static struct world world(unsigned n)
 {
 	struct world w = {.flock = flock_new(), .n = n, .now = {.mono = 1000, .wall = 1700000000000}};
-	struct gossip_config cfg = {.flock = w.flock.id, .boot = 5, .advertise = addr_of(0), .plain = true};
 
-	for (unsigned i = 0; i < n; i++)
-		w.who[i] = actor(PEER_A + i);
-	cfg.key = w.who[0].key;
-	memcpy(cfg.secret, w.who[0].secret, sizeof(cfg.secret));
-	w.g = gossip_new(&cfg);
-	gossip_load(w.g, w.flock.genesis.w.p, w.flock.genesis.w.len, NULL);
-	gossip_load(w.g, w.flock.grant.w.p, w.flock.grant.w.len, NULL);
-	for (unsigned i = 0; i < n; i++) {
-		struct addr at = addr_of(i);
-		struct wr r = record_wr();
-		struct admission a;
-
-		trust_vouch_first(&a, &w.flock.id, &w.who[i].key, w.flock.admin.secret);
-		trust_make_admission(&r, &w.flock.id, &a, 1 + i, w.who[i].secret);
-		assert_int_equal(gossip_load(w.g, r.p, r.len, NULL), 0);
-		wr_free(&r);
-		if (i)
-			gossip_load_addr(w.g, &w.who[i].key, &at);
-	}
+	w.g = core_of(&w.flock, w.who, n, true);
 	gossip_start(w.g, w.now);
 	w.g->ready = true; /* no reconciliation of its own meanwhile */
 	for (unsigned i = 1; i < n; i++) {

@@ -3,7 +3,7 @@
 #define TESTS_UNIT_GOSSIP_WORLD_H
 
 #include "gossip/core.h"
-#include "tests/unit/gossip/flock.h"
+#include "tests/unit/gossip/core_of.h"
 
 #define PEERS_MAX 8
 
@@ -16,11 +16,6 @@ struct world {
 	unsigned n;
 };
 
-static inline struct addr addr_of(unsigned i)
-{
-	return (struct addr){.family = 4, .port = 7827, .ip = {10, 0, 0, (uint8_t)i}};
-}
-
 static inline id64 id_of(const struct world *w, unsigned i)
 {
 	return key32_id(&w->who[i].key);
@@ -29,29 +24,8 @@ static inline id64 id_of(const struct world *w, unsigned i)
 static inline struct world world(unsigned n)
 {
 	struct world w = {.flock = flock_new(), .n = n, .now = {.mono = 1000, .wall = 1700000000000}};
-	struct gossip_config cfg = {.flock = w.flock.id, .boot = 5, .advertise = addr_of(0), .plain = true};
 
-	for (unsigned i = 0; i < n; i++)
-		w.who[i] = actor(PEER_A + i);
-	cfg.key = w.who[0].key;
-	memcpy(cfg.secret, w.who[0].secret, sizeof(cfg.secret));
-	w.g = gossip_new(&cfg);
-	gossip_load(w.g, w.flock.genesis.w.p, w.flock.genesis.w.len, NULL);
-	gossip_load(w.g, w.flock.grant.w.p, w.flock.grant.w.len, NULL);
-	for (unsigned i = 0; i < n; i++) {
-		struct wr r = record_wr();
-		struct admission a;
-
-		trust_vouch_first(&a, &w.flock.id, &w.who[i].key, w.flock.admin.secret);
-		trust_make_admission(&r, &w.flock.id, &a, 1 + i, w.who[i].secret);
-		assert_int_equal(gossip_load(w.g, r.p, r.len, NULL), 0);
-		wr_free(&r);
-		if (i) {
-			struct addr at = addr_of(i);
-
-			gossip_load_addr(w.g, &w.who[i].key, &at);
-		}
-	}
+	w.g = core_of(&w.flock, w.who, n, true);
 	gossip_start(w.g, w.now);
 	return w;
 }
