@@ -142,11 +142,15 @@ SIM_SECONDS  ?= 180
 sim-test: $(B)/tests/sim/sim
 	tests/sim/run $< --seconds $(SIM_SECONDS)
 # Flocks of 10,000 at the end take 20 GiB and half an hour; nobody may be taken for dead, nobody left uninformed.
-# Thousands of seeds that were never tried: from SOAK_FIRST on, or from the second in which it began.
+# Thousands of seeds that were never tried, from SOAK_FIRST on, or from the second in which it began; then a flock of
+# SOAK_PEERS that loses three hosts.
 SOAK_SECONDS ?= 3600
 SOAK_FIRST   ?= $(shell date +%s)
-soak: $(B)/tests/sim/sim $(bench_flocks)
-	tests/sim/run $< --seconds $(SOAK_SECONDS) --first $(SOAK_FIRST)
+SOAK_PEERS   ?= 10000
+soak: $(B)/tests/sim/sim $(B)/tests/bench/gossip/bench_detect
+	@tests/sim/run $< --seconds $(SOAK_SECONDS) --first $(SOAK_FIRST); stories=$$?; \
+	$(B)/tests/bench/gossip/bench_detect --smallest $(SOAK_PEERS) --largest $(SOAK_PEERS) --crashes 3 \
+		--seed $(SOAK_FIRST) || exit 1; exit $$stories
 	$(B)/tests/bench/gossip/bench_detect --smallest 10000 --crashes 5
 	$(B)/tests/bench/gossip/bench_spread --smallest 10000
 
