@@ -128,6 +128,9 @@ static void on_left(struct gossip *g, struct peer *p, const struct statement *st
 	member_broadcast(g, BROADCAST_LEAVE, st);
 	p->reachable = false;
 	member_set_state(g, p, MEMBER_LEFT);
+	c->retry_ms = RETRY_MIN_MS;
+	c->retry_at = g->now.mono + c->retry_ms;
+	g->retry_at = MIN(g->retry_at, c->retry_at);
 	suspicion_clear(p);
 }
 

@@ -201,6 +201,12 @@ static void retry(struct gossip *g, struct contact *c)
 	c->retry_ms = MIN(c->retry_ms * 2, (int64_t)RETRY_MAX_MS);
 }
 
+/* The dead are tried; and those who left when nobody is up: they may be back, and not know where we are now. */
+static bool worth_a_try(const struct gossip *g, const struct peer *p)
+{
+	return p->state == MEMBER_DEAD || (p->state == MEMBER_LEFT && !g->n_up);
+}
+
 /* Those that went lately back off one by one; of those that are dead for long the one that waits longest has its turn
  * once per period, so that hosts which never return cost the flock next to nothing. */
 static void retry_dead(struct gossip *g)
@@ -212,7 +218,7 @@ static void retry_dead(struct gossip *g)
 	for (size_t i = g->n_up; i < g->n_peers; i++) {
 		struct contact *c = g->peers[i]->contact;
 
-		if (g->peers[i]->state != MEMBER_DEAD)
+		if (!worth_a_try(g, g->peers[i]))
 			continue;
 		if (!c && sent == RETRIES_AT_ONCE) {
 			g->retry_at = g->now.mono + RETRY_LOOK_MS;
