@@ -218,3 +218,20 @@ SIM(large_delays_and_reordering_kill_nobody, .peers = 6, .profile = PROFILE_WAN)
 	sim_run(s, MINUTES(10));
 	EXPECT(s, sim_deaths(s) == 0);
 }
+
+/* Nobody whom it knows is up, and nobody knows where it is. */
+SIM(who_left_and_is_back_is_found_by_one_that_moved_meanwhile, .peers = 3)
+{
+	WAIT(s, SECONDS(5), sim_converged(s));
+	sim_leave(s, 0);
+	sim_leave(s, 2);
+	WAIT(s, SECONDS(2), sim_says(s, 1, 0) == MEMBER_LEFT && sim_says(s, 1, 2) == MEMBER_LEFT);
+	sim_run(s, SECONDS(5));
+	sim_unplug(s, 1);
+	sim_move(s, 1);
+	sim_start(s, 0);
+	sim_start(s, 2);
+	sim_run(s, MINUTES(2));
+	sim_plug(s, 1);
+	WAIT(s, SECONDS(30), sim_converged(s));
+}
