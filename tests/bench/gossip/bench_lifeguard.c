@@ -34,8 +34,8 @@ static const struct row {
 };
 
 static const unsigned blocked[] = {1, 4, 8, 12, 16, 20, 24, 28, 32};
-static const int64_t lasts[] = {2048, 8192, 16384, 32768};
-static const int64_t pauses[] = {1, 16, 256, 4096};
+static const int64_t lasts[] = {2048, 8192, 32768};
+static const int64_t pauses[] = {4, 256};
 /* A blocked member has the CPU for I ms, and handling one packet or timer takes 0.1 ms of it. */
 #define EVENTS_PER_MS 10
 
@@ -118,7 +118,7 @@ static void job(size_t i, void *out)
 		return;
 
 	for (size_t d = quick ? 2 : 0; d < ARRAY_LEN(lasts); d++)
-		for (size_t p = 0; p < ARRAY_LEN(pauses); p += quick ? 2 : 1)
+		for (size_t p = 0; p < ARRAY_LEN(pauses); p++)
 			one(row, blocked[c], lasts[d], pauses[p], ++number, out);
 }
 
@@ -146,8 +146,8 @@ int main(int argc, char **argv)
 		sum->suspicions += results[i].suspicions;
 	}
 	printf("### Lifeguard's experiment\n\n"
-	       "128 members, C in {1, 4, 8, 12, ..., 32} blocked for D and released for I over 120 s;\n"
-	       "sums over all C, D and I%s; seed %llu.\n\n"
+	       "128 members, C in {1, 4, 8, 12, ..., 32} blocked for D in {2, 8, 33 s} and released for I in\n"
+	       "{4, 256 ms} over 120 s; sums over all C, D and I%s; seed %llu.\n\n"
 	       "| | FP | %% of SWIM | FP- | %% of SWIM | packets, %% of SWIM | bytes, %% of SWIM |\n"
 	       "|---|---|---|---|---|---|---|\n",
 	        quick ? " (quick: fewer D and I)" : "", (unsigned long long)seed);
