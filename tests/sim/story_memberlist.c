@@ -42,6 +42,8 @@ SIM(who_hears_nobody_slows_down_and_recovers, .peers = 5)
 /* ProbeNode_Awareness_MissedNack: those asked to help nack when the target is silent for them as well. */
 SIM(a_missed_nack_degrades_and_a_nack_does_not, .peers = 5)
 {
+	unsigned worst = 0;
+
 	WAIT(s, SECONDS(10), sim_converged(s));
 	sim_run(s, SECONDS(10));
 	sim_crash(s, 4);
@@ -52,8 +54,14 @@ SIM(a_missed_nack_degrades_and_a_nack_does_not, .peers = 5)
 	sim_run(s, SECONDS(10));
 	/* Words of 1 and 2 to 0 get lost now, and with them their nacks; 3 is heard. */
 	sim_link(s, 1, 0)->cut = sim_link(s, 2, 0)->cut = true;
-	sim_crash(s, 4);
-	EXPECT(s, worst_health(s, 0, SECONDS(15)) > 0);
+	/* The others may be quicker to find it dead than 0 is to ask: not five times in a row. */
+	for (int round = 0; round < 5 && !worst; round++) {
+		sim_crash(s, 4);
+		worst = worst_health(s, 0, SECONDS(15));
+		sim_start(s, 4);
+		sim_run(s, SECONDS(20));
+	}
+	EXPECT(s, worst > 0);
 }
 
 /* Ping_Buddy: a suspect that hears us, though nobody hears it, learns at once what is said of it. */
