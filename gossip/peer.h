@@ -68,6 +68,8 @@ struct contact {
 	mono_ms look_at;       /* not before then is it asked whether they still do */
 	mono_ms states_differ; /* its sum over the members differs from ours since; 0 equal */
 	mono_ms states_after;
+	mono_ms states_asked_at; /* and what it asked of us: see states.c */
+	unsigned states_debt;
 	mono_ms sync_after;
 	int64_t sync_backoff;
 	unsigned syncs;

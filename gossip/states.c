@@ -28,6 +28,13 @@
 #define STATES_SPACE_MS SECONDS(10)
 #define STATES_ANY_MS   SECONDS(1)
 
+/* What one peer may ask of us at once, and per second: a whole comparison of a flock that differs in each part, twice. A
+ * list costs 1. */
+#define STATES_COST_MAX   256
+#define STATES_COST_PER_S 32
+#define STATES_COST_SUMS  16
+#define STATES_COST_WANT  1
+
 /* The same at all peers. Who picks incarnations of its own so that sums agree hides nobody but itself. */
 static uint64_t fingerprint(id64 id, uint64_t incarnation)
 {
@@ -113,39 +120,55 @@ static void flush(struct gossip *g, struct stream *s, struct wr *w)
 	wr_reset(w);
 }
 
-/* Members of one part, this peer included; the caller frees. */
-static struct wire_state *gather(const struct gossip *g, size_t part, size_t *n)
+static int by_state_id(const void *a, const void *b)
 {
-	struct wire_state *list = xcalloc(WIRE_STATES_MAX, sizeof(*list));
+	const struct wire_state *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* All members, this peer included, by id, and so part by part; the caller frees. */
+static struct wire_state *gather(const struct gossip *g, size_t *n)
+{
+	struct wire_state *list = xcalloc(g->n_peers + 1, sizeof(*list));
 
 	*n = 0;
-	if (part_of(g->id) == part)
-		list[(*n)++] = (struct wire_state){g->id, g->incarnation};
-	for (size_t i = 0; i < g->n_peers && *n < WIRE_STATES_MAX; i++) {
-		const struct peer *p = g->peers[i];
-
-		if (p->incarnation && part_of(peer_id(p)) == part)
-			list[(*n)++] = (struct wire_state){peer_id(p), p->incarnation};
-	}
+	list[(*n)++] = (struct wire_state){g->id, g->incarnation};
+	for (size_t i = 0; i < g->n_peers; i++)
+		if (g->peers[i]->incarnation)
+			list[(*n)++] = (struct wire_state){peer_id(g->peers[i]), g->peers[i]->incarnation};
+	qsort(list, *n, sizeof(*list), by_state_id);
 	return list;
+}
+
+/* Members of the part that begins at list[from]. */
+static size_t run_of(const struct wire_state *list, size_t from, size_t n, size_t part)
+{
+	size_t end = from;
+
+	while (end < n && part_of(list[end].id) == part && end - from < WIRE_STATES_MAX)
+		end++;
+	return end - from;
 }
 
 static void on_sums(struct gossip *g, struct stream *s, const uint64_t sums[WIRE_STATES_PARTS])
 {
+	size_t n, at = 0;
+	cleanup_free struct wire_state *list = gather(g, &n);
 	struct wr w;
 
 	wr_init(&w, FRAME_BYTES_MAX - 1);
 	for (size_t part = 0; part < WIRE_STATES_PARTS; part++) {
-		struct wire_state *list;
-		size_t n;
+		size_t run;
 
+		while (at < n && part_of(list[at].id) < part)
+			at++;
+		run = run_of(list, at, n, part);
 		if (sums[part] == g->states[part])
 			continue;
-		list = gather(g, part, &n);
-		if (w.len + WIRE_STATES_LIST_BYTES(n) > FRAME_BYTES_MAX - 1)
+		if (w.len + WIRE_STATES_LIST_BYTES(run) > FRAME_BYTES_MAX - 1)
 			flush(g, s, &w);
-		wire_put_states_list(&w, (uint8_t)part, list, n);
-		free(list);
+		wire_put_states_list(&w, (uint8_t)part, list + at, run);
 	}
 	flush(g, s, &w);
 	wr_free(&w);
@@ -166,24 +189,21 @@ static void put_known(struct gossip *g, struct stream *s, struct wr *w, id64 id)
 		wire_put_statement(w, p->contact->left);
 }
 
-static int by_state_id(const void *a, const void *b)
-{
-	const struct wire_state *x = a, *y = b;
-
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
 static void on_list(
         struct gossip *g, struct stream *s, uint8_t part, const struct wire_state *theirs, size_t n_theirs)
 {
-	struct wire_state *sorted = xmemdup(theirs, n_theirs * sizeof(*theirs)), *own;
+	struct wire_state *sorted = xmemdup(theirs, n_theirs * sizeof(*theirs)), *all, *own;
 	id64 *want = xcalloc(WIRE_STATES_MAX, sizeof(*want));
-	size_t n_own, n_want = 0;
+	size_t n_all, n_own, first = 0, n_want = 0;
 	struct wr w;
 
 	if (n_theirs)
 		qsort(sorted, n_theirs, sizeof(*sorted), by_state_id);
-	own = gather(g, part, &n_own);
+	all = gather(g, &n_all);
+	while (first < n_all && part_of(all[first].id) < part)
+		first++;
+	own = all + first;
+	n_own = run_of(all, first, n_all, part);
 	wr_init(&w, FRAME_BYTES_MAX - 1);
 	for (size_t i = 0; i < n_own; i++) {
 		const struct wire_state *t = bsearch(&own[i], sorted, n_theirs, sizeof(*sorted), by_state_id);
@@ -205,7 +225,7 @@ static void on_list(
 		wire_put_states_want(&w, want, n_want);
 	flush(g, s, &w);
 	wr_free(&w);
-	free(own);
+	free(all);
 	free(want);
 	free(sorted);
 }
@@ -221,12 +241,32 @@ static void on_want(struct gossip *g, struct stream *s, const id64 *ids, size_t 
 	wr_free(&w);
 }
 
+/* May p ask for this now? A hostile one could ask without end, and 500 bytes cost us a walk over all members. */
+static bool afford(struct gossip *g, struct contact *c, unsigned cost)
+{
+	int64_t passed = g->now.mono - c->states_asked_at;
+
+	c->states_asked_at = g->now.mono;
+	c->states_debt -= (unsigned)MIN(passed * STATES_COST_PER_S / 1000, (int64_t)c->states_debt);
+	if (c->states_debt + cost > STATES_COST_MAX)
+		return false;
+	c->states_debt += cost;
+	return true;
+}
+
+static unsigned cost_of(enum msg_type type)
+{
+	return type == MSG_STATES ? STATES_COST_SUMS : type == MSG_STATES_WANT ? STATES_COST_WANT : 1;
+}
+
 void states_on_message(struct gossip *g, struct stream *s, const struct msg *m)
 {
 	uint64_t sums[WIRE_STATES_PARTS];
 	struct wire_state *list;
 	id64 *ids;
 
+	if (!afford(g, contact_of(g, s->peer), cost_of(m->type)))
+		return;
 	switch (m->type) {
 	case MSG_STATES:
 		wire_get_states(m, sums);

@@ -200,6 +200,32 @@ static void states_are_asked_on_streams_alone(void **state)
 	end(&w);
 }
 
+/* 500 bytes of question cost a walk over all members: who asks without end is not answered without end. */
+static void who_asks_without_end_is_not_answered_without_end(void **state)
+{
+	struct world w = begin();
+	uint64_t none[WIRE_STATES_PARTS] = {0};
+	unsigned answered = 0;
+	struct said said;
+	struct wr m;
+
+	(void)state;
+	wr_init(&m, 4096);
+	wire_put_states(&m, none);
+	for (int i = 0; i < 200; i++) {
+		say(&w, &m);
+		hear(&w, &said);
+		answered += said.lists > 0;
+	}
+	assert_in_range(answered, 8, 20);
+	w.now.mono += SECONDS(10);
+	say(&w, &m);
+	hear(&w, &said);
+	assert_true(said.lists > 0);
+	wr_free(&m);
+	end(&w);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -207,6 +233,7 @@ int main(void)
 	        cmocka_unit_test(what_is_older_is_told_and_what_is_newer_is_asked_for),
 	        cmocka_unit_test(sums_follow_every_change),
 	        cmocka_unit_test(a_lasting_difference_opens_a_stream),
+	        cmocka_unit_test(who_asks_without_end_is_not_answered_without_end),
 	        cmocka_unit_test(states_are_asked_on_streams_alone),
 	};
 
