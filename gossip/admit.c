@@ -40,6 +40,7 @@ static void evict(struct gossip *g, struct peer *p)
 	tell_evicted(g, p);
 	stream_close_peer(g, p);
 	probe_forget(g, p);
+	suspicion_withdraw(g, peer_id(p));
 	broadcast_drop_subject(&g->bc, peer_id(p));
 	store_drop_author_volatile(g->store, &p->key);
 	output_member(g, p);

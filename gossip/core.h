@@ -328,6 +328,8 @@ void suspicion_accuse(struct gossip *g, struct peer *p); /* our own evidence: it
 void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st);
 /* `to` says that p is dead, as is known here; perhaps it waits for a second voice that it never heard. */
 void suspicion_confirm(struct gossip *g, struct peer *p, struct peer *to);
+/* The accuser is no member any more: nobody would answer its accusations. */
+void suspicion_withdraw(struct gossip *g, id64 accuser);
 /* It says that it lives: those who accuse it were wrong. */
 void suspicion_refuted(struct gossip *g, struct peer *p);
 void suspicion_tick(struct gossip *g);

@@ -216,6 +216,22 @@ void suspicion_on_statement(struct gossip *g, struct peer *p, const struct state
 		probe_target(g, p);
 }
 
+void suspicion_withdraw(struct gossip *g, id64 accuser)
+{
+	for (size_t i = g->n_suspects; i-- > 0;) {
+		struct peer *p = g->suspects[i];
+		struct statement *a = find(p, accuser);
+
+		if (!a)
+			continue;
+		*a = p->sus->by[--p->sus->n];
+		if (p->sus->n)
+			continue;
+		member_set_state(g, p, MEMBER_ALIVE);
+		suspicion_clear(p);
+	}
+}
+
 void suspicion_confirm(struct gossip *g, struct peer *p, struct peer *to)
 {
 	struct contact *c = contact_of(g, to);
