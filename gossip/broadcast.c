@@ -12,6 +12,8 @@ struct item {
 	id64 subject;
 	struct item *next_same, *prev_same; /* others about the same subject */
 	unsigned sends;
+	size_t n_echoes;
+	id64 echoes[BROADCAST_ECHOES]; /* who told us the same meanwhile */
 	unsigned brief_after;
 	uint64_t round; /* in which it was last given out */
 	size_t len, brief_len;
@@ -125,13 +127,17 @@ void broadcast_drop_subject(struct broadcast *b, id64 subject)
 		drop(b, it);
 }
 
-void broadcast_heard(struct broadcast *b, const struct topic *t, unsigned weight)
+void broadcast_heard(struct broadcast *b, const struct topic *t, unsigned weight, id64 by)
 {
 	struct item *it = map_get(&b->by_topic, t);
 
 	/* At least once it is passed on. */
-	if (!it || !it->sends)
+	if (!it || !it->sends || it->n_echoes == BROADCAST_ECHOES)
 		return;
+	for (size_t i = 0; i < it->n_echoes; i++)
+		if (it->echoes[i] == by)
+			return;
+	it->echoes[it->n_echoes++] = by;
 	it->sends = MIN(it->sends + weight, (unsigned)BROADCAST_SENDS_MAX);
 	list_remove(&it->at);
 	list_push_front(&b->items[it->class][it->sends], &it->at);

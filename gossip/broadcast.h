@@ -50,8 +50,9 @@ void broadcast_put(struct broadcast *b, enum broadcast_class c, const struct top
 void broadcast_drop_subject(struct broadcast *b, id64 subject);
 void broadcast_drop(struct broadcast *b, const struct topic *t);
 /* Somebody told us what waits to be told: those around know it already, so it counts as `weight` sends (rumour
- * mongering with feedback; Demers et al. 1987). */
-void broadcast_heard(struct broadcast *b, const struct topic *t, unsigned weight);
+ * mongering with feedback; Demers et al. 1987), once for each of BROADCAST_ECHOES who tell it. */
+#define BROADCAST_ECHOES 4
+void broadcast_heard(struct broadcast *b, const struct topic *t, unsigned weight, id64 by);
 /* Begins a round: within it each message is given out once, whatever the number of packets. */
 void broadcast_round(struct broadcast *b);
 /* Appends messages to w, up to `room` bytes, for a packet that goes to `copies` peers; what has been sent `limit`

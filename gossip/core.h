@@ -58,6 +58,10 @@
 #define RETRY_LOOK_MS   100
 /* A tick this late means that the process or the machine stood still. */
 #define STALL_MS 400
+/* Statements with wrong signatures that one peer may pass on: an honest one passes on what it checked. Beyond it none of
+ * its is checked until it has sent no such for so long. */
+#define FORGED_MAX         16
+#define FORGED_FORGIVEN_MS MINUTES(1)
 /* Sends that hearing the same once more stands for. */
 #define HEARD_WEIGHT 2
 /* Of the members that hear of one that has appeared, so many ping it at once, on average; and it so many of them. */
@@ -284,7 +288,10 @@ void output_record(struct gossip *g, const struct key32 *id, uint8_t kind);
 /* member.c */
 void member_on_statement(struct gossip *g, const struct statement *st, struct peer *from);
 /* The statement came once more while we pass it on ourselves. */
-void member_heard_again(struct gossip *g, const struct statement *st);
+void member_heard_again(
+        struct gossip *g, const struct statement *st, const struct statement *held, const struct peer *from);
+/* Is it signed by that key? Who passes on too many that are not is not listened to for a while (from: NULL, here). */
+bool member_signed(struct gossip *g, const struct statement *st, const struct key32 *signer, struct peer *from);
 /* An authentic packet or frame came from p. */
 void member_heard(struct gossip *g, struct peer *p);
 void member_set_state(struct gossip *g, struct peer *p, enum member_state state);
@@ -325,7 +332,7 @@ void early_replay(struct gossip *g);                           /* after members 
 
 /* suspicion.c */
 void suspicion_accuse(struct gossip *g, struct peer *p); /* our own evidence: it did not answer */
-void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st);
+void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st, struct peer *from);
 /* `to` says that p is dead, as is known here; perhaps it waits for a second voice that it never heard. */
 void suspicion_confirm(struct gossip *g, struct peer *p, struct peer *to);
 /* The accuser is no member any more: nobody would answer its accusations. */

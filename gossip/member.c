@@ -62,14 +62,42 @@ void member_broadcast(struct gossip *g, enum broadcast_class c, const struct sta
 		spread_soon(g, MAX(g->spread_last + g->tune->spread - g->now.mono, INT64_C(0)));
 }
 
-void member_heard_again(struct gossip *g, const struct statement *st)
+void member_heard_again(
+        struct gossip *g, const struct statement *st, const struct statement *held, const struct peer *from)
 {
 	struct topic t = topic_of(st);
 
-	broadcast_heard(&g->bc, &t, HEARD_WEIGHT);
+	if (from && memcmp(st->sig, held->sig, sizeof(st->sig)) == 0)
+		broadcast_heard(&g->bc, &t, HEARD_WEIGHT, peer_id(from));
 }
 
-static void on_alive(struct gossip *g, struct peer *p, const struct statement *st, const struct peer *from)
+bool member_signed(struct gossip *g, const struct statement *st, const struct key32 *signer, struct peer *from)
+{
+	struct contact *c = from ? contact_of(g, from) : NULL;
+	int64_t passed;
+
+	if (c) {
+		passed = g->now.mono - c->forged_at;
+		if (passed >= FORGED_FORGIVEN_MS)
+			c->forged = 0;
+		if (c->forged >= FORGED_MAX)
+			return false;
+	}
+	if (statement_verify(st, &g->cfg.flock, signer))
+		return true;
+	if (c) {
+		c->forged++;
+		c->forged_at = g->now.mono;
+		if (c->forged == FORGED_MAX)
+			log_warn("gossip",
+			        "peer %016llx passes on statements with wrong signatures: what it says of others is "
+			        "not heard for a while",
+			        (unsigned long long)peer_id(from));
+	}
+	return false;
+}
+
+static void on_alive(struct gossip *g, struct peer *p, const struct statement *st, struct peer *from)
 {
 	struct contact *c = p->contact;
 	bool moved;
@@ -78,11 +106,10 @@ static void on_alive(struct gossip *g, struct peer *p, const struct statement *s
 		if (from == p && c)
 			c->stale = st->incarnation < p->incarnation ||
 			           memcmp(st->boot_id, p->alive->boot_id, sizeof(st->boot_id)) != 0;
-		if (st->incarnation == p->incarnation)
-			member_heard_again(g, st);
+		member_heard_again(g, st, p->alive, from);
 		return;
 	}
-	if (st->incarnation < p->incarnation || !statement_verify(st, &g->cfg.flock, &p->key))
+	if (st->incarnation < p->incarnation || !member_signed(g, st, &p->key, from))
 		return;
 	if (st->incarnation >> 32 == p->incarnation >> 32)
 		suspicion_refuted(g, p);
@@ -113,13 +140,13 @@ static void on_alive(struct gossip *g, struct peer *p, const struct statement *s
 		probe_greet(g, p);
 }
 
-static void on_left(struct gossip *g, struct peer *p, const struct statement *st)
+static void on_left(struct gossip *g, struct peer *p, const struct statement *st, struct peer *from)
 {
 	struct contact *c;
 
 	if (st->incarnation < p->incarnation || p->state == MEMBER_LEFT)
 		return;
-	if (!statement_verify(st, &g->cfg.flock, &p->key))
+	if (!member_signed(g, st, &p->key, from))
 		return;
 	c = contact_of(g, p);
 	states_incarnation(g, p, st->incarnation);
@@ -152,14 +179,14 @@ void member_on_statement(struct gossip *g, const struct statement *st, struct pe
 		on_alive(g, p, st, from);
 		break;
 	case MSG_LEFT:
-		on_left(g, p, st);
+		on_left(g, p, st, from);
 		break;
 	default:
 		/* A higher incarnation than its subject ever signed cannot be refuted, so it is not believed. */
 		if (!p->incarnation || st->incarnation != p->incarnation)
 			break;
 		if (member_up(p))
-			suspicion_on_statement(g, p, st);
+			suspicion_on_statement(g, p, st, from);
 		else if (p->state == MEMBER_DEAD && from && st->type == MSG_DEAD && st->accuser == peer_id(from))
 			suspicion_confirm(g, p, from);
 		break;

@@ -76,6 +76,8 @@ struct contact {
 	unsigned work; /* that its questions cost us lately */
 	mono_ms work_at;
 	unsigned bad_frames;
+	unsigned forged; /* statements with wrong signatures that it passed on, the last of them at */
+	mono_ms forged_at;
 };
 
 struct peer {

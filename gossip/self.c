@@ -99,7 +99,7 @@ void self_on_statement(struct gossip *g, const struct statement *st, struct peer
 	if (g->leaving)
 		return;
 	if (st->type == MSG_ALIVE || st->type == MSG_LEFT) {
-		if (of_another_run(g, st) && statement_verify(st, &g->cfg.flock, &g->key))
+		if (of_another_run(g, st) && member_signed(g, st, &g->key, from))
 			self_on_newer(
 			        g, (uint32_t)(st->incarnation >> 32), st->type == MSG_ALIVE ? st->boot_id : NULL);
 		return;
@@ -110,7 +110,7 @@ void self_on_statement(struct gossip *g, const struct statement *st, struct peer
 	if (st->incarnation != g->incarnation || g->refute_at != MONO_NEVER)
 		return;
 	accuser = member_by_id(g, st->accuser);
-	if (!accuser || !statement_verify(st, &g->cfg.flock, &accuser->key))
+	if (!accuser || !member_signed(g, st, &accuser->key, from))
 		return;
 	log_info("gossip", "refuting a suspicion by peer %016llx", (unsigned long long)st->accuser);
 	refute_in_turn(g);

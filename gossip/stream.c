@@ -367,13 +367,17 @@ static bool on_part(struct gossip *g, struct stream *s, struct rd *r)
 
 static bool on_messages(struct gossip *g, struct stream *s, struct rd *r)
 {
+	uint64_t id = s->id;
 	struct msg m;
 	struct wr reply;
 
 	s->given = 0;
 	wr_init(&reply, FRAME_BYTES_MAX - 1);
-	while (wire_next(r, &m))
+	/* A message may end the stream that it came on: two deaths of its sender, whose streams are closed. */
+	while (stream_by_id(g, id) == s && wire_next(r, &m))
 		on_message(g, s->peer, &m, &reply, s);
+	if (stream_by_id(g, id) != s)
+		wr_reset(&reply);
 	if (reply.len && wr_ok(&reply))
 		stream_frame(g, s, FRAME_MSGS, reply.p, reply.len);
 	wr_free(&reply);
@@ -435,7 +439,7 @@ void gossip_on_frame(struct gossip *g, uint64_t stream, const uint8_t *bytes, si
 		good = len > 0;
 		break;
 	}
-	if (good && s->peer->contact->bad_frames < BAD_FRAMES_MAX)
+	if (stream_by_id(g, stream) != s || (good && s->peer->contact->bad_frames < BAD_FRAMES_MAX))
 		return;
 	g->count.drop_bad++;
 	s->peer->contact->bad_frames = 0;

@@ -17,6 +17,8 @@
  * some dozens within seconds; more than that is a liar, or a broken host. */
 #define BLAME_MAX        64
 #define BLAME_PER_SECOND 4
+/* A death that is refuted within this time was a false one. */
+#define REFUTED_SOON_MS SECONDS(10)
 /* One that its subject refuted costs its accusers so much more: who is often wrong (a liar, or a host too slow to hear
  * the answers) is soon not listened to for a while, of 32 s at most. */
 #define BLAME_REFUTED 8
@@ -99,13 +101,16 @@ static struct statement *place(struct gossip *g, struct peer *p, const struct st
 	return a;
 }
 
+/* Where one signature is enough it must be our own: a lone liar would otherwise make the other two of three dead to each
+ * other. */
 static bool dead_enough(const struct gossip *g, const struct peer *p)
 {
+	bool alone = needed(g, p) == 1 && part(g, PART_SIGNATURES);
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->sus->n; i++)
-		n += p->sus->by[i].type == MSG_DEAD;
-	return n >= needed(g, p);
+		n += p->sus->by[i].type == MSG_DEAD && (!alone || p->sus->by[i].accuser == g->id);
+	return n >= (alone ? 1 : needed(g, p));
 }
 
 /* Notes a verified accusation, passes it on, and draws the conclusion. */
@@ -172,7 +177,7 @@ static bool is_deputy(const struct gossip *g, const struct peer *p)
 
 /* May this accuser be listened to? One that accuses everybody again and again costs each of us a signature to check
  * and all of us a message to pass on. */
-static bool takes_blame(struct gossip *g, struct peer *accuser)
+static bool listened_to(struct gossip *g, struct peer *accuser)
 {
 	uint32_t now_s = (uint32_t)(g->now.mono / 1000), passed = now_s - accuser->accused_at;
 
@@ -182,13 +187,16 @@ static bool takes_blame(struct gossip *g, struct peer *accuser)
 		g->count.accusations_dropped++;
 		return false;
 	}
-	accuser->blame++;
 	return true;
 }
 
 void suspicion_refuted(struct gossip *g, struct peer *p)
 {
-	for (size_t i = 0; p->state == MEMBER_SUSPECT && i < p->sus->n; i++) {
+	/* A death that lasted was one, or a split. */
+	bool soon = p->state == MEMBER_SUSPECT ||
+	            (p->state == MEMBER_DEAD && p->sus && g->now.mono - p->since < REFUTED_SOON_MS);
+
+	for (size_t i = 0; soon && i < p->sus->n; i++) {
 		struct peer *accuser = member_by_id(g, p->sus->by[i].accuser);
 
 		if (accuser)
@@ -196,20 +204,22 @@ void suspicion_refuted(struct gossip *g, struct peer *p)
 	}
 }
 
-void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st)
+void suspicion_on_statement(struct gossip *g, struct peer *p, const struct statement *st, struct peer *from)
 {
 	struct peer *accuser = member_by_id(g, st->accuser);
 	struct statement *a = find(p, st->accuser);
 	bool first = p->state == MEMBER_ALIVE;
 
 	if (a && a->type == st->type)
-		member_heard_again(g, st);
+		member_heard_again(g, st, a, from);
 	if (!accuser || accuser == p || (a && (a->type == MSG_DEAD || st->type == MSG_SUSPECT)))
 		return;
 	if (!a && p->sus && p->sus->n == ACCUSERS_MAX && st->type == MSG_SUSPECT)
 		return;
-	if (!takes_blame(g, accuser) || !statement_verify(st, &g->cfg.flock, &accuser->key))
+	/* Only who really signed it pays for it. */
+	if (!listened_to(g, accuser) || !member_signed(g, st, &accuser->key, from))
 		return;
+	accuser->blame++;
 	isolation_confirmed(g);
 	note(g, p, st);
 	if (first && p->state == MEMBER_SUSPECT && is_deputy(g, p))
@@ -218,13 +228,27 @@ void suspicion_on_statement(struct gossip *g, struct peer *p, const struct state
 
 void suspicion_withdraw(struct gossip *g, id64 accuser)
 {
-	for (size_t i = g->n_suspects; i-- > 0;) {
-		struct peer *p = g->suspects[i];
+	struct statement own;
+
+	for (size_t i = 0; i < g->n_peers; i++) {
+		struct peer *p = g->peers[i];
 		struct statement *a = find(p, accuser);
 
 		if (!a)
 			continue;
 		*a = p->sus->by[--p->sus->n];
+		if (p->sus->n)
+			continue;
+		if (p->state == MEMBER_DEAD) {
+			/* It must have something to refute that counts. */
+			own = accusation(g, p, MSG_DEAD);
+			p->sus->by[p->sus->n++] = own;
+			p->sus->ours = true;
+		}
+	}
+	for (size_t i = g->n_suspects; i-- > 0;) {
+		struct peer *p = g->suspects[i];
+
 		if (p->sus->n)
 			continue;
 		member_set_state(g, p, MEMBER_ALIVE);
@@ -257,7 +281,8 @@ static void fire(struct gossip *g, struct peer *p)
 	struct statement st;
 
 	if (isolation_holds(g)) {
-		sus->grace += g->tune->period / 2;
+		/* From now: the time to refute shrinks, and may be over long since, while all fall silent. */
+		sus->grace = g->now.mono + g->tune->period / 2 - sus->began - timeout(g, p);
 		arm(g, p);
 		return;
 	}
@@ -301,7 +326,7 @@ void suspicion_tick(struct gossip *g)
 			sus->recheck_at = g->now.mono + g->tune->period;
 			probe_greet(g, p);
 		}
-		next = MIN(next, MIN(sus->deadline, sus->recheck_at));
+		next = MIN(next, MAX(MIN(sus->deadline, sus->recheck_at), g->now.mono));
 	}
 	g->suspicion_at = next;
 }

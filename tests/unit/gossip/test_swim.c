@@ -134,14 +134,139 @@ static void one_voice_that_suspects_all_makes_nobody_dead(void **state)
 	end(&w);
 }
 
-static void one_voice_is_enough_in_a_flock_of_three(void **state)
+/* One signature is enough there, but it must be one's own: else a lone liar makes the other two dead to each other. */
+static void in_a_flock_of_three_anothers_voice_kills_nobody(void **state)
 {
 	struct world w = world(3);
 
 	(void)state;
 	all_alive(&w);
-	tell(&w, MSG_DEAD, 1, 0, 2);
+	for (uint64_t n = 0; n < 20; n++) {
+		tell(&w, MSG_DEAD, 1, n, 2);
+		assert_int_not_equal(state_of(&w, 1), MEMBER_DEAD);
+		pass(&w, 200, 0x6);
+		tell(&w, MSG_ALIVE, 1, n + 1, 1);
+		assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	}
+	/* And a lost one is dead all the same, by what we see ourselves; later, as nobody confirms it. */
+	pass(&w, 24000, 1 << 2);
 	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);
+	end(&w);
+}
+
+/* A forger signs nothing for others: who is named pays nothing for it, and is heard as before. */
+static void a_forged_accusation_costs_the_forger(void **state)
+{
+	struct world w = world(6);
+
+	(void)state;
+	all_alive(&w);
+	for (int i = 0; i < 300; i++) {
+		struct statement st = statement(&w, MSG_SUSPECT, 1, 0, 5);
+
+		st.accuser = id_of(&w, 2 + (unsigned)i % 2);
+		member_on_statement(w.g, &st, peer(&w, 5));
+	}
+	assert_int_equal(state_of(&w, 1), MEMBER_ALIVE);
+	tell(&w, MSG_DEAD, 1, 0, 2);
+	tell(&w, MSG_DEAD, 1, 0, 3);
+	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);
+	end(&w);
+}
+
+/* Nor is any more of what the forger passes on checked, for a while: a check takes longer than its bytes. */
+static void who_passes_on_forgeries_is_not_listened_to(void **state)
+{
+	struct world w = world(6);
+	struct statement st;
+
+	(void)state;
+	all_alive(&w);
+	for (int i = 0; i < FORGED_MAX; i++) {
+		st = statement(&w, MSG_ALIVE, 1, 50, 5);
+		member_on_statement(w.g, &st, peer(&w, 5));
+	}
+	st = statement(&w, MSG_ALIVE, 1, 50, 1);
+	member_on_statement(w.g, &st, peer(&w, 5));
+	assert_int_equal((uint32_t)peer(&w, 1)->incarnation, 0);
+	/* The same from anybody else. */
+	member_on_statement(w.g, &st, peer(&w, 4));
+	assert_int_equal((uint32_t)peer(&w, 1)->incarnation, 50);
+	end(&w);
+}
+
+/* Who took it for dead are no members any more: our own word stands in, for it to refute. */
+static void the_dead_keep_somebody_to_refute(void **state)
+{
+	struct world w = world(6);
+
+	(void)state;
+	all_alive(&w);
+	tell(&w, MSG_DEAD, 1, 0, 2);
+	tell(&w, MSG_DEAD, 1, 0, 3);
+	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);
+	suspicion_withdraw(w.g, id_of(&w, 2));
+	suspicion_withdraw(w.g, id_of(&w, 3));
+	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);
+	assert_int_equal(peer(&w, 1)->sus->n, 1);
+	assert_true(peer(&w, 1)->sus->by[0].accuser == w.g->id);
+	end(&w);
+}
+
+/* Two deaths of its sender end the stream that a frame comes on; the rest of the frame is not read from what is gone. */
+static void a_frame_may_end_its_own_stream(void **state)
+{
+	struct world w = world(6);
+	uint64_t id = UINT64_C(1) << 63 | 3;
+	uint8_t frame[1024] = {FRAME_MSGS};
+	struct statement st;
+	struct wr m;
+
+	(void)state;
+	all_alive(&w);
+	gossip_on_stream(w.g, id, &w.who[1].key, true, w.now);
+	packets_to(&w, 0);
+	wr_fixed(&m, frame + 1, sizeof(frame) - 1);
+	for (unsigned by = 2; by <= 3; by++) {
+		st = statement(&w, MSG_DEAD, 1, 0, by);
+		wire_put_statement(&m, &st);
+	}
+	wire_put_ping(&m, 9, 0);
+	gossip_on_frame(w.g, id, frame, m.len + 1, w.now);
+	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);
+	assert_null(stream_by_id(w.g, id));
+	end(&w);
+}
+
+/* A liar that echoes what we tell counts as one of those around, not as all of them. */
+static void an_echo_counts_once(void **state)
+{
+	struct world w = world(6);
+	struct statement st;
+	struct wr out;
+	uint8_t buf[4096];
+	unsigned times = 0;
+
+	(void)state;
+	all_alive(&w);
+	st = statement(&w, MSG_ALIVE, 1, 9, 1);
+	member_on_statement(w.g, &st, peer(&w, 2));
+	for (int i = 0; i < 40; i++) {
+		bool there = false;
+		struct msg m;
+		struct rd r;
+
+		broadcast_round(&w.g->bc);
+		wr_fixed(&out, buf, PAYLOAD_BYTES_MAX);
+		broadcast_fill(&w.g->bc, &out, PAYLOAD_BYTES_MAX, 12, 1, false);
+		rd_init(&r, out.p, out.len);
+		while (wire_next(&r, &m))
+			there |= m.type == MSG_ALIVE && m.st.subject == id_of(&w, 1) &&
+			         m.st.incarnation == st.incarnation;
+		times += there;
+		member_on_statement(w.g, &st, peer(&w, 5));
+	}
+	assert_in_range(times, 12 - HEARD_WEIGHT, 12);
 	end(&w);
 }
 
@@ -652,7 +777,12 @@ int main(void)
 	        cmocka_unit_test(an_accusation_from_the_future_is_ignored),
 	        cmocka_unit_test(one_voice_makes_nobody_dead_in_a_flock_of_five),
 	        cmocka_unit_test(one_voice_that_suspects_all_makes_nobody_dead),
-	        cmocka_unit_test(one_voice_is_enough_in_a_flock_of_three),
+	        cmocka_unit_test(in_a_flock_of_three_anothers_voice_kills_nobody),
+	        cmocka_unit_test(a_forged_accusation_costs_the_forger),
+	        cmocka_unit_test(who_passes_on_forgeries_is_not_listened_to),
+	        cmocka_unit_test(the_dead_keep_somebody_to_refute),
+	        cmocka_unit_test(a_frame_may_end_its_own_stream),
+	        cmocka_unit_test(an_echo_counts_once),
 	        cmocka_unit_test(the_time_to_refute_shrinks_with_each_accuser),
 	        cmocka_unit_test(a_higher_incarnation_ends_a_suspicion),
 	        cmocka_unit_test(an_accused_peer_refutes_with_a_higher_incarnation),
