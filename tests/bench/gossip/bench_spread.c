@@ -117,7 +117,8 @@ int main(int argc, char **argv)
 	bench_jobs(ARRAY_LEN(r), r, sizeof(r[0]), job);
 	printf("### Dissemination (seconds until peers have it)\n\n"
 	       "lan profile; a status page of 600 bytes, and a revision of 10 KiB with disk writes of up to 2 ms;\n"
-	       "%u runs each (4 at 1,000, 2 at 10,000 and at 1,000 with 30%% and more), seed %llu. memberlist's gossip channel alone leaves somebody out in\n"
+	       "%u runs each (4 at 1,000; 2 there at 30%% and more, and at 10,000, where those losses are left\n"
+	       "out), seed %llu. memberlist's gossip channel alone leaves somebody out in\n"
 	       "27-37%% of runs at 50%% loss.\n\n"
 	       "| N | loss | page: 99%% have it, median | all, median | all, worst | revision: 99%%, median | "
 	       "all, median | all, worst | uninformed |\n|---|---|---|---|---|---|---|---|---|\n",
