@@ -69,6 +69,17 @@
 /* Copies of our own statement sent to a peer that has just appeared. */
 #define INTRODUCTIONS 3
 
+/* Others asked to help in one round, which asks twice. */
+#define HELPERS_MAX (2 * INDIRECT_PROBES)
+/* Others who heard nothing outweigh one who says that it heard the target. */
+#define NACKS_OUTWEIGH 2
+
+/* One asked to ping for us, and what it said last. An ack may follow its nack; nothing follows an ack. */
+struct helper {
+	id64 id;
+	enum helper_word { HELPER_ASKED, HELPER_NACKED, HELPER_ACKED } said;
+};
+
 struct probe {
 	bool used;
 	id64 target;
@@ -77,7 +88,9 @@ struct probe {
 	uint32_t seq[DIRECT_PINGS];
 	mono_ms sent[DIRECT_PINGS];
 	uint32_t indirect_seq;
-	unsigned helpers, nacks;
+	struct helper helper[HELPERS_MAX]; /* those asked, each once */
+	unsigned n_helpers;
+	unsigned asked_most; /* at one time */
 	mono_ms began, next_at, end_at;
 	bool tcp_tried;
 };
@@ -229,7 +242,6 @@ struct gossip {
 
 	struct probe probes[PROBES_MAX];
 	struct relay relays[RELAYS_MAX];
-	uint32_t seq;
 	mono_ms probe_at, retry_at;
 	mono_ms retry_old_at;            /* when one of those who are dead for long may be tried again */
 	unsigned health;                 /* Lifeguard's local health multiplier is this + 1 */
@@ -352,6 +364,8 @@ void probe_target(struct gossip *g, struct peer *p); /* out of turn */
 /* Returns the round trip in microseconds if it answers a ping of our own, else -1. */
 int64_t probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq);
 void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq);
+/* The number of a ping: drawn, so that who was not asked cannot guess what to answer. */
+uint32_t seq_draw(struct gossip *g);
 void ping_send(struct gossip *g, struct peer *p, uint32_t seq);
 void probe_on_stream(struct gossip *g, struct peer *p); /* its stream spoke: alive, if only over TCP */
 void probe_forget(struct gossip *g, const struct peer *p);

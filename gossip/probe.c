@@ -10,6 +10,10 @@
  *
  * space follows the measured round trip. Those asked nack when they get no answer either: a missing nack says that
  * it is we who are slow, and raises the local health multiplier, which stretches all our timing.
+ *
+ * One of those asked may lie, for ever, and so hide that the target is gone. So the word of one ends the round well only
+ * where its end has come and not NACKS_OUTWEIGH others heard nothing, or where there are not so many others to say so;
+ * two who heard the target end it at once.
  */
 
 static int64_t space(const struct gossip *g, const struct peer *p)
@@ -33,6 +37,11 @@ void health_good(struct gossip *g)
 		g->health--;
 }
 
+uint32_t seq_draw(struct gossip *g)
+{
+	return (uint32_t)drbg_u64(&g->rng);
+}
+
 void ping_send(struct gossip *g, struct peer *p, uint32_t seq)
 {
 	uint8_t buf[PAYLOAD_BYTES_MAX];
@@ -45,11 +54,13 @@ void ping_send(struct gossip *g, struct peer *p, uint32_t seq)
 
 static void ping_direct(struct gossip *g, struct probe *pr, struct peer *p, mono_ms at)
 {
-	pr->seq[pr->pings] = ++g->seq;
+	uint32_t seq = seq_draw(g);
+
+	pr->seq[pr->pings] = seq;
 	pr->sent[pr->pings] = g->now.mono;
 	pr->pings++;
 	pr->next_at = at + space(g, p);
-	ping_send(g, p, g->seq);
+	ping_send(g, p, seq);
 }
 
 /* TCP in parallel: a path that drops UDP alone does not make a host dead. */
@@ -65,9 +76,26 @@ static void ping_stream(struct gossip *g, struct probe *pr, struct peer *p)
 	/* While it is not open yet, the handshake itself will be the answer. Our statement goes along, so that we hear if
 	 * another machine with our key is why nobody answers our packets. */
 	wr_fixed(&w, buf, sizeof(buf));
-	wire_put_ping(&w, ++g->seq, p->incarnation);
+	wire_put_ping(&w, seq_draw(g), p->incarnation);
 	wire_put_statement(&w, &g->self);
 	stream_frame(g, s, FRAME_MSGS, w.p, w.len);
+}
+
+static struct helper *helper_of(struct probe *pr, id64 id)
+{
+	for (unsigned i = 0; i < pr->n_helpers; i++)
+		if (pr->helper[i].id == id)
+			return &pr->helper[i];
+	return NULL;
+}
+
+static unsigned helpers_that(const struct probe *pr, enum helper_word said)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < pr->n_helpers; i++)
+		n += pr->helper[i].said == said;
+	return n;
 }
 
 static void ask_others(struct gossip *g, struct probe *pr, struct peer *p)
@@ -76,16 +104,18 @@ static void ask_others(struct gossip *g, struct probe *pr, struct peer *p)
 	size_t n = member_pick(g, helper, INDIRECT_PROBES, p);
 
 	if (!pr->asked)
-		pr->indirect_seq = ++g->seq;
+		pr->indirect_seq = seq_draw(g);
 	for (size_t i = 0; i < n; i++) {
 		uint8_t buf[PAYLOAD_BYTES_MAX];
 		struct wr w;
 
+		if (!helper_of(pr, peer_id(helper[i])))
+			pr->helper[pr->n_helpers++] = (struct helper){.id = peer_id(helper[i])};
 		wr_fixed(&w, buf, sizeof(buf));
 		wire_put_ping_req(&w, pr->indirect_seq, peer_id(p));
 		packet_send(g, helper[i], &w);
 	}
-	pr->helpers = MAX(pr->helpers, (unsigned)n);
+	pr->asked_most = MAX(pr->asked_most, (unsigned)n);
 	pr->asked++;
 }
 
@@ -116,12 +146,14 @@ static void succeed(struct gossip *g, struct probe *pr)
 
 static void fail(struct gossip *g, struct probe *pr, struct peer *p)
 {
+	unsigned nacks = helpers_that(pr, HELPER_NACKED);
+
 	pr->used = false;
 	peer_set_silent(g, p, true);
-	if (pr->nacks)
+	if (nacks)
 		isolation_confirmed(g);
 	/* Others spoke, yet not those whom we asked: we may be slow. */
-	if (pr->helpers > pr->nacks && g->heard >= pr->began)
+	if (pr->asked_most > nacks + helpers_that(pr, HELPER_ACKED) && g->heard >= pr->began)
 		health_bad(g);
 	isolation_update(g, g->heard < pr->began);
 	/* The address that it stated may work again where the one it was last seen at does not. */
@@ -153,6 +185,9 @@ static void step(struct gossip *g, struct probe *pr)
 		if (pr->asked == 1)
 			ask_others(g, pr, p);
 		pr->next_at = pr->end_at;
+	} else if (helpers_that(pr, HELPER_ACKED) && helpers_that(pr, HELPER_NACKED) < NACKS_OUTWEIGH) {
+		peer_set_silent(g, p, false);
+		succeed(g, pr);
 	} else {
 		fail(g, pr, p);
 	}
@@ -173,7 +208,7 @@ void probe_start(struct gossip *g)
 void probe_greet(struct gossip *g, struct peer *p)
 {
 	if (peer_addr(p).family)
-		ping_send(g, p, ++g->seq);
+		ping_send(g, p, seq_draw(g));
 }
 
 void probe_retry_soon(struct gossip *g, struct peer *p)
@@ -307,12 +342,27 @@ static struct probe *direct(struct gossip *g, const struct peer *p, uint32_t seq
 	return NULL;
 }
 
-static struct probe *indirect(struct gossip *g, uint32_t seq)
+/* The round in which p was asked to help, under this seq. */
+static struct probe *indirect(struct gossip *g, const struct peer *p, uint32_t seq)
 {
 	for (size_t i = 0; i < PROBES_MAX; i++)
-		if (g->probes[i].used && g->probes[i].asked && g->probes[i].indirect_seq == seq)
+		if (g->probes[i].used && g->probes[i].asked && g->probes[i].indirect_seq == seq &&
+		        helper_of(&g->probes[i], peer_id(p)))
 			return &g->probes[i];
 	return NULL;
+}
+
+static void indirect_ack(struct gossip *g, struct probe *pr, const struct peer *from)
+{
+	struct peer *p = member_by_id(g, pr->target);
+
+	helper_of(pr, peer_id(from))->said = HELPER_ACKED;
+	/* Might those who have not acked outweigh it? */
+	if (helpers_that(pr, HELPER_ACKED) < 2 && pr->n_helpers > NACKS_OUTWEIGH)
+		return;
+	if (p)
+		peer_set_silent(g, p, false);
+	succeed(g, pr);
 }
 
 int64_t probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
@@ -327,25 +377,21 @@ int64_t probe_on_ack(struct gossip *g, struct peer *from, uint32_t seq)
 		succeed(g, pr);
 		return rtt;
 	}
-	pr = indirect(g, seq);
-	if (pr) {
-		struct peer *p = member_by_id(g, pr->target);
-
-		if (p)
-			peer_set_silent(g, p, false);
-		succeed(g, pr);
-		return -1;
-	}
-	relay_on_ack(g, from, seq);
+	pr = indirect(g, from, seq);
+	if (pr)
+		indirect_ack(g, pr, from);
+	else
+		relay_on_ack(g, from, seq);
 	return -1;
 }
 
 void probe_on_nack(struct gossip *g, struct peer *from, uint32_t seq)
 {
-	struct probe *pr = indirect(g, seq);
+	struct probe *pr = indirect(g, from, seq);
+	struct helper *h = pr ? helper_of(pr, peer_id(from)) : NULL;
 
-	if (pr && pr->target != peer_id(from) && pr->nacks < pr->helpers)
-		pr->nacks++;
+	if (h && h->said == HELPER_ASKED)
+		h->said = HELPER_NACKED;
 }
 
 void probe_on_stream(struct gossip *g, struct peer *p)

@@ -83,7 +83,7 @@ void relay_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 t
 	if (!p || !r || !peer_addr(p).family || p == from)
 		return;
 	*r = (struct relay){.used = true,
-	        .seq = ++g->seq,
+	        .seq = seq_draw(g),
 	        .origin_seq = seq,
 	        .origin = peer_id(from),
 	        .target = target,

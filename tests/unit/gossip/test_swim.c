@@ -634,6 +634,88 @@ static void a_newcomer_reconciles_with_three_and_not_with_all(void **state)
 	end(&w);
 }
 
+/* The round on peer i, once helpers were asked in it. */
+static struct probe *asking_round(struct world *w, unsigned i)
+{
+	for (int64_t ms = 0; ms < SECONDS(20); ms++) {
+		for (size_t k = 0; k < PROBES_MAX; k++)
+			if (w->g->probes[k].used && w->g->probes[k].target == id_of(w, i) &&
+			        w->g->probes[k].asked)
+				return &w->g->probes[k];
+		pass(w, 1, ((1U << w->n) - 2) & ~(1U << i));
+	}
+	fail_msg("nobody was asked to help");
+	return NULL;
+}
+
+/* Helpers of the round: the first acks, the others nack as many as told. Ends the round. */
+static bool silent_after(unsigned n, unsigned acks, unsigned nacks)
+{
+	struct world w = world(n);
+	struct probe *pr;
+	bool silent;
+
+	all_alive(&w);
+	pr = asking_round(&w, 1);
+	assert_in_range(pr->n_helpers, acks + nacks, INDIRECT_PROBES);
+	for (unsigned i = 0; i < acks + nacks; i++) {
+		struct peer *p = member_by_id(w.g, pr->helper[i].id);
+
+		for (int again = 0; again < 3; again++)
+			if (i < acks)
+				probe_on_ack(w.g, p, pr->indirect_seq);
+			else
+				probe_on_nack(w.g, p, pr->indirect_seq);
+	}
+	for (int64_t ms = 0; pr->used && pr->target == id_of(&w, 1) && ms < SECONDS(2); ms++)
+		pass(&w, 1, 0);
+	silent = peer(&w, 1)->silent;
+	end(&w);
+	return silent;
+}
+
+static void one_who_lies_does_not_hide_a_silent_peer(void **state)
+{
+	(void)state;
+	assert_true(silent_after(5, 1, 2)); /* the word of one against two */
+	assert_false(silent_after(5, 1, 1));
+	assert_false(silent_after(5, 1, 0));
+	assert_false(silent_after(5, 2, 0));
+	assert_true(silent_after(5, 0, 2));
+	assert_false(silent_after(4, 1, 1)); /* there are not two to contradict it */
+}
+
+/* One who was not asked, with the right number; and one who was, with each that it can think of. */
+static void only_those_asked_are_believed_about_another(void **state)
+{
+	struct world w = world(PEERS_MAX);
+	struct probe *pr;
+
+	(void)state;
+	all_alive(&w);
+	pr = asking_round(&w, 1);
+	for (unsigned i = 1; i < PEERS_MAX; i++) {
+		bool asked = false;
+
+		for (unsigned k = 0; k < pr->n_helpers; k++)
+			asked |= pr->helper[k].id == id_of(&w, i);
+		for (int k = 0; !asked && k < 3; k++) {
+			probe_on_ack(w.g, peer(&w, i), pr->indirect_seq);
+			probe_on_nack(w.g, peer(&w, i), pr->indirect_seq);
+		}
+	}
+	assert_true(pr->used);
+	for (unsigned k = 0; k < pr->n_helpers; k++)
+		assert_int_equal(pr->helper[k].said, HELPER_ASKED);
+	for (uint32_t seq = 0; seq < 100000; seq++)
+		probe_on_ack(w.g, member_by_id(w.g, pr->helper[0].id), seq);
+	assert_int_equal(pr->helper[0].said, HELPER_ASKED);
+	/* Nor does one number tell the next. */
+	assert_true(llabs((int64_t)pr->seq[1] - pr->seq[0]) > 1000);
+	assert_true(llabs((int64_t)pr->indirect_seq - pr->seq[2]) > 1000);
+	end(&w);
+}
+
 /* What a ping-req names is a peer id; one that nobody knows, or the asker itself, is not pinged. */
 static void a_ping_req_reaches_members_only(void **state)
 {
@@ -799,6 +881,8 @@ int main(void)
 	        cmocka_unit_test(a_stall_moves_the_timers),
 	        cmocka_unit_test(a_wait_cut_short_is_no_stall),
 	        cmocka_unit_test(a_newcomer_reconciles_with_three_and_not_with_all),
+	        cmocka_unit_test(one_who_lies_does_not_hide_a_silent_peer),
+	        cmocka_unit_test(only_those_asked_are_believed_about_another),
 	        cmocka_unit_test(a_ping_req_reaches_members_only),
 	        cmocka_unit_test(a_target_that_stays_silent_is_nacked),
 	        cmocka_unit_test(leaving_is_final_until_a_new_boot),
