@@ -43,6 +43,8 @@
 #define PROBES_MAX 16
 /* Pings relayed for others at once. */
 #define RELAYS_MAX 64
+/* Of these for one origin, which asks each of its helpers for a few rounds at a time. */
+#define RELAYS_PER_ORIGIN 8
 /* Peers that get what is new at once. */
 #define SPREAD_FANOUT 3
 /* How long accusations wait for somebody to confirm that others are silent; with nobody to ask. */
@@ -104,6 +106,7 @@ struct relay {
 	id64 origin, target;
 	mono_ms nack_at, end_at;
 	bool nacked;
+	bool repeated; /* asked for once more; no oftener does one ask make us ping */
 };
 
 struct stream {
@@ -377,7 +380,7 @@ void health_good(struct gossip *g);
 void relay_tick(struct gossip *g);
 mono_ms relay_wake(const struct gossip *g);
 void relay_on_ack(struct gossip *g, const struct peer *from, uint32_t seq);
-void relay_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target);
+void relay_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target, struct wr *reply);
 
 /* clock.c */
 void clock_on_ack(struct gossip *g, struct contact *c, wall_ms wall, int64_t rtt_us);

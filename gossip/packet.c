@@ -188,7 +188,7 @@ void on_message(struct gossip *g, struct peer *p, const struct msg *m, struct wr
 		probe_on_nack(g, p, m->seq);
 		break;
 	case MSG_PING_REQ:
-		relay_on_ping_req(g, p, m->seq, m->target);
+		relay_on_ping_req(g, p, m->seq, m->target, reply);
 		break;
 	case MSG_ALIVE:
 	case MSG_LEFT:

@@ -61,27 +61,43 @@ void relay_on_ack(struct gossip *g, const struct peer *from, uint32_t seq)
 	}
 }
 
-void relay_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target)
+/* The first ping or its answer may have been lost. */
+static void repeat(struct gossip *g, struct relay *r, struct peer *p)
+{
+	if (r->repeated)
+		return;
+	r->repeated = true;
+	r->nacked = false;
+	r->nack_at = g->now.mono + g->tune->indirect / 2;
+	ping_send(g, p, r->seq);
+}
+
+void relay_on_ping_req(struct gossip *g, struct peer *from, uint32_t seq, id64 target, struct wr *reply)
 {
 	struct peer *p = member_by_id(g, target);
 	struct relay *r = NULL;
+	unsigned of_origin = 0;
 
+	if (!p || !peer_addr(p).family || p == from)
+		return;
 	for (size_t i = 0; i < RELAYS_MAX; i++) {
 		struct relay *at = &g->relays[i];
 
-		if (at->used && at->origin == peer_id(from) && at->origin_seq == seq) {
-			/* Asked again: the first answer may have been lost, or the first ping. */
-			at->nacked = false;
-			at->nack_at = g->now.mono + g->tune->indirect / 2;
-			if (p)
-				ping_send(g, p, at->seq);
-			return;
+		if (at->used && at->origin == peer_id(from)) {
+			of_origin++;
+			if (at->origin_seq == seq) {
+				if (at->target == target)
+					repeat(g, at, p);
+				return;
+			}
 		}
 		if (!at->used && !r)
 			r = at;
 	}
-	if (!p || !r || !peer_addr(p).family || p == from)
+	if (!r || of_origin == RELAYS_PER_ORIGIN) {
+		wire_put_nack(reply, seq);
 		return;
+	}
 	*r = (struct relay){.used = true,
 	        .seq = seq_draw(g),
 	        .origin_seq = seq,

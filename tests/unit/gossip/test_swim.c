@@ -716,6 +716,59 @@ static void only_those_asked_are_believed_about_another(void **state)
 	end(&w);
 }
 
+/* Nacks among the messages of a reply to a ping-req of peer `from`. */
+static unsigned ask_to_ping(struct world *w, unsigned from, uint32_t seq, id64 target)
+{
+	uint8_t buf[PAYLOAD_BYTES_MAX];
+	unsigned nacks = 0;
+	struct msg m;
+	struct wr reply;
+	struct rd r;
+
+	wr_fixed(&reply, buf, sizeof(buf));
+	relay_on_ping_req(w->g, peer(w, from), seq, target, &reply);
+	rd_init(&r, reply.p, reply.len);
+	while (wire_next(&r, &m))
+		nacks += m.type == MSG_NACK && m.seq == seq;
+	return nacks;
+}
+
+/* A packet full of the same question is no flood at the one that it names. */
+static void a_ping_req_is_repeated_once(void **state)
+{
+	struct world w = world(4);
+
+	(void)state;
+	all_alive(&w);
+	for (int i = 0; i < 70; i++)
+		assert_int_equal(ask_to_ping(&w, 1, 9, id_of(&w, 2)), 0);
+	assert_int_equal(packets_to(&w, 2), 2);
+	/* The number of one ask is not another target's. */
+	ask_to_ping(&w, 1, 9, id_of(&w, 3));
+	assert_int_equal(packets_to(&w, 3), 0);
+	end(&w);
+}
+
+/* One that asks without end is told no at once, and another is still helped. */
+static void one_origin_does_not_take_all_relays(void **state)
+{
+	struct world w = world(4);
+	unsigned nacks = 0;
+
+	(void)state;
+	all_alive(&w);
+	for (uint32_t seq = 0; seq < RELAYS_MAX; seq++)
+		nacks += ask_to_ping(&w, 1, seq, id_of(&w, 2));
+	assert_int_equal(nacks, RELAYS_MAX - RELAYS_PER_ORIGIN);
+	assert_int_equal(packets_to(&w, 2), RELAYS_PER_ORIGIN);
+	assert_int_equal(ask_to_ping(&w, 3, 5, id_of(&w, 2)), 0);
+	assert_int_equal(packets_to(&w, 2), 1);
+	/* And it again, once its own are over. */
+	pass(&w, 2 * w.g->tune->period + 1, 0xe);
+	assert_int_equal(ask_to_ping(&w, 1, 1000, id_of(&w, 2)), 0);
+	end(&w);
+}
+
 /* What a ping-req names is a peer id; one that nobody knows, or the asker itself, is not pinged. */
 static void a_ping_req_reaches_members_only(void **state)
 {
@@ -723,10 +776,10 @@ static void a_ping_req_reaches_members_only(void **state)
 
 	(void)state;
 	all_alive(&w);
-	relay_on_ping_req(w.g, peer(&w, 1), 9, 0x1234);
-	relay_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 1));
+	ask_to_ping(&w, 1, 9, 0x1234);
+	ask_to_ping(&w, 1, 9, id_of(&w, 1));
 	assert_int_equal(packets_to(&w, 0), 0);
-	relay_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 2));
+	ask_to_ping(&w, 1, 9, id_of(&w, 2));
 	assert_int_equal(packets_to(&w, 2), 1);
 	end(&w);
 }
@@ -738,7 +791,7 @@ static void a_target_that_stays_silent_is_nacked(void **state)
 
 	(void)state;
 	all_alive(&w);
-	relay_on_ping_req(w.g, peer(&w, 1), 9, id_of(&w, 2));
+	ask_to_ping(&w, 1, 9, id_of(&w, 2));
 	packets_to(&w, 0);
 	for (int i = 0; i < 60; i++) {
 		struct gossip_action a;
@@ -883,6 +936,8 @@ int main(void)
 	        cmocka_unit_test(a_newcomer_reconciles_with_three_and_not_with_all),
 	        cmocka_unit_test(one_who_lies_does_not_hide_a_silent_peer),
 	        cmocka_unit_test(only_those_asked_are_believed_about_another),
+	        cmocka_unit_test(a_ping_req_is_repeated_once),
+	        cmocka_unit_test(one_origin_does_not_take_all_relays),
 	        cmocka_unit_test(a_ping_req_reaches_members_only),
 	        cmocka_unit_test(a_target_that_stays_silent_is_nacked),
 	        cmocka_unit_test(leaving_is_final_until_a_new_boot),
