@@ -109,7 +109,9 @@ static void on_alive(struct gossip *g, struct peer *p, const struct statement *s
 		member_heard_again(g, st, p->alive, from);
 		return;
 	}
-	if (st->incarnation < p->incarnation || !member_signed(g, st, &p->key, from))
+	/* Of one incarnation left is the last word, also where no alive of it has come yet. */
+	if (st->incarnation < p->incarnation || (p->state == MEMBER_LEFT && st->incarnation == p->incarnation) ||
+	        !member_signed(g, st, &p->key, from))
 		return;
 	if (st->incarnation >> 32 == p->incarnation >> 32)
 		suspicion_refuted(g, p);
@@ -144,7 +146,8 @@ static void on_left(struct gossip *g, struct peer *p, const struct statement *st
 {
 	struct contact *c;
 
-	if (st->incarnation < p->incarnation || p->state == MEMBER_LEFT)
+	/* A newer one is taken over an older: all must come to hold the same incarnation (states.c). */
+	if (st->incarnation < p->incarnation || (p->state == MEMBER_LEFT && st->incarnation == p->incarnation))
 		return;
 	if (!member_signed(g, st, &p->key, from))
 		return;

@@ -42,6 +42,27 @@ static void the_order_of_hearing_does_not_matter(void **state)
 		}
 }
 
+/* Its own words alone, over all triples: what holds is the greatest by (incarnation, severity), whoever hears it and how. */
+static void of_its_own_words_the_greatest_holds_in_any_order(void **state)
+{
+	static const enum msg_type types[] = {MSG_ALIVE, MSG_LEFT};
+
+	(void)state;
+	for (unsigned x = 0; x < 6 * 6 * 6; x++) {
+		const unsigned words[] = {x % 6, x / 6 % 6, x / 36};
+		struct world w = world(2);
+		unsigned greatest = 0;
+
+		for (unsigned i = 0; i < 3; i++) {
+			tell(&w, types[words[i] % 2], 1, words[i] / 2, 1);
+			greatest = MAX(greatest, words[i]);
+		}
+		assert_int_equal(state_of(&w, 1), greatest % 2 ? MEMBER_LEFT : MEMBER_ALIVE);
+		assert_int_equal(peer(&w, 1)->incarnation, UINT64_C(1) << 32 | greatest / 2);
+		end(&w);
+	}
+}
+
 /* Its admission is on its way to the disk when its first word comes. */
 static void a_word_that_comes_before_its_admission_counts_after_it(void **state)
 {
@@ -907,6 +928,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(whoever_was_not_heard_is_not_counted_on),
 	        cmocka_unit_test(the_order_of_hearing_does_not_matter),
+	        cmocka_unit_test(of_its_own_words_the_greatest_holds_in_any_order),
 	        cmocka_unit_test(a_word_that_comes_before_its_admission_counts_after_it),
 	        cmocka_unit_test(a_statement_by_another_hand_is_ignored),
 	        cmocka_unit_test(an_accusation_from_the_future_is_ignored),
