@@ -143,8 +143,8 @@ static struct peer *next_copy(struct gossip *g, struct ticket *t)
 /* Hands p a copy to keep; false: no stream can be had now. */
 static void ask(struct gossip *g, struct ticket *t, struct peer *p, const struct stored *s)
 {
-	struct copy *c = copy_of(t, peer_id(p));
 	struct stream *st = stream_to(g, p);
+	struct copy *c = copy_of(t, peer_id(p)); /* after it: opening one may close another */
 
 	if (!c) {
 		c = &t->copy[t->n_copies++];
@@ -227,6 +227,17 @@ void ticket_on_stored(struct gossip *g, const struct stream *s, const struct key
 void ticket_on_refused(struct gossip *g, const struct stream *s, const struct key32 *id)
 {
 	answered(g, s, id, COPY_REFUSED);
+}
+
+bool ticket_asked_over(const struct gossip *g, const struct stream *s)
+{
+	list_each (&g->tickets, i) {
+		struct copy *c = copy_of(list_entry(i, struct ticket, at), peer_id(s->peer));
+
+		if (c && c->state == COPY_ASKED && c->stream == s->id)
+			return true;
+	}
+	return false;
 }
 
 void ticket_stream_gone(struct gossip *g, const struct stream *s)

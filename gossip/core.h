@@ -113,7 +113,7 @@ struct stream {
 	uint64_t id;
 	struct gossip *gossip;
 	struct peer *peer;
-	bool open;
+	bool open, inbound;
 	mono_ms opened, used;
 	struct wr backlog;   /* frames that wait for the handshake: u32 length, bytes */
 	struct wr part;      /* a record under assembly */
@@ -464,6 +464,7 @@ void trim_free(struct gossip *g);
 void ticket_stored(struct gossip *g, const struct key32 *id); /* on our own disk now */
 bool ticket_waits(const struct gossip *g, const struct key32 *id);
 void ticket_failed(struct gossip *g, const struct key32 *id);
+bool ticket_asked_over(const struct gossip *g, const struct stream *s); /* is a copy awaited on it? */
 void ticket_stream_gone(struct gossip *g, const struct stream *s);
 void ticket_tick(struct gossip *g);
 mono_ms ticket_wake(const struct gossip *g);

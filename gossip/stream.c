@@ -3,6 +3,9 @@
 
 /* Streams kept at once: enough for every neighbour that a peer reconciles with; each costs a socket. */
 #define STREAMS_MAX 64
+/* Of these one peer may hold so many that it opened itself: one is what it needs, and each that broke unnoticed on our
+ * side stays until it is idle. More close its oldest, so nobody can take the streams of all others. */
+#define STREAMS_OF_ONE 4
 /* Closed after this long without a frame. */
 #define STREAM_IDLE_MS SECONDS(30)
 /* When all are taken, one that rests for this long may be closed for another: nobody waits for an answer on it. */
@@ -73,7 +76,8 @@ static void stream_free(struct gossip *g, struct stream *s)
 	free(s);
 }
 
-/* Is there room for one more? If need be, the one that was used longest ago and serves nothing makes it. */
+/* Is there room for one more? If need be, the one that was used longest ago and serves nothing makes it. One that a copy
+ * is awaited on serves: closing it would have another asked in the midst of asking one. */
 static bool make_room(struct gossip *g)
 {
 	struct stream *oldest = NULL;
@@ -84,13 +88,32 @@ static bool make_room(struct gossip *g)
 		struct stream *s = value;
 
 		if (s->open && !s->ask && !s->answer && g->now.mono - s->used >= STREAM_RESTS_MS &&
-		        (!oldest || s->used < oldest->used))
+		        (!oldest || s->used < oldest->used) && !ticket_asked_over(g, s))
 			oldest = s;
 	}
 	if (!oldest)
 		return false;
 	stream_close(g, oldest);
 	return true;
+}
+
+/* p opens one more: it keeps its newest. */
+static void limit_inbound(struct gossip *g, const struct peer *p)
+{
+	struct stream *oldest = NULL;
+	unsigned n = 0;
+
+	map_each (&g->streams, value) {
+		struct stream *s = value;
+
+		if (s->peer != p || !s->inbound)
+			continue;
+		n++;
+		if (!oldest || s->opened < oldest->opened || (s->opened == oldest->opened && s->id < oldest->id))
+			oldest = s;
+	}
+	if (n >= STREAMS_OF_ONE)
+		stream_close(g, oldest);
 }
 
 struct stream *stream_to(struct gossip *g, struct peer *p)
@@ -251,8 +274,10 @@ static mono_ms ends_at(const struct stream *s)
 	return s->ask || s->answer ? s->sync_heard + SYNC_SILENT_MS : s->used + STREAM_IDLE_MS;
 }
 
-/* Streams of p (NULL: of anyone) that end at `until` or before, gathered: none may go while the map is walked. */
-static size_t streams_where(const struct gossip *g, const struct peer *p, mono_ms until, struct stream **out)
+/* Streams of p (NULL: of anyone) that end at `until` or before, by id: none may go while the map is walked, and closing
+ * one may close others, when it has records pushed elsewhere. */
+static size_t streams_where(
+        const struct gossip *g, const struct peer *p, mono_ms until, uint64_t out[STREAMS_MAX])
 {
 	size_t n = 0;
 
@@ -260,27 +285,35 @@ static size_t streams_where(const struct gossip *g, const struct peer *p, mono_m
 		struct stream *s = value;
 
 		if ((!p || s->peer == p) && ends_at(s) <= until && n < STREAMS_MAX)
-			out[n++] = s;
+			out[n++] = s->id;
 	}
 	return n;
 }
 
+static void close_each(struct gossip *g, const uint64_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct stream *s = stream_by_id(g, ids[i]);
+
+		if (s)
+			stream_close(g, s);
+	}
+}
+
 void stream_close_peer(struct gossip *g, const struct peer *p)
 {
-	struct stream *found[STREAMS_MAX];
+	uint64_t found[STREAMS_MAX];
 	size_t n = streams_where(g, p, MONO_NEVER, found);
 
-	for (size_t i = 0; i < n; i++)
-		stream_close(g, found[i]);
+	close_each(g, found, n);
 }
 
 void stream_tick(struct gossip *g)
 {
-	struct stream *found[STREAMS_MAX];
+	uint64_t found[STREAMS_MAX];
 	size_t n = streams_where(g, NULL, g->now.mono, found);
 
-	for (size_t i = 0; i < n; i++)
-		stream_close(g, found[i]);
+	close_each(g, found, n);
 }
 
 mono_ms stream_wake(const struct gossip *g)
@@ -294,11 +327,11 @@ mono_ms stream_wake(const struct gossip *g)
 
 void stream_free_all(struct gossip *g)
 {
-	struct stream *found[STREAMS_MAX];
+	uint64_t found[STREAMS_MAX];
 	size_t n = streams_where(g, NULL, MONO_NEVER, found);
 
 	for (size_t i = 0; i < n; i++)
-		stream_free(g, found[i]);
+		stream_free(g, stream_by_id(g, found[i]));
 	map_free(&g->streams);
 }
 
@@ -323,8 +356,12 @@ void gossip_on_stream(struct gossip *g, uint64_t stream, const struct key32 *pee
 
 	core_enter(g, now);
 	p = member_by_id(g, key32_id(peer));
+	if (p && !key32_eq(&p->key, peer))
+		p = NULL;
 	s = stream_by_id(g, stream);
-	if (!p || !key32_eq(&p->key, peer) || (inbound && (s || !make_room(g)))) {
+	if (p && inbound && !s)
+		limit_inbound(g, p);
+	if (!p || (inbound && (s || !make_room(g)))) {
 		if (s)
 			stream_free(g, s);
 		output_bytes(g, GOSSIP_CLOSE, NULL, stream, NULL, 0);
@@ -337,6 +374,7 @@ void gossip_on_stream(struct gossip *g, uint64_t stream, const struct key32 *pee
 	}
 	if (!s)
 		s = stream_add(g, stream, p);
+	s->inbound = inbound;
 	s->open = true;
 	s->used = g->now.mono;
 	member_heard(g, p);

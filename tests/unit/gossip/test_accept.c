@@ -5,7 +5,7 @@
 #include "gossip/core.h"
 #include "tests/unit/gossip/flock.h"
 
-#define PEERS_MAX 8
+#define PEERS_MAX 24
 
 /* What a peer does when it is asked to keep a copy. */
 enum habit { STORES, STORES_TWICE, IS_SILENT, REFUSES, BREAKS };
@@ -455,6 +455,95 @@ static void more_copies_than_peers_are_refused_and_nothing_is_written(void **sta
 	end(w);
 }
 
+/* --- streams: few, and shared by all --- */
+
+#define INBOUND(peer, k) (UINT64_C(1) << 63 | (peer) << 16 | (k))
+
+/* Peer i opens so many streams at once. */
+static void open_many(struct world *w, unsigned i, unsigned n)
+{
+	for (unsigned k = 0; k < n; k++)
+		gossip_on_stream(w->g, INBOUND(i, k), &w->who[i].key, true, w->now);
+	carry_out(w);
+}
+
+/* It keeps each in use with frames of a kind that nobody knows. */
+static void one_peer_takes_the_streams_of_nobody_else(void **state)
+{
+	static const uint8_t unknown[] = {200};
+	struct world *w = world(4, 3);
+	unsigned held = 0;
+
+	(void)state;
+	open_many(w, 1, 100);
+	for (int i = 0; i < 10; i++) {
+		for (unsigned k = 0; k < 100; k++)
+			gossip_on_frame(w->g, INBOUND(1U, k), unknown, sizeof(unknown), w->now);
+		w->now.mono += 2000;
+		gossip_tick(w->g, w->now);
+		carry_out(w);
+	}
+	for (unsigned k = 0; k < 100; k++)
+		held += stream_by_id(w->g, INBOUND(1U, k)) != NULL;
+	assert_in_range(held, 1, 4);
+	assert_non_null(stream_by_id(w->g, INBOUND(1U, 99U)));
+	assert_null(stream_by_id(w->g, INBOUND(1U, 0U)));
+	appear(w, 2);
+	assert_non_null(stream_to(w->g, peer(w, 2)));
+	open_many(w, 3, 1);
+	assert_non_null(stream_by_id(w->g, INBOUND(3U, 0U)));
+	end(w);
+}
+
+/* All streams are taken and rest, and one of those that were asked refuses: another is asked, over a stream that makes
+ * room for. Nobody is asked twice, and none of those that are still awaited is closed. */
+static void room_for_a_stream_is_not_made_of_those_that_copies_are_awaited_on(void **state)
+{
+	struct world *w = world(24, 24);
+	const struct ticket *t;
+	uint64_t asked[PEERS_MAX] = {0};
+	unsigned refuses = 0, others = 0;
+	struct key32 id;
+
+	(void)state;
+	for (unsigned i = 1; i < w->n; i++) {
+		w->habit[i] = IS_SILENT;
+		go_down(w, i);
+		w->up[i] = true;
+	}
+	w->now.mono += 1;
+	id = submit(w, 4, 60000);
+	for (unsigned i = 1; i < w->n; i++)
+		if (w->asked[i]) {
+			asked[i] = w->stream[i];
+			refuses = i;
+		}
+	assert_true(refuses > 0);
+	w->now.mono += 1;
+	for (unsigned i = 1; i < w->n && w->g->streams.len < 64; i++) {
+		if (asked[i])
+			continue;
+		open_many(w, i, 4);
+		peer_set_silent(w->g, peer(w, i), true); /* whoever is asked next has no stream */
+	}
+	w->now.mono += 3001;
+	assert_int_equal(w->g->streams.len, 64);
+	say(w, asked[refuses], FRAME_REFUSED, &id);
+	carry_out(w);
+	t = list_entry(w->g->tickets.next, struct ticket, at);
+	for (unsigned i = 1; i < w->n; i++) {
+		if (asked[i])
+			assert_non_null(stream_by_id(w->g, asked[i]));
+		else
+			others += w->asked[i];
+	}
+	assert_int_equal(others, 1);
+	for (size_t i = 0; i < t->n_copies; i++)
+		for (size_t k = 0; k < i; k++)
+			assert_true(t->copy[i].peer != t->copy[k].peer);
+	end(w);
+}
+
 /* --- records of others, and the disk --- */
 
 static bool digest_has(const struct world *w, bool volatile_kinds, uint32_t before)
@@ -676,6 +765,8 @@ int main(void)
 	        cmocka_unit_test(and_says_at_the_end_what_it_did_not_get),
 	        cmocka_unit_test(fewer_copies_than_usual_may_be_asked_for),
 	        cmocka_unit_test(more_copies_than_peers_are_refused_and_nothing_is_written),
+	        cmocka_unit_test(one_peer_takes_the_streams_of_nobody_else),
+	        cmocka_unit_test(room_for_a_stream_is_not_made_of_those_that_copies_are_awaited_on),
 	        cmocka_unit_test(a_durable_record_of_another_counts_once_it_is_synced),
 	        cmocka_unit_test(a_disk_that_refuses_it_is_told_and_nothing_stays),
 	        cmocka_unit_test(volatile_records_count_at_once_and_never_meet_the_disk),
