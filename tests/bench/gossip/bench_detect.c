@@ -93,7 +93,7 @@ int main(int argc, char **argv)
 	largest = (unsigned)bench_option(argc, argv, "largest", 10000);
 	smallest = (unsigned)bench_option(argc, argv, "smallest", 0);
 	bench_jobs(ARRAY_LEN(sizes), r, sizeof(r[0]), job);
-	printf("### Detection of a crash (seconds)\n\n"
+	printf("### Detection of a crash (seconds)\n\n" BENCH_HOW
 	       "lan profile, no loss, %u crashes per size, seed %llu; memberlist: its least suspicion timeout,\n"
 	       "4 x max(1, log10 N) x 1 s, to which finding the dead one and telling all come on top.\n\n"
 	       "| N | suspected by the first | dead for the first, median | 99th | dead for all, median | 99th | "

@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 	largest = (unsigned)bench_option(argc, argv, "largest", 10000);
 	bench_jobs(ARRAY_LEN(sizes), r, sizeof(r[0]), job);
 	memory(&known, &spoken);
-	printf("### What an idle flock costs each peer\n\n"
+	printf("### What an idle flock costs each peer\n\n" BENCH_HOW
 	       "lan profile, no loss, means over %lld s, sent (as many are received); seed %llu. CPU is the\n"
 	       "simulator's whole, so the core's share is less.\n\n"
 	       "| N | packets/s | bytes/s | CPU per peer and second |\n|---|---|---|---|\n",

@@ -145,7 +145,7 @@ int main(int argc, char **argv)
 		sum->bytes += results[i].bytes;
 		sum->suspicions += results[i].suspicions;
 	}
-	printf("### Lifeguard's experiment\n\n"
+	printf("### Lifeguard's experiment\n\n" BENCH_HOW
 	       "128 members, C in {1, 4, 8, 12, ..., 32} blocked for D in {2, 8, 33 s} and released for I in\n"
 	       "{4, 256 ms} over 120 s; sums over all C, D and I%s; seed %llu.\n\n"
 	       "| | FP | %% of SWIM | FP- | %% of SWIM | packets, %% of SWIM | bytes, %% of SWIM |\n"

@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 	smallest = (unsigned)bench_option(argc, argv, "smallest", 0);
 	largest = (unsigned)bench_option(argc, argv, "largest", 10000);
 	bench_jobs(ARRAY_LEN(r), r, sizeof(r[0]), job);
-	printf("### Dissemination (seconds until peers have it)\n\n"
+	printf("### Dissemination (seconds until peers have it)\n\n" BENCH_HOW
 	       "lan profile; a status page of 600 bytes, and a revision of 10 KiB with disk writes of up to 2 ms;\n"
 	       "%u runs each (4 at 1,000; 2 there at 30%% and more, and at 10,000, where those losses are left\n"
 	       "out), seed %llu. memberlist's gossip channel alone leaves somebody out in\n"

@@ -1,14 +1,18 @@
 /*
- * Simulated flocks for benchmarks. The core is the agent's; what the simulator replaces so that thousands of peers
- * fit one machine is said beside each table: above BENCH_LARGE peers, membership is a roster that all share instead
- * of admission records in each store, one copy of each statement serves all, and packets are neither encrypted nor
- * held against replay.
+ * Simulated flocks for benchmarks. The core is the agent's; so that thousands of peers fit one machine, membership
+ * is a roster that all share instead of admission records in each store, one copy of each statement serves all, and
+ * packets are neither encrypted nor held against replay, in flocks of every size. BENCH_HOW says so beside each table.
  */
 #ifndef TESTS_BENCH_GOSSIP_FLOCK_H
 #define TESTS_BENCH_GOSSIP_FLOCK_H
 
 #include "gossip/intern.h"
 #include "tests/sim/sim.h"
+
+/* To be said beside each table. */
+#define BENCH_HOW                                                                                                \
+	"Simulated: members come from a roster that all share, one copy of each statement serves all, packets\n" \
+	"are not sealed.\n\n"
 
 struct bench_flock {
 	struct sim *sim;
