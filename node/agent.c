@@ -239,6 +239,9 @@ static void close_handle(uv_handle_t *h, void *ctx)
 
 static void close_all(struct agent *a)
 {
+	/* The loop runs once more below, when what its timers work on is gone. */
+	uv_timer_stop(&a->gossip_timer);
+	uv_timer_stop(&a->work_timer);
 	if (a->runtime)
 		runtime_detach(a->runtime);
 	agent_net_free(a);
