@@ -765,7 +765,8 @@ static void a_ping_req_is_repeated_once(void **state)
 		assert_int_equal(ask_to_ping(&w, 1, 9, id_of(&w, 2)), 0);
 	assert_int_equal(packets_to(&w, 2), 2);
 	/* The number of one ask is not another target's. */
-	ask_to_ping(&w, 1, 9, id_of(&w, 3));
+	ask_to_ping(&w, 1, 10, id_of(&w, 2));
+	ask_to_ping(&w, 1, 10, id_of(&w, 3));
 	assert_int_equal(packets_to(&w, 3), 0);
 	end(&w);
 }
