@@ -161,6 +161,10 @@ struct ticket {
  * first an announcement is not noted; it is heard again, or reconciliation brings the record. */
 #define PULLS_MAX     64
 #define PULLS_AT_ONCE 8
+/* What one peer was the first to announce it may have made up. When no more can wait, those beyond so many make room for
+ * what others announce; and so many of them are asked for at once. */
+#define PULLS_PER_SOURCE         8
+#define PULLS_AT_ONCE_PER_SOURCE 4
 /* Announcers remembered of each. */
 #define PULL_SOURCES 4
 

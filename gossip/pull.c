@@ -57,6 +57,15 @@ static bool ask_next(struct gossip *g, struct pull *p)
 	return false;
 }
 
+static size_t under_way_of(const struct gossip *g, id64 source)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->n_pulls; i++)
+		n += g->pulls[i].stream && g->pulls[i].from[0] == source;
+	return n;
+}
+
 static size_t under_way(const struct gossip *g)
 {
 	size_t n = 0;
@@ -81,7 +90,8 @@ void pull_tick(struct gossip *g)
 			p->stream = 0;
 			busy--;
 		}
-		if (!p->stream && busy < PULLS_AT_ONCE) {
+		if (!p->stream && busy < PULLS_AT_ONCE &&
+		        under_way_of(g, p->from[0]) < PULLS_AT_ONCE_PER_SOURCE) {
 			if (!ask_next(g, p)) {
 				pull_end(g, p);
 				continue;
@@ -106,12 +116,45 @@ static struct pull *find(struct gossip *g, const struct key32 *id)
 	return NULL;
 }
 
+/* Pulls that this peer was the first to announce. */
+static size_t first_of(const struct gossip *g, id64 source)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < g->n_pulls; i++)
+		n += g->pulls[i].from[0] == source;
+	return n;
+}
+
+/* Room for one more that `from` is the first to announce? Whoever takes more than its share gives way. */
+static bool room_for(struct gossip *g, const struct peer *from)
+{
+	struct pull *most = NULL;
+	size_t n_most = PULLS_PER_SOURCE;
+
+	if (g->n_pulls < PULLS_MAX)
+		return true;
+	if (first_of(g, peer_id(from)) >= PULLS_PER_SOURCE)
+		return false;
+	for (size_t i = 0; i < g->n_pulls; i++) {
+		size_t n = g->pulls[i].stream ? 0 : first_of(g, g->pulls[i].from[0]);
+
+		if (n > n_most) {
+			most = &g->pulls[i];
+			n_most = n;
+		}
+	}
+	if (most)
+		pull_end(g, most);
+	return most;
+}
+
 static void pull_from(struct gossip *g, const struct key32 *id, struct peer *from)
 {
 	struct pull *p = find(g, id);
 
 	if (!p) {
-		if (g->n_pulls == PULLS_MAX)
+		if (!room_for(g, from))
 			return;
 		p = &g->pulls[g->n_pulls++];
 		*p = (struct pull){.id = *id};

@@ -359,6 +359,45 @@ static void a_slow_pull_goes_on_while_pieces_come(void **state)
 	end(&w);
 }
 
+/* One that announces what there is not does not keep others' from being pulled. */
+static void one_announcer_does_not_take_all_pulls(void **state)
+{
+	struct world w = world(3);
+	struct packed p[2 * PULLS_PER_SOURCE];
+	unsigned of_2 = 0, busy = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 4 * PULLS_MAX; i++) {
+		struct have h = {
+		        .kind = REC_REVISION, .id = {{1, (uint8_t)(i >> 8), (uint8_t)i}}, .stamp = 1, .len = BIG};
+		uint8_t buf[PAYLOAD_BYTES_MAX];
+		struct wr reply;
+
+		wr_fixed(&reply, buf, sizeof(buf));
+		record_on_have(w.g, peer(&w, 1), &h, &reply);
+		drain(&w);
+	}
+	assert_int_equal(w.g->n_pulls, PULLS_MAX);
+	for (unsigned i = 0; i < w.g->n_pulls; i++)
+		busy += w.g->pulls[i].stream != 0;
+	assert_int_equal(busy, PULLS_AT_ONCE_PER_SOURCE);
+	for (unsigned i = 0; i < ARRAY_LEN(p); i++) {
+		p[i] = big(&w, i);
+		announces(&w, 2, &p[i]);
+	}
+	for (unsigned i = 0; i < w.g->n_pulls; i++)
+		of_2 += w.g->pulls[i].from[0] == peer_id(peer(&w, 2));
+	assert_int_equal(w.g->n_pulls, PULLS_MAX);
+	assert_int_equal(of_2, PULLS_PER_SOURCE);
+	busy = 0;
+	for (unsigned i = 0; i < w.g->n_pulls; i++)
+		busy += w.g->pulls[i].stream != 0;
+	assert_int_equal(busy, 2 * PULLS_AT_ONCE_PER_SOURCE);
+	for (unsigned i = 0; i < ARRAY_LEN(p); i++)
+		packed_free(&p[i]);
+	end(&w);
+}
+
 /* However many are announced, few are under way, and a bounded number waits. */
 static void pulls_under_way_are_few(void **state)
 {
@@ -469,6 +508,7 @@ int main(void)
 	        cmocka_unit_test(a_pull_that_fails_is_asked_of_another_announcer),
 	        cmocka_unit_test(a_slow_pull_goes_on_while_pieces_come),
 	        cmocka_unit_test(pulls_under_way_are_few),
+	        cmocka_unit_test(one_announcer_does_not_take_all_pulls),
 	        cmocka_unit_test(a_page_that_keeps_changing_is_told_ever_less_often),
 	        cmocka_unit_test(pages_that_came_and_went_are_forgotten),
 	};
