@@ -220,17 +220,14 @@ static bool pass_revoked(const struct stored *s, void *ctx)
 	return o->go_on;
 }
 
-static void each_of_revoked(const struct store *st, visit *fn, void *ctx)
+static void each_of_revoked(const struct store *st, const uint8_t *kinds, size_t n_kinds, visit *fn, void *ctx)
 {
 	struct of_revoked o = {.fn = fn, .ctx = ctx, .go_on = true};
 
 	map_init(&o.keys, sizeof(struct key32), NULL);
 	store_each(st, REC_REVOCATION, add_revoked, &o);
-	if (o.keys.len) {
-		store_each(st, REC_REVISION, pass_revoked, &o);
-		if (o.go_on)
-			store_each(st, REC_SETTING, pass_revoked, &o);
-	}
+	for (size_t i = 0; o.keys.len && o.go_on && i < n_kinds; i++)
+		store_each(st, kinds[i], pass_revoked, &o);
 	map_free(&o.keys);
 }
 
@@ -238,10 +235,11 @@ void join_each_record(const struct store *st, visit *fn, void *ctx)
 {
 	static const uint8_t kinds[] = {
 	        REC_GENESIS, REC_GRANT, REC_INVITE, REC_ADMISSION, REC_REVOCATION, REC_EVICTION, REC_SUCCESSION};
+	static const uint8_t others[] = {REC_REVISION, REC_SETTING};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		store_each(st, kinds[i], fn, ctx);
-	each_of_revoked(st, fn, ctx);
+	each_of_revoked(st, others, ARRAY_LEN(others), fn, ctx);
 }
 
 /* One peer's chain. */
@@ -286,12 +284,15 @@ void join_each_of_chain(const struct store *st, const struct trust *t, const str
         void (*fn)(const struct stored *s, void *ctx), void *ctx)
 {
 	static const uint8_t kinds[] = {REC_GENESIS, REC_GRANT, REC_REVOCATION, REC_EVICTION, REC_SUCCESSION};
+	static const uint8_t others[] = {REC_INVITE, REC_REVISION, REC_SETTING};
 	struct chain c = {.trust = t, .fn = fn, .ctx = ctx, .of.voucher = *peer, .of.invite.b[0] = 1};
 
 	map_init(&c.invites, sizeof(struct key32), NULL);
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		store_each(st, kinds[i], pass_all, &c);
-	each_of_revoked(st, pass_all, &c);
+	/* The heads that a revocation lists lead to the chain's invite by way of the key's other ones: all of a revoked
+	 * key's go, which is at most what the store keeps of them. */
+	each_of_revoked(st, others, ARRAY_LEN(others), pass_all, &c);
 	/* No admission rests on itself, so the way ends; at the first peer, which an admin vouched for, or where it breaks. */
 	for (size_t i = 0; i < MEMBERS_MAX && !key32_is_zero(&c.of.invite); i++) {
 		struct key32 next = c.of.voucher, key;

@@ -77,7 +77,8 @@ void join_each_record(const struct store *st, bool (*fn)(const struct stored *s,
 /* Those of one page, beginning after `from` of them. Returns where the next page begins, 0 after the last. */
 uint64_t join_page(
         const struct store *st, uint64_t from, void (*fn)(const struct stored *s, void *ctx), void *ctx);
-/* The part of them that one peer's admission hangs on: of admissions and invites only the way from it to the first peer. */
+/* The part of them that one peer's admission hangs on: of admissions only the way from it to the first peer, of invites
+ * those on that way and those of revoked keys. */
 void join_each_of_chain(const struct store *st, const struct trust *t, const struct key32 *peer,
         void (*fn)(const struct stored *s, void *ctx), void *ctx);
 /* How long a record is as it is sent: stack revisions go without their bodies, which nobody needs for this. */

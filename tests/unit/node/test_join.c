@@ -367,6 +367,55 @@ static void who_joins_after_a_revocation_is_given_what_its_heads_lead_to(void **
 	lose(&f);
 }
 
+/* An admin that made many tokens before and after the one that let a peer in: the way from the revocation's heads to that
+ * one leads over the others. */
+static void a_chain_holds_after_its_admin_with_a_history_of_tokens_is_revoked(void **state)
+{
+	struct scratch *s = *state;
+	struct adding a = {.skip = 0};
+	struct keypair joiner, inv, root;
+	struct key32 heads[2], key;
+	struct err err = {0};
+	struct birds f;
+	struct wr w;
+
+	found(&f, s, "birds");
+	assert_int_equal(keyfile_load(f.made.root_path, "root", &root, &err), 0);
+	record_key(&key, REC_ADMISSION, &f.peer.public_key, "");
+	store_each_of_key(f.store, REC_ADMISSION, &key, take_id, &heads[1]);
+	for (uint8_t n = 1; n <= 25; n++) {
+		struct invite body = {.uses = 2, .expires = NOW + HOUR};
+		struct key32 prev[RECORD_REFS_MAX];
+		size_t n_prev = store_author_heads(f.store, &f.admin.public_key, prev);
+
+		inv = keys_of(n);
+		body.id = inv.public_key;
+		wr_init(&w, RECORD_BYTES_MAX);
+		trust_make_invite(&w, &f.made.flock, &body, f.stamp++, prev, n_prev, f.admin.secret);
+		take(&f, &w);
+	}
+	inv = keys_of(7);
+	joiner = keys_of(100);
+	assert_int_equal(join(&f, &inv, &joiner, NOW, &err), 0);
+	{
+		struct key32 all[RECORD_REFS_MAX];
+
+		assert_int_equal(store_author_heads(f.store, &f.admin.public_key, all), 1);
+		heads[0] = all[0];
+	}
+	wr_init(&w, RECORD_BYTES_MAX);
+	trust_make_revocation(&w, &f.made.flock, &f.admin.public_key, heads, 2, f.stamp++, NULL, 0, root.secret);
+	take(&f, &w);
+	assert_true(trust_peer(f.trust, &joiner.public_key));
+	a.to = founding_new(&f.made.flock);
+	join_each_of_chain(f.store, f.trust, &joiner.public_key, add_to, &a);
+	assert_int_equal(a.rc, 0);
+	if (founding_check_peer(a.to, &joiner.public_key, &err) < 0)
+		fail_msg("%s", err.text);
+	founding_free(a.to);
+	lose(&f);
+}
+
 static void a_founded_folder_is_not_founded_again(void **state)
 {
 	struct scratch *s = *state;
@@ -908,6 +957,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        SCRATCH_TEST(a_flock_is_founded_whole),
 	        SCRATCH_TEST(a_peer_shows_its_own_chain_and_no_more),
+	        SCRATCH_TEST(a_chain_holds_after_its_admin_with_a_history_of_tokens_is_revoked),
 	        SCRATCH_TEST(who_joins_after_a_revocation_is_given_what_its_heads_lead_to),
 	        SCRATCH_TEST(a_founded_folder_is_not_founded_again),
 	        SCRATCH_TEST(founding_that_fails_leaves_nothing),
