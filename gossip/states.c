@@ -28,12 +28,14 @@
 #define STATES_SPACE_MS SECONDS(10)
 #define STATES_ANY_MS   SECONDS(1)
 
-/* What one peer may ask of us at once, and per second: a whole comparison of a flock that differs in each part, twice. A
- * list costs 1. */
-#define STATES_COST_MAX   256
-#define STATES_COST_PER_S 32
-#define STATES_COST_SUMS  16
-#define STATES_COST_WANT  1
+/* What one peer may ask of us at once, and per second. Sums cost a walk over all members, and an answer that names them; a
+ * list or want costs 1 and 1 for each so many entries, of which each may cost a statement of 110 bytes. So a whole
+ * comparison of a flock of 10,000 that differs in each part costs 64 + 64 + 625; what it lacks of a larger one, or of
+ * several at once, the next comparison brings. */
+#define STATES_COST_MAX     1024
+#define STATES_COST_PER_S   64
+#define STATES_COST_SUMS    64
+#define STATES_COST_ENTRIES 16
 
 /* The same at all peers. Who picks incarnations of its own so that sums agree hides nobody but itself. */
 static uint64_t fingerprint(id64 id, uint64_t incarnation)
@@ -127,15 +129,27 @@ static int by_state_id(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* All members, this peer included, by id, and so part by part; the caller frees. */
-static struct wire_state *gather(const struct gossip *g, size_t *n)
-{
-	struct wire_state *list = xcalloc(g->n_peers + 1, sizeof(*list));
+#define ALL_PARTS SIZE_MAX
 
-	*n = 0;
-	list[(*n)++] = (struct wire_state){g->id, g->incarnation};
+static bool wanted(size_t part, id64 id)
+{
+	return part == ALL_PARTS || part_of(id) == part;
+}
+
+/* Members of a part, or of ALL_PARTS, this peer included, by id, and so part by part; the caller frees. */
+static struct wire_state *gather(const struct gossip *g, size_t part, size_t *n)
+{
+	struct wire_state *list;
+	size_t most = 1;
+
 	for (size_t i = 0; i < g->n_peers; i++)
-		if (g->peers[i]->incarnation)
+		most += wanted(part, peer_id(g->peers[i]));
+	list = xcalloc(most, sizeof(*list));
+	*n = 0;
+	if (wanted(part, g->id))
+		list[(*n)++] = (struct wire_state){g->id, g->incarnation};
+	for (size_t i = 0; i < g->n_peers; i++)
+		if (g->peers[i]->incarnation && wanted(part, peer_id(g->peers[i])))
 			list[(*n)++] = (struct wire_state){peer_id(g->peers[i]), g->peers[i]->incarnation};
 	qsort(list, *n, sizeof(*list), by_state_id);
 	return list;
@@ -154,7 +168,7 @@ static size_t run_of(const struct wire_state *list, size_t from, size_t n, size_
 static void on_sums(struct gossip *g, struct stream *s, const uint64_t sums[WIRE_STATES_PARTS])
 {
 	size_t n, at = 0;
-	cleanup_free struct wire_state *list = gather(g, &n);
+	cleanup_free struct wire_state *list = gather(g, ALL_PARTS, &n);
 	struct wr w;
 
 	wr_init(&w, FRAME_BYTES_MAX - 1);
@@ -192,18 +206,15 @@ static void put_known(struct gossip *g, struct stream *s, struct wr *w, id64 id)
 static void on_list(
         struct gossip *g, struct stream *s, uint8_t part, const struct wire_state *theirs, size_t n_theirs)
 {
-	struct wire_state *sorted = xmemdup(theirs, n_theirs * sizeof(*theirs)), *all, *own;
+	struct wire_state *sorted = xmemdup(theirs, n_theirs * sizeof(*theirs)), *own;
 	id64 *want = xcalloc(WIRE_STATES_MAX, sizeof(*want));
-	size_t n_all, n_own, first = 0, n_want = 0;
+	size_t n_own, n_want = 0;
 	struct wr w;
 
 	if (n_theirs)
 		qsort(sorted, n_theirs, sizeof(*sorted), by_state_id);
-	all = gather(g, &n_all);
-	while (first < n_all && part_of(all[first].id) < part)
-		first++;
-	own = all + first;
-	n_own = run_of(all, first, n_all, part);
+	own = gather(g, part, &n_own);
+	n_own = MIN(n_own, (size_t)WIRE_STATES_MAX);
 	wr_init(&w, FRAME_BYTES_MAX - 1);
 	for (size_t i = 0; i < n_own; i++) {
 		const struct wire_state *t = bsearch(&own[i], sorted, n_theirs, sizeof(*sorted), by_state_id);
@@ -225,7 +236,7 @@ static void on_list(
 		wire_put_states_want(&w, want, n_want);
 	flush(g, s, &w);
 	wr_free(&w);
-	free(all);
+	free(own);
 	free(want);
 	free(sorted);
 }
@@ -254,9 +265,16 @@ static bool afford(struct gossip *g, struct contact *c, unsigned cost)
 	return true;
 }
 
-static unsigned cost_of(enum msg_type type)
+/* A list that names nobody is answered with all of its part. */
+static unsigned cost_of(const struct gossip *g, const struct msg *m)
 {
-	return type == MSG_STATES ? STATES_COST_SUMS : type == MSG_STATES_WANT ? STATES_COST_WANT : 1;
+	size_t n = m->len / sizeof(id64);
+
+	if (m->type == MSG_STATES)
+		return STATES_COST_SUMS;
+	if (m->type == MSG_STATES_LIST)
+		n = MAX(m->len / sizeof(struct wire_state), g->n_peers / WIRE_STATES_PARTS);
+	return 1 + (unsigned)(n / STATES_COST_ENTRIES);
 }
 
 void states_on_message(struct gossip *g, struct stream *s, const struct msg *m)
@@ -265,7 +283,7 @@ void states_on_message(struct gossip *g, struct stream *s, const struct msg *m)
 	struct wire_state *list;
 	id64 *ids;
 
-	if (!afford(g, contact_of(g, s->peer), cost_of(m->type)))
+	if (!afford(g, contact_of(g, s->peer), cost_of(g, m)))
 		return;
 	switch (m->type) {
 	case MSG_STATES:

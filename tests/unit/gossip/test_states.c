@@ -226,6 +226,45 @@ static void who_asks_without_end_is_not_answered_without_end(void **state)
 	end(&w);
 }
 
+/* A want of a thousand ids is answered with a thousand statements; it costs as much as they, and so does a list. */
+static void large_questions_cost_more_than_small_ones(void **state)
+{
+	static id64 ids[WIRE_STATES_MAX];
+	static struct wire_state list[WIRE_STATES_MAX];
+	unsigned answered[4] = {0};
+
+	(void)state;
+	for (unsigned how = 0; how < 4; how++) {
+		struct world w = begin();
+		struct said said;
+		struct wr m;
+		uint8_t part = (uint8_t)(id_of(&w, 2) >> 58);
+
+		ids[0] = id_of(&w, 2);
+		list[0] = (struct wire_state){id_of(&w, 2), UINT64_C(9) << 32};
+		for (size_t i = 1; i < WIRE_STATES_MAX; i++) {
+			ids[i] = id_of(&w, 2);
+			list[i] = (struct wire_state){i, 1};
+		}
+		wr_init(&m, FRAME_BYTES_MAX - 1);
+		if (how < 2)
+			wire_put_states_want(&m, ids, how ? WIRE_STATES_MAX : 1);
+		else
+			wire_put_states_list(&m, part, list, how == 3 ? WIRE_STATES_MAX : 1);
+		for (int i = 0; i < 100; i++) {
+			say(&w, &m);
+			hear(&w, &said);
+			answered[how] += said.alive[2] || said.wanted;
+		}
+		wr_free(&m);
+		end(&w);
+	}
+	assert_int_equal(answered[0], 100);
+	assert_in_range(answered[1], 10, 20);
+	assert_int_equal(answered[2], 100);
+	assert_in_range(answered[3], 10, 20);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -234,6 +273,7 @@ int main(void)
 	        cmocka_unit_test(sums_follow_every_change),
 	        cmocka_unit_test(a_lasting_difference_opens_a_stream),
 	        cmocka_unit_test(who_asks_without_end_is_not_answered_without_end),
+	        cmocka_unit_test(large_questions_cost_more_than_small_ones),
 	        cmocka_unit_test(states_are_asked_on_streams_alone),
 	};
 
