@@ -234,7 +234,7 @@ struct gossip {
 	} * hints;
 	size_t n_hints;
 
-	struct statement *early; /* EARLY_MAX, once one came; subject 0: none. By whoever is not a member yet */
+	struct early *early; /* EARLY_MAX, once one came (early.c): by whoever is not a member yet */
 	size_t early_at;
 
 	uint64_t states[WIRE_STATES_PARTS]; /* sums over (member, incarnation), this peer's too: see states.c */
@@ -346,8 +346,12 @@ void states_on_message(struct gossip *g, struct stream *s, const struct msg *m);
 /* early.c */
 /* Newcomers at once whose first word may come before their admission; beyond it they are heard of a little later. */
 #define EARLY_MAX 128
-void early_keep(struct gossip *g, const struct statement *st); /* its subject is no member (yet) */
-void early_replay(struct gossip *g);                           /* after members appeared */
+/* Of these that one member may bring: who invents subjects without end flushes its own out. An eighth: a member brings the
+ * words of all who join by it at once. */
+#define EARLY_OF_ONE 16
+/* Its subject is no member (yet); from: who brought it, or NULL. */
+void early_keep(struct gossip *g, const struct statement *st, const struct peer *from);
+void early_replay(struct gossip *g); /* after members appeared */
 
 /* suspicion.c */
 void suspicion_accuse(struct gossip *g, struct peer *p); /* our own evidence: it did not answer */

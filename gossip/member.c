@@ -174,7 +174,7 @@ void member_on_statement(struct gossip *g, const struct statement *st, struct pe
 	}
 	p = member_by_id(g, st->subject);
 	if (!p) {
-		early_keep(g, st);
+		early_keep(g, st, from);
 		return;
 	}
 	switch (st->type) {

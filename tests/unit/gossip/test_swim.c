@@ -90,6 +90,36 @@ static void a_word_that_comes_before_its_admission_counts_after_it(void **state)
 	end(&w);
 }
 
+/* One member brings the words of many that never come, and a forged one by the newcomer's name; another brings its own. */
+static void one_that_invents_newcomers_does_not_drown_the_true_one(void **state)
+{
+	struct world w = world(4);
+	struct statement st;
+	struct wr r = record_wr();
+	struct admission a;
+
+	(void)state;
+	all_alive(&w);
+	w.who[4] = actor(PEER_A + 4);
+	st = statement(&w, MSG_ALIVE, 4, 9, 1);
+	member_on_statement(w.g, &st, peer(&w, 1));
+	st = statement(&w, MSG_ALIVE, 4, 2, 4);
+	member_on_statement(w.g, &st, peer(&w, 2));
+	for (unsigned i = 0; i < 1000; i++) {
+		st.subject = 0x1000 + i;
+		member_on_statement(w.g, &st, peer(&w, 1));
+	}
+	trust_vouch_first(&a, &w.flock.id, &w.who[4].key, w.flock.admin.secret);
+	trust_make_admission(&r, &w.flock.id, &a, 9, w.who[4].secret);
+	assert_int_equal(gossip_load(w.g, r.p, r.len, NULL), 0);
+	wr_free(&r);
+	w.g->trust_changed = true;
+	trust_settle(w.g);
+	assert_int_equal(peer(&w, 4)->incarnation, UINT64_C(1) << 32 | 2);
+	assert_int_equal(state_of(&w, 4), MEMBER_ALIVE);
+	end(&w);
+}
+
 static void a_statement_by_another_hand_is_ignored(void **state)
 {
 	struct world w = world(4);
@@ -931,6 +961,7 @@ int main(void)
 	        cmocka_unit_test(the_order_of_hearing_does_not_matter),
 	        cmocka_unit_test(of_its_own_words_the_greatest_holds_in_any_order),
 	        cmocka_unit_test(a_word_that_comes_before_its_admission_counts_after_it),
+	        cmocka_unit_test(one_that_invents_newcomers_does_not_drown_the_true_one),
 	        cmocka_unit_test(a_statement_by_another_hand_is_ignored),
 	        cmocka_unit_test(an_accusation_from_the_future_is_ignored),
 	        cmocka_unit_test(one_voice_makes_nobody_dead_in_a_flock_of_five),
