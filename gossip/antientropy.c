@@ -16,6 +16,11 @@
 #define LOOK_MS         250
 #define SYNC_SPACE_MS   SECONDS(10)
 #define SYNC_BACKOFF_MS MINUTES(1)
+/* Once more, so soon, after records of peers not known yet were turned away: their admissions came along with them. So
+ * often within so long, whoever it is with; more is a peer that passes on the records of strangers. */
+#define RESYNC_MS   200
+#define RESYNCS_MAX 3
+#define RESYNCS_PER MINUTES(1)
 /* Neighbours to reconcile with before this peer is ready, and how long to look for one. */
 #define READY_SYNCS 3
 /* So few members are told of whole to whoever appears: 7 KiB, and no round trip. */
@@ -51,6 +56,15 @@ static void pump(struct gossip *g, struct stream *s, struct sync *sync, uint8_t 
 	wr_free(&w);
 }
 
+static bool may_resync(struct gossip *g)
+{
+	if (!g->resyncs || g->now.mono - g->resyncs_since >= RESYNCS_PER) {
+		g->resyncs = 0;
+		g->resyncs_since = g->now.mono;
+	}
+	return g->resyncs++ < RESYNCS_MAX;
+}
+
 static void finish(struct gossip *g, struct stream *s)
 {
 	const struct sync_stats *stats = sync_stats(s->ask);
@@ -64,11 +78,9 @@ static void finish(struct gossip *g, struct stream *s)
 	p->sync_after = g->now.mono + p->sync_backoff;
 	p->differs_since = 0;
 	if (g->refused_volatile) {
-		/* Records of peers whose admission came along just now were turned away: once more, soon. */
 		g->refused_volatile = false;
-		p->sync_after = g->now.mono + 200;
-		if (g->resyncs < 3) {
-			g->resyncs++;
+		if (may_resync(g)) {
+			p->sync_after = g->now.mono + RESYNC_MS;
 			p->differs_since = g->now.mono - DIFFERS_MS;
 			sync_free(s->ask);
 			s->ask = NULL;

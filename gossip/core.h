@@ -279,7 +279,9 @@ struct gossip {
 	size_t asked_at;
 
 	bool ready;
-	unsigned syncs_done, resyncs;
+	unsigned syncs_done;
+	unsigned resyncs; /* reconciliations begun again soon, */
+	mono_ms resyncs_since;
 	size_t void_records, void_bytes; /* durable ones that do not count: quarantine.c */
 	struct refusals {
 		mono_ms said_at;
