@@ -52,7 +52,8 @@
 #define ISOLATION_TWO_MS SECONDS(5)
 /* Probe targets whose silence says that it is us. */
 #define ISOLATION_TARGETS 8
-/* The dead are tried this often at least: a healed split needs nobody's command. Begins at RETRY_MIN. */
+/* Those who died lately are tried this often at least, the long dead in turn, one per period: a healed split needs
+ * nobody's command. Begins at RETRY_MIN. */
 #define RETRY_MIN_MS SECONDS(1)
 #define RETRY_MAX_MS SECONDS(10)
 /* Tries in one go of those that went lately, and time until the next go. */

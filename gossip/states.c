@@ -37,7 +37,8 @@
 #define STATES_COST_SUMS    64
 #define STATES_COST_ENTRIES 16
 
-/* The same at all peers. Who picks incarnations of its own so that sums agree hides nobody but itself. */
+/* The same at all peers. Who searches for incarnations of its own can make up for a difference in somebody else's, for
+ * those that hold just what it foresaw. That only delays: gossip tells of it too, and any next change undoes it. */
 static uint64_t fingerprint(id64 id, uint64_t incarnation)
 {
 	static const uint8_t key[16] = "starling states";
