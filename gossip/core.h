@@ -214,6 +214,8 @@ struct gossip {
 	uint8_t rival[16];     /* boot id of the newer run of our own key that was heard last, */
 	unsigned advances;     /* and how often it went beyond us after we had overtaken it */
 	bool fenced;
+	mono_ms renew_at; /* when our packets are to begin anew, after another machine used our key; MONO_NEVER */
+	size_t renewals;
 	mono_ms refuted_at; /* when the incarnation last rose to refute: once per period at most */
 	mono_ms refute_at;  /* when it shall rise again; MONO_NEVER: it need not */
 

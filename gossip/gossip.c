@@ -38,7 +38,7 @@ struct gossip *gossip_new(const struct gossip_config *cfg)
 	list_init(&g->tickets);
 	list_init(&g->out);
 	g->spread_at = g->suspicion_at = g->entropy_at = MONO_NEVER;
-	g->probe_at = g->retry_at = g->refute_at = MONO_NEVER;
+	g->probe_at = g->retry_at = g->renew_at = g->refute_at = MONO_NEVER;
 	return g;
 }
 
@@ -204,7 +204,7 @@ mono_ms gossip_wake(const struct gossip *g)
 	if (!g->started)
 		return MONO_NEVER;
 	at = MIN(probe_wake(g), suspicion_wake(g));
-	at = MIN(at, MIN(g->spread_at, g->refute_at));
+	at = MIN(at, MIN(g->spread_at, MIN(g->refute_at, g->renew_at)));
 	at = MIN(at, MIN(stream_wake(g), g->settle_at));
 	at = MIN(at, ticket_wake(g));
 	at = MIN(at, MIN(pull_wake(g), MIN(flap_wake(g), trim_wake(g))));

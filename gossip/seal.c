@@ -19,6 +19,12 @@ void seal_init(struct seal *s, const struct key32 *key, const uint8_t secret[64]
 	crypto_sign_ed25519_sk_to_curve25519(s->x25519, secret);
 }
 
+void seal_renew(struct seal *s, const uint8_t start[16])
+{
+	memcpy(s->start, start, sizeof(s->start));
+	s->counter = 0;
+}
+
 void seal_peer_init(struct seal_peer *p, const struct key32 *key)
 {
 	*p = (struct seal_peer){.key = *key};

@@ -106,6 +106,8 @@ struct opened {
 /* start and token_secret come from a generator seeded by the kernel. secret: 64-byte Ed25519 key. */
 void seal_init(struct seal *s, const struct key32 *key, const uint8_t secret[64], const struct key32 *flock,
         const uint8_t start[16], const uint8_t token_secret[32], bool plain);
+/* A new start, as after a restart: what another machine with our key has sent may have retired ours at others. */
+void seal_renew(struct seal *s, const uint8_t start[16]);
 void seal_peer_init(struct seal_peer *p, const struct key32 *key);
 void seal_peer_free(struct seal_peer *p);
 

@@ -32,6 +32,18 @@ static bool goes_on(struct gossip *g, const uint8_t boot_id[16])
 	return false;
 }
 
+/* Others may follow the other machine's packets, and no longer take ours, since its start replaced ours. Each of them
+ * goes back to us once it has proved a new one; some later, since the other's last packets may still be under way. */
+static void renew(struct gossip *g)
+{
+	static const int64_t next[] = {SECONDS(2), SECONDS(10), SECONDS(60)};
+	uint8_t start[16];
+
+	drbg_bytes(&g->rng, start, sizeof(start));
+	seal_renew(&g->seal, start);
+	g->renew_at = g->renewals < ARRAY_LEN(next) ? g->now.mono + next[g->renewals++] : MONO_NEVER;
+}
+
 void self_on_newer(struct gossip *g, uint32_t boot, const uint8_t boot_id[16])
 {
 	/* A restored disk is overtaken. If the other goes on, two machines run: the lower boot id gives way. */
@@ -42,6 +54,10 @@ void self_on_newer(struct gossip *g, uint32_t boot, const uint8_t boot_id[16])
 			        "and join it again with a token";
 		g->fenced = true;
 		return;
+	}
+	if (boot_id) {
+		g->renew_at = g->now.mono;
+		g->renewals = 0;
 	}
 	g->cfg.boot = boot + 1;
 	g->incarnation = (uint64_t)g->cfg.boot << 32 | 1;
@@ -69,6 +85,8 @@ void self_tick(struct gossip *g)
 {
 	if (g->now.mono >= g->refute_at && !g->leaving)
 		refute(g);
+	if (g->now.mono >= g->renew_at)
+		renew(g);
 }
 
 /* An incarnation costs every member a signature to check, so they rise once per period at most, whoever accuses and

@@ -153,6 +153,17 @@ SIM(a_cloned_identity_is_fenced, .peers = 6, .joined = 5, .sealed = true)
 	WAIT(s, SECONDS(60), sim_all_say(s, 2, MEMBER_ALIVE));
 	sim_run(s, MINUTES(2));
 	EXPECT(s, sim_all_say(s, 2, MEMBER_ALIVE));
+	/* And they look for it where it is, not where its twin was. */
+	for (unsigned i = 0; i < 5; i++) {
+		unsigned left = s->peer[2].gossip ? 2 : 5;
+		struct member m;
+
+		if (i == 2)
+			continue;
+		gossip_member(s->peer[i].gossip, &s->peer[2].key, &m);
+		EXPECT(s, !m.udp_bad);
+		EXPECT(s, addr_eq(&m.addr, &s->peer[left].addr));
+	}
 }
 
 /* DeadNode_AliveReplay, AliveNode_Idempotent, SuspectNode_OldSuspect: what was true once is no news. */
