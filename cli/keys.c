@@ -32,6 +32,7 @@ int key_find(struct client *c, const char *name, bool revoked, struct key32 *key
 {
 	json_t *rows = key_rows(c, err);
 	json_t *row;
+	struct key32 last = {{0}};
 	size_t n = 0, i;
 
 	if (!rows)
@@ -43,8 +44,11 @@ int key_find(struct client *c, const char *name, bool revoked, struct key32 *key
 
 		if (!revoked && state && strcmp(state, "revoked") == 0)
 			continue;
-		if (hex && shown && (strcmp(hex, name) == 0 || strcmp(shown, name) == 0))
-			n += hex_decode(key->b, sizeof(key->b), hex);
+		if (!hex || !shown || (strcmp(hex, name) != 0 && strcmp(shown, name) != 0) ||
+		        !hex_decode(key->b, sizeof(key->b), hex))
+			continue;
+		n += !n || !key32_eq(key, &last); /* rows are grants, those of one key stand together */
+		last = *key;
 	}
 	json_decref(rows);
 	if (n > 1)

@@ -136,7 +136,20 @@ int trust_vouch(
 
 /* Operators. */
 
-/* Of a key's grants the one that says most: highest role, then most powers, then the one first on the tree. */
+/* The heavier first: role, powers, then the id. */
+static int by_weight(const void *a, const void *b)
+{
+	const struct op *x = *(const struct op *const *)a, *y = *(const struct op *const *)b;
+
+	if (x->grant.role != y->grant.role)
+		return x->grant.role > y->grant.role ? -1 : 1;
+	if (x->grant.powers != y->grant.powers)
+		return x->grant.powers > y->grant.powers ? -1 : 1;
+	return key32_cmp(&x->record, &y->record);
+}
+
+/* Of a key's grants the one that says most: highest role, then most powers, then the record of the lowest id, which all peers
+ * agree on. */
 static const struct op *best_op(const struct trust *t, const struct key32 *key)
 {
 	const struct op *best = NULL;
@@ -144,8 +157,7 @@ static const struct op *best_op(const struct trust *t, const struct key32 *key)
 	for (const struct op *op = op_first(t, key); op; op = op_next(t, op)) {
 		if (!op_holds(t, op, NULL))
 			continue;
-		if (!best || op->grant.role > best->grant.role ||
-		        (op->grant.role == best->grant.role && op->grant.powers > best->grant.powers))
+		if (!best || by_weight(&op, &best) < 0)
 			best = op;
 	}
 	return best;
@@ -160,9 +172,12 @@ const struct grant *trust_operator(const struct trust *t, const struct key32 *ke
 
 const char *trust_key_name(const struct trust *t, const struct key32 *key)
 {
-	const struct op *op = op_first(t, key);
+	const struct op *best = best_op(t, key);
 
-	return op ? op->grant.name : NULL;
+	for (const struct op *op = best ? NULL : op_first(t, key); op; op = op_next(t, op))
+		if (!best || by_weight(&op, &best) < 0)
+			best = op;
+	return best ? best->grant.name : NULL;
 }
 
 bool trust_may_read(const struct trust *t, const struct key32 *key, const char *stack)
@@ -175,38 +190,42 @@ bool trust_may_read(const struct trust *t, const struct key32 *key, const char *
 
 static int by_operator(const void *a, const void *b)
 {
-	return key32_cmp(&(*(const struct grant *const *)a)->operator_key,
-	        &(*(const struct grant *const *)b)->operator_key);
+	int order = key32_cmp(&(*(const struct op *const *)a)->grant.operator_key,
+	        &(*(const struct op *const *)b)->grant.operator_key);
+
+	return order ? order : by_weight(a, b);
 }
 
-static size_t list_keys(const struct trust *t, bool revoked, const struct grant **out, size_t max)
+static size_t list_grants(const struct trust *t, bool revoked, const struct grant **out, size_t max)
 {
-	const void *key;
-	size_t at = 0, n = 0;
-	cleanup_free const struct grant **all = xmalloc(t->op_of.len * sizeof(*all));
+	cleanup_free const struct op **all = xmalloc(MAX(t->n_ops, (size_t)1) * sizeof(*all));
+	size_t n = 0;
 
-	while (map_next(&t->op_of, &at, &key)) {
-		const struct grant *g = trust_operator(t, key);
-
-		if (!g && revoked)
-			g = &op_first(t, key)->grant;
-		if (g)
-			all[n++] = g;
-	}
+	for (size_t i = 0; i < t->n_ops; i++)
+		if (revoked || op_holds(t, &t->ops[i], NULL))
+			all[n++] = &t->ops[i];
 	qsort(all, n, sizeof(*all), by_operator);
-	if (max)
-		memcpy(out, all, MIN(n, max) * sizeof(*all));
+	for (size_t i = 0; i < MIN(n, max); i++)
+		out[i] = &all[i]->grant;
 	return n;
+}
+
+bool trust_grant_holds(const struct trust *t, const struct grant *g)
+{
+	for (const struct op *op = op_first(t, &g->operator_key); op; op = op_next(t, op))
+		if (&op->grant == g)
+			return op_holds(t, op, NULL);
+	return false;
 }
 
 size_t trust_operators(const struct trust *t, const struct grant **out, size_t max)
 {
-	return list_keys(t, false, out, max);
+	return list_grants(t, false, out, max);
 }
 
 size_t trust_keys(const struct trust *t, const struct grant **out, size_t max)
 {
-	return list_keys(t, true, out, max);
+	return list_grants(t, true, out, max);
 }
 
 uint32_t trust_powers(const struct trust *t, const struct key32 *key)
@@ -258,16 +277,43 @@ static const char *role_name(enum role role)
 	return names[role];
 }
 
+/* Bytes that the globs of a refusal may take: err's text has room for them and the rest of the sentence. */
+#define GLOBS_SHOWN_MAX 400
+
+/* The globs of all grants that let the key deploy, apart by commas; those that do not fit are counted. */
+static void name_globs(const struct trust *t, const struct record *r, char out[GLOBS_SHOWN_MAX + 64])
+{
+	size_t len = 0, more = 0;
+
+	out[0] = '\0';
+	for (const struct op *op = op_first(t, &r->author); op; op = op_next(t, op)) {
+		if (op->grant.role < ROLE_DEPLOY || !op_holds(t, op, &r->id))
+			continue;
+		for (size_t i = 0; i < op->grant.n_globs; i++) {
+			const char *glob = op->grant.globs[i];
+
+			if (len + strlen(glob) + 2 > GLOBS_SHOWN_MAX)
+				more++;
+			else
+				len += (size_t)snprintf(
+				        out + len, GLOBS_SHOWN_MAX + 64 - len, "%s%s", len ? ", " : "", glob);
+		}
+	}
+	if (more)
+		snprintf(out + len, GLOBS_SHOWN_MAX + 64 - len, " and %zu more (see starling key ls)", more);
+}
+
 static int may_deploy(const struct trust *t, const struct record *r, struct err *err)
 {
 	const struct op *best = NULL;
+	char globs[GLOBS_SHOWN_MAX + 64];
 
 	for (const struct op *op = op_first(t, &r->author); op; op = op_next(t, op)) {
 		if (!op_holds(t, op, &r->id))
 			continue;
 		if (op->grant.role >= ROLE_DEPLOY && op_covers(op, r->name))
 			return 0;
-		if (!best || op->grant.role > best->grant.role)
+		if (!best || by_weight(&op, &best) < 0)
 			best = op;
 	}
 	if (!best)
@@ -276,9 +322,10 @@ static int may_deploy(const struct trust *t, const struct record *r, struct err 
 		return err_set(err, ERR_UNAUTHORISED,
 		        "stack %s: key %s has the role %s, deploying needs deploy or admin; ask an admin for a grant",
 		        r->name, best->grant.name, role_name(best->grant.role));
+	name_globs(t, r, globs);
 	return err_set(err, ERR_UNAUTHORISED,
-	        "stack %s: key %s may deploy only stacks that match %s%s; ask an admin for a grant", r->name,
-	        best->grant.name, best->grant.globs[0], best->grant.n_globs > 1 ? " (and others)" : "");
+	        "stack %s: key %s may deploy only stacks that match %s; ask an admin for a grant", r->name,
+	        best->grant.name, globs);
 }
 
 static int must_be_admin(const struct trust *t, const struct record *r, const char *what, struct err *err)

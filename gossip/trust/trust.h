@@ -54,13 +54,17 @@ bool trust_peer(const struct trust *t, const struct key32 *peer);
 /* In key order: fills at most max, returns how many there are. */
 /* Admitted peers by key, at most max of them into out; returns how many there are in all. */
 size_t trust_peers(const struct trust *t, struct key32 *out, size_t max);
-/* The operator's grant, or NULL. */
+/* Of an operator's grants, which add up, the one that says most; or NULL. */
 const struct grant *trust_operator(const struct trust *t, const struct key32 *key);
-/* The grant of each operator, by key, at most max of them into out; returns how many there are in all. */
+/* Each grant of each operator, by key and then the one that says most first, at most max of them into out; returns how many
+ * there are in all. */
 size_t trust_operators(const struct trust *t, const struct grant **out, size_t max);
-/* The same of all keys that have a grant, revoked ones included. */
+/* The same with the grants that hold no more: of a revoked key, or by one. */
 size_t trust_keys(const struct trust *t, const struct grant **out, size_t max);
-/* The name that a grant gave the key, whether or not it was revoked since; NULL: this flock has never known it. */
+/* Does a grant of these lists hold? */
+bool trust_grant_holds(const struct trust *t, const struct grant *g);
+/* The name in the key's first grant of trust_operators(), of a revoked key in the first of trust_keys(); NULL: this flock has
+ * never known it. */
 const char *trust_key_name(const struct trust *t, const struct key32 *key);
 /* May this key read the specs and logs of that stack: has it any role that covers it? */
 bool trust_may_read(const struct trust *t, const struct key32 *key, const char *stack);

@@ -229,10 +229,11 @@ void verb_members(struct call *c)
 	arena_free(&arena);
 }
 
-/* Operators of a flock: people and CI jobs, not machines. */
-#define OPERATORS_SHOWN_MAX 1024
+/* Grants of a flock's operators: people and CI jobs, not machines. */
+#define GRANTS_SHOWN_MAX 1024
 
-static void pack_operator(const struct trust *t, const struct grant *g, struct wr *w)
+/* One grant: a key's grants add up, each gets its row. */
+static void pack_grant(const struct trust *t, const struct grant *g, struct wr *w)
 {
 	static const char *const roles[] = {"none", "read", "deploy", "admin", "root"};
 	uint32_t powers = 0;
@@ -252,7 +253,7 @@ static void pack_operator(const struct trust *t, const struct grant *g, struct w
 	pk_array(w, (uint32_t)g->n_globs);
 	for (size_t k = 0; k < g->n_globs; k++)
 		pk_str(w, g->globs[k]);
-	pk_kv_str(w, "state", trust_operator(t, &g->operator_key) ? "active" : "revoked");
+	pk_kv_str(w, "state", trust_grant_holds(t, g) ? "active" : "revoked");
 }
 
 void verb_keys(struct call *c)
@@ -268,11 +269,11 @@ void verb_keys(struct call *c)
 		call_fail(c, &err);
 		return;
 	}
-	g = xcalloc(OPERATORS_SHOWN_MAX, sizeof(*g));
-	n = (all ? trust_keys : trust_operators)(t, g, OPERATORS_SHOWN_MAX);
+	g = xcalloc(GRANTS_SHOWN_MAX, sizeof(*g));
+	n = (all ? trust_keys : trust_operators)(t, g, GRANTS_SHOWN_MAX);
 	rows_init(&r);
-	for (size_t i = 0; i < MIN(n, (size_t)OPERATORS_SHOWN_MAX); i++) {
-		pack_operator(t, g[i], &r.w);
+	for (size_t i = 0; i < MIN(n, (size_t)GRANTS_SHOWN_MAX); i++) {
+		pack_grant(t, g[i], &r.w);
 		rows_end(&r);
 	}
 	call_rows(c, &r);

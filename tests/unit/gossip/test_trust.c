@@ -519,6 +519,48 @@ static void a_revoked_key_keeps_its_listed_history_only(void **state)
 	scene_free(&s);
 }
 
+/* Grants add up: each is listed, the refusal names what all of them allow, and the name shown for the key is of one. */
+static void each_grant_of_a_key_is_listed(void **state)
+{
+	struct scene s = scene_new();
+	struct actor ci = actor(CI), second = actor(40);
+	const struct grant *g[8];
+	struct err err = {0};
+	struct wr w;
+	size_t n, of_ci = 0;
+
+	(void)state;
+	keep(&s, grant_to(&s, 40, ROLE_ADMIN, POWER_ALL, NULL, &s.f.root));
+	keep(&s, grant_to(&s, CI, ROLE_DEPLOY, 0, "aa-1", &s.f.admin));
+	keep(&s, grant_to(&s, CI, ROLE_DEPLOY, POWER_DEVICES, "bb-*", &s.f.admin));
+	keep(&s, grant_to(&s, CI, ROLE_READ, 0, "cc", &second));
+	n = trust_operators(s.t, g, ARRAY_LEN(g));
+	assert_int_equal(n, 6); /* root, two admins, three of ci */
+	for (size_t i = 0; i < n; i++) {
+		assert_true(trust_grant_holds(s.t, g[i]));
+		if (!key32_eq(&g[i]->operator_key, &ci.key))
+			continue;
+		if (of_ci == 0) /* the one that says most comes first, and names the key */
+			assert_ptr_equal(trust_key_name(s.t, &ci.key), g[i]->name);
+		assert_string_equal(g[i]->globs[0], of_ci == 0 ? "bb-*" : of_ci == 1 ? "aa-1" : "cc");
+		of_ci++;
+	}
+	assert_int_equal(of_ci, 3);
+	assert_true(may(&s, CI, "aa-1", NULL));
+	assert_true(may(&s, CI, "bb-2", NULL));
+	assert_false(may(&s, CI, "cc", &err));
+	assert_non_null(strstr(err.text, "aa-1"));
+	assert_non_null(strstr(err.text, "bb-*"));
+	assert_null(strstr(err.text, "match cc"));
+	/* With its granter one of them falls. */
+	w = record_wr();
+	trust_make_revocation(&w, &s.f.id, &second.key, NULL, 0, ++s.stamp, NULL, 0, s.f.root.secret);
+	keep(&s, packed_of(w));
+	n = trust_operators(s.t, NULL, 0);
+	assert_int_equal(n, 4);
+	scene_free(&s);
+}
+
 static void a_key_cannot_revoke_what_is_above_or_beside_it(void **state)
 {
 	struct scene s = scene_new();
@@ -629,6 +671,7 @@ int main(void)
 	        cmocka_unit_test(nobody_revokes_a_key_beside_or_above_it),
 	        cmocka_unit_test(only_an_admin_evicts),
 	        cmocka_unit_test(a_revoked_key_keeps_its_listed_history_only),
+	        cmocka_unit_test(each_grant_of_a_key_is_listed),
 	        cmocka_unit_test(a_key_cannot_revoke_what_is_above_or_beside_it),
 	        cmocka_unit_test(trust_does_not_depend_on_the_order_of_arrival),
 	};

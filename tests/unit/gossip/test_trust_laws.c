@@ -180,7 +180,7 @@ static bool judge(const struct stored *s, void *ctx)
 static struct key32 print(const struct trust *t, const struct store *st, struct judging *j)
 {
 	struct key32 peers[PEERS], out;
-	const struct grant *grants[OPERATORS];
+	const struct grant *grants[RECORDS + 2];
 	size_t n = trust_peers(t, peers, PEERS);
 	struct digest d = store_digest(st, false);
 
@@ -191,7 +191,8 @@ static struct key32 print(const struct trust *t, const struct store *st, struct 
 		wr_key32(&j->w, &peers[i]);
 		wr_u32(&j->w, (uint32_t)trust_resting_on(t, &peers[i], NULL, 0));
 	}
-	n = trust_operators(t, grants, OPERATORS);
+	n = trust_operators(t, grants, ARRAY_LEN(grants));
+	assert_true(n <= ARRAY_LEN(grants));
 	for (size_t i = 0; i < n; i++) {
 		wr_key32(&j->w, &grants[i]->operator_key);
 		wr_u8(&j->w, (uint8_t)grants[i]->role);
