@@ -69,15 +69,22 @@ bool op_holds(const struct trust *t, const struct op *op, const struct key32 *re
 	return true;
 }
 
-/* Does a key above op stand behind that revocation? A revoked key's later ones are void like all else that it signs. */
-static bool revoked_from_above(const struct trust *t, const struct op *op, const struct revoked *v)
+/* Does op's key, or one above it, stand behind that revocation? A revoked key's later ones are void like all else that it
+ * signs. */
+static bool revoked_from(const struct trust *t, const struct op *op, const struct revoked *v)
 {
-	while (op != &t->ops[0]) {
-		op = &t->ops[op->parent];
+	for (;;) {
 		if (key32_eq(&op->grant.operator_key, &v->author) && op_holds(t, op, &v->record))
 			return true;
+		if (op == &t->ops[0])
+			return false;
+		op = &t->ops[op->parent];
 	}
-	return false;
+}
+
+static bool revoked_from_above(const struct trust *t, const struct op *op, const struct revoked *v)
+{
+	return op != &t->ops[0] && revoked_from(t, &t->ops[op->parent], v);
 }
 
 /* What stands above op is on the tree already, and settled. */
@@ -90,6 +97,18 @@ static void settle_revocations(struct trust *t, struct op *op)
 		op->against = trust_grown(op->against, op->n_against, &op->against_cap, sizeof(*op->against));
 		op->against[op->n_against++] = i;
 	}
+}
+
+bool trust_grant_void(const struct trust *t, const struct record *r, const struct grant *g)
+{
+	for (const struct op *op = op_first(t, &r->author); op; op = op_next(t, op)) {
+		if (!op_holds(t, op, &r->id) || op_permits(op, g, NULL) < 0)
+			continue;
+		for (size_t i = 0; i < t->n_revoked; i++)
+			if (key32_eq(&t->revoked[i].key, &g->operator_key) && revoked_from(t, op, &t->revoked[i]))
+				return true;
+	}
+	return false;
 }
 
 bool trust_is_admin(const struct trust *t, const struct key32 *author, const struct key32 *record)

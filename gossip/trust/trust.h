@@ -70,6 +70,8 @@ const char *trust_key_name(const struct trust *t, const struct key32 *key);
 bool trust_may_read(const struct trust *t, const struct key32 *key, const char *stack);
 /* May this key author that revision or setting at all? Says why not in err. (Powers: trust_powers.) */
 int trust_may_write(const struct trust *t, const struct record *r, struct err *err);
+/* Would that grant, which its author may make, be void from the start: was its key revoked by the author, or from above? */
+bool trust_grant_void(const struct trust *t, const struct record *r, const struct grant *g);
 /* Powers that a key has on any stack; those that stand behind one revision: of the grants whose globs cover its
  * stack, and that hold for it (a revoked key's listed history keeps its powers). */
 uint32_t trust_powers(const struct trust *t, const struct key32 *key);

@@ -1,7 +1,11 @@
-/* What submit refuses at the door: a revision that cannot be read, or that no peer may run as its author asks. Records
+/* What submit refuses at the door: a grant that would be void, a revision that cannot be read, or that no peer may run as its
+ * author asks. Records
  * that come by gossip are stored all the same (a grant may follow them); placement then gives them to nobody. */
 #include "node/control/submit_check.h"
 
+#include "base/hash.h"
+#include "base/text.h"
+#include "gossip/trust/bodies.h"
 #include "placement/spec/spec.h"
 
 static int check_powers(const struct trust *t, const struct record *rec, const struct spec *spec, struct err *err)
@@ -22,12 +26,33 @@ static int check_powers(const struct trust *t, const struct record *rec, const s
 	return 0;
 }
 
+/* A grant that gives nothing is not written: whoever made it would take it for one that does. */
+static int check_grant(const struct trust *t, const struct record *rec, struct err *err)
+{
+	const char *name;
+	struct grant g;
+	char id[17];
+
+	if (body_get_grant(&g, rec, err) < 0)
+		return err_wrap(err, "grant");
+	if (!trust_grant_void(t, rec, &g))
+		return 0;
+	name = trust_key_name(t, &g.operator_key);
+	id64_text(id, key32_id(&g.operator_key));
+	return err_set(err, ERR_FAILED,
+	        "grant: key %s (%s) was revoked, and a revocation stands; make a new key with `starling key new FILE` and "
+	        "grant that one",
+	        id, name ? name : g.name);
+}
+
 int submit_check(const struct trust *t, const struct record *rec, struct err *err)
 {
 	struct arena arena;
 	struct spec spec;
 	int ret;
 
+	if (rec->kind == REC_GRANT)
+		return check_grant(t, rec, err);
 	if (rec->kind != REC_REVISION || (rec->flags & RECORD_FLAG_REMOVAL))
 		return 0;
 	/* Whether it may write there at all comes first: it is what a key without a grant has to hear. */

@@ -132,6 +132,9 @@ def test_a_revoked_key_changes_nothing_more_and_what_it_signed_stays(flock):
         assert f.json("status", peer=i)["store"]["void"] == 1  # the grant
     assert {r["task"] for r in f.wait_serving("w", 3)} == before
     assert "no key" in f.cli("key", "revoke", "ci", "--yes", check=1).stderr
+    again = f.cli("key", "grant", public, "ci", check=1).stderr
+    assert "revocation stands" in again and "key new" in again and "may act" not in again
+    assert f.json("status")["store"]["void"] == 1
     f.cli("scale", "w/s=4", "--detach")
     f.wait_serving("w", 4)
 

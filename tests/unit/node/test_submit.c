@@ -124,6 +124,50 @@ static void a_spec_that_cannot_be_read_is_refused(void **state)
 	scene_free(&s);
 }
 
+static int submit_grant(struct scene *s, const struct grant *g, const struct actor *by, struct err *err)
+{
+	struct packed p = make_grant(&s->f.id, g, by, 60);
+	struct record rec;
+	int rc;
+
+	assert_int_equal(record_decode(&rec, p.w.p, p.w.len, NULL), 0);
+	rc = submit_check(s->t, &rec, err);
+	packed_free(&p);
+	return rc;
+}
+
+/* Only a key above the one that revoked it brings a key back. */
+static void a_grant_to_a_revoked_key_is_refused(void **state)
+{
+	struct scene s = scene_new(0);
+	struct grant g = {.operator_key = actor(CI).key, .role = ROLE_DEPLOY, .name = "ci2"};
+	struct grant fresh = {.operator_key = actor(CI + 1).key, .role = ROLE_DEPLOY, .name = "new"};
+	struct wr w = record_wr();
+	struct err err = {0};
+	struct packed p;
+
+	(void)state;
+	assert_int_equal(submit_grant(&s, &g, &s.f.admin, &err), 0); /* grants add up */
+	trust_make_revocation(&w, &s.f.id, &g.operator_key, NULL, 0, 20, NULL, 0, s.f.admin.secret);
+	p = packed_of(w);
+	assert_int_equal(put(s.st, &p, true), STORE_NEW);
+	packed_free(&p);
+	trust_evaluate(s.t, s.st);
+	assert_int_equal(submit_grant(&s, &g, &s.f.admin, &err), -1);
+	assert_int_equal(err.code, ERR_FAILED);
+	assert_non_null(strstr(err.text, "was revoked"));
+	assert_non_null(strstr(err.text, "starling key new"));
+	assert_int_equal(submit_grant(&s, &fresh, &s.f.admin, &err), 0);
+	/* The root stands above that revocation: its grant holds, as the tree says. */
+	assert_int_equal(submit_grant(&s, &g, &s.f.root, &err), 0);
+	p = make_grant(&s.f.id, &g, &s.f.root, 70);
+	assert_int_equal(put(s.st, &p, true), STORE_NEW);
+	packed_free(&p);
+	trust_evaluate(s.t, s.st);
+	assert_non_null(trust_operator(s.t, &g.operator_key));
+	scene_free(&s);
+}
+
 static void a_doubted_clock_stamps_nothing_unless_forced(void **state)
 {
 	struct gossip_clock clock = {.others = 4, .offset_ms = -(3 * 60 + 12) * 1000};
@@ -145,6 +189,7 @@ static void a_doubted_clock_stamps_nothing_unless_forced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_grant_to_a_revoked_key_is_refused),
 	        cmocka_unit_test(a_doubted_clock_stamps_nothing_unless_forced),
 	        cmocka_unit_test(a_spec_that_asks_for_no_power_is_taken),
 	        cmocka_unit_test(a_power_that_the_author_lacks_is_refused_by_name),
