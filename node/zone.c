@@ -85,9 +85,13 @@ struct zone *view_zone(const struct view *view, const struct placement *p, const
 	        apex, self->facts ? self->facts->name : self_id, self->id, label(self, "zone"), ns_addr, serial);
 	for (size_t i = 0; i < view->n_members; i++) {
 		const struct facts *f = view->members[i].facts;
+		bool serves;
 
-		if (f && view->members[i].state <= VIEW_SUSPECT && name_is_unique(view, i))
-			zone_add_peer(b, f->name, f->addrs, f->n_addrs);
+		if (!f)
+			continue;
+		/* A peer that is dead or has left exists, as do two of one name: their name is there, without addresses. */
+		serves = view->members[i].state <= VIEW_SUSPECT && name_is_unique(view, i);
+		zone_add_peer(b, f->name, f->addrs, serves ? f->n_addrs : 0);
 	}
 	for (size_t i = 0; i < view->n_stacks; i++)
 		if (view->stacks[i].spec)

@@ -4,6 +4,7 @@ import socket
 import pytest
 
 import dnsq
+from flock import wait_until
 
 ZONE = "starling.internal"
 
@@ -79,3 +80,15 @@ def test_several_questions_over_one_connection(shared):
             answer = dnsq.Answer(f.read(int.from_bytes(f.read(2), "big")))
             got[answer.id] = answer.values(dnsq.A)
     assert set(got) == {1, 2, 3} and all(len(v) == 1 for v in got.values())
+
+
+def test_a_peer_that_is_dead_or_has_left_keeps_its_name(flock):
+    f = flock(3)
+    for peer in (1, 2):
+        wait_until("its name", lambda peer=peer: ask(f, f"{f[peer].name}.node", dnsq.A).values(dnsq.A))
+    f.cli("leave", "--yes", peer=1)
+    f[2].kill()
+    for peer in (1, 2):
+        wait_until("no addresses", lambda peer=peer: not ask(f, f"{f[peer].name}.node", dnsq.A).answers)
+        assert ask(f, f"{f[peer].name}.node", dnsq.A).rcode == dnsq.NOERROR
+    assert ask(f, "nobody.node", dnsq.A).rcode == dnsq.NXDOMAIN

@@ -247,6 +247,16 @@ static void names_follow_serving_claims(void **state)
 	assert_int_equal(rcode, 0); /* it exists: no data, not no such name */
 	assert_int_equal(ask(z, "cart.shop.starling.internal", &rcode), 0);
 	assert_int_equal(rcode, 3);
+	/* So it is with a peer that is dead or has left; alive again it has its addresses. */
+	for (enum view_state s = VIEW_ALIVE; s <= VIEW_LEFT; s++) {
+		zone_unref(z);
+		w.view.members[0].state = s;
+		z = view_zone(&w.view, &w.placement, ZONE_DEFAULT, &ns, 1);
+		assert_int_equal(ask(z, "till.node.starling.internal", &rcode), s <= VIEW_SUSPECT);
+		assert_int_equal(rcode, 0);
+		assert_int_equal(ask(z, "else.node.starling.internal", &rcode), 0);
+		assert_int_equal(rcode, 3);
+	}
 	zone_unref(z);
 	c.slot = slot_id(&w.flock, "shop", "web", 1);
 	look(&w, &c, 1);
