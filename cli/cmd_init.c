@@ -53,7 +53,7 @@ int cmd_init(struct cli *cli)
 
 	if (!name)
 		return cli_usage(cli, "give the flock a name: --name NAME");
-	if (successor && read_key(&above, successor, &err) < 0)
+	if (successor && read_key(&above, successor, "root", &err) < 0)
 		return cli_fail(cli, &err);
 	if (successor)
 		options.successor = &above;

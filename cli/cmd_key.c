@@ -167,7 +167,7 @@ static int read_grant(struct cli *cli, struct grant *g, struct err *err)
 		return err_set(err, ERR_USAGE, "name %.80s: a DNS label is needed: 1 to 63 of a-z, 0-9 and -",
 		        cli->args[1]);
 	text_copy(g->name, sizeof(g->name), cli->args[1]);
-	if (read_key(&g->operator_key, cli->args[0], err) < 0 ||
+	if (read_key(&g->operator_key, cli->args[0], "operator", err) < 0 ||
 	        read_role(&g->role, cli_text(cli, "role"), err) < 0 || read_powers(cli, &g->powers, err) < 0 ||
 	        read_globs(cli, g, err) < 0)
 		return -1;

@@ -37,7 +37,7 @@ int cmd_key_succeed(struct cli *cli)
 	struct client *c;
 	int rc;
 
-	if (read_key(&successor, cli->args[0], &err) < 0)
+	if (read_key(&successor, cli->args[0], "root", &err) < 0)
 		return cli_fail(cli, &err);
 	id64_text(id, key32_id(&successor));
 	if (!undo_may_ask(cli))

@@ -2,17 +2,24 @@
 
 #include "base/text.h"
 
-int read_key(struct key32 *out, const char *text, struct err *err)
+int read_key(struct key32 *out, const char *text, const char *kind, struct err *err)
 {
+	bool root = strcmp(kind, "root") == 0;
+
 	if (hex_decode(out->b, sizeof(out->b), text))
 		return 0;
 	if (strspn(text, "0123456789abcdefABCDEF") == strlen(text))
 		return err_set(err, ERR_USAGE, "key %s: a public key has 64 hex digits", text);
-	if (keyfile_public(text, NULL, out, err) == 0)
+	if (keyfile_public(text, NULL, out, err) < 0) {
+		if (err)
+			err->code = ERR_USAGE;
+		return -1;
+	}
+	if (keyfile_public(text, kind, out, NULL) == 0)
 		return 0;
-	if (err)
-		err->code = ERR_USAGE;
-	return -1;
+	return err_set(err, ERR_USAGE,
+	        "key file %s: holds %s key, and %s key is needed; make one with `starling key new FILE%s`", text,
+	        root ? "an operator's" : "a root", root ? "a root" : "an operator's", root ? " --root" : "");
 }
 
 json_t *key_rows(struct client *c, struct err *err)

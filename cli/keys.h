@@ -4,8 +4,9 @@
 
 #include "cli/client.h"
 
-/* A public key as 64 hex digits, or the file of a key that is at hand, sealed or not. */
-int read_key(struct key32 *out, const char *text, struct err *err);
+/* A public key as 64 hex digits, or the file of a key that is at hand, sealed or not. kind: "operator" or "root", what a file
+ * must hold; digits do not say. */
+int read_key(struct key32 *out, const char *text, const char *kind, struct err *err);
 /* Rows of `keys`, revoked ones too. NULL with err. */
 json_t *key_rows(struct client *c, struct err *err);
 /* An operator by name or by key; a name that two keys have is refused. revoked: one that was revoked will do. */

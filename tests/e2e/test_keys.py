@@ -56,6 +56,9 @@ def test_the_roots_successor_retires_it_and_what_it_signed_stays(flock):
     root = os.path.join(f[0].data, "root.key")
     path, public = new_key(f, "next", "--root")
     other, _ = new_key(f, "other", "--root")
+    wrong, _ = new_key(f, "wrong")
+    assert "key new FILE --root" in f.cli("--key", root, "key", "succeed", wrong, "--yes", check=2).stderr
+    assert "holds a root key" in f.cli("key", "grant", path, "next", check=2).stderr
     assert "only the flock's root" in f.cli("key", "succeed", path, "--yes", check=8).stderr
     f.cli("--key", root, "key", "succeed", public, check=2)  # nobody can be asked
     f.cli("--key", root, "key", "succeed", public, "--yes")
@@ -78,6 +81,8 @@ def test_the_roots_successor_retires_it_and_what_it_signed_stays(flock):
 def test_a_stolen_root_key_is_overruled_by_the_one_that_the_genesis_names(flock):
     f = flock(2, up=False)
     above, _ = new_key(f, "above", "--root")
+    wrong, _ = new_key(f, "wrong")
+    assert "a root key is needed" in f.cli("init", "--name", "prod", "--successor", wrong, check=2).stderr
     assert "above it" in f.cli("init", "--name", "prod", "--successor", above).stdout
     f[0].start()
     f.cli("join", f.token(), peer=1)
