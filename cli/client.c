@@ -56,15 +56,21 @@ int client_key(const struct cli *cli, struct keypair *out, struct err *err)
 	return -1;
 }
 
+void client_flock_path(char out[FLOCK_PATH_MAX], const char *key_path)
+{
+	char dir[CLI_PATH_MAX];
+
+	text_copy(dir, sizeof(dir), key_path);
+	snprintf(out, FLOCK_PATH_MAX, "%s/flock", dirname(dir));
+}
+
 int client_flock(const struct cli *cli, struct key32 *out, struct err *err)
 {
-	char key_path[CLI_PATH_MAX];
-	char path[CLI_PATH_MAX + 16];
+	char path[FLOCK_PATH_MAX];
 	char hex[80] = "";
 	FILE *f;
 
-	text_copy(key_path, sizeof(key_path), cli->key_path);
-	snprintf(path, sizeof(path), "%s/flock", dirname(key_path));
+	client_flock_path(path, cli->key_path);
 	f = fopen(path, "re");
 	if (!f)
 		return err_errno(
@@ -141,6 +147,20 @@ static struct client *greeted(struct client *c, int connected, struct err *err)
 	return NULL;
 }
 
+/* A refusal says which flock was asked for, and which file told so: a stale one is the likeliest cause. */
+static void name_flock(const struct cli *cli, const struct key32 *flock, struct err *err)
+{
+	char path[FLOCK_PATH_MAX], id[17];
+	struct key32 kept;
+
+	if (!err || err->code != ERR_UNAUTHORISED || client_flock(cli, &kept, NULL) < 0 ||
+	        !key32_eq(&kept, flock))
+		return;
+	client_flock_path(path, cli->key_path);
+	id64_text(id, key32_id(flock));
+	err_wrap(err, "flock %s, which the file %s names", id, path);
+}
+
 struct client *client_open_peer(
         const struct cli *cli, const struct addr *addr, const struct key32 *flock, id64 id, struct err *err)
 {
@@ -151,8 +171,11 @@ struct client *client_open_peer(
 	c->to.fd = -1;
 	ret = client_key(cli, &c->key, err);
 	c->have_key = ret == 0;
-	if (ret == 0)
+	if (ret == 0) {
 		ret = transport_tcp(&c->to, addr, flock, SESSION_OPERATOR, c->key.secret, time_limit(cli), err);
+		if (ret < 0)
+			name_flock(cli, flock, err);
+	}
 	c = greeted(c, ret, err);
 	if (c && id && key32_id(&c->hello.peer) != id) {
 		err_set(err, ERR_FAILED, "%s is peer %s, not the one that was there", c->to.to,

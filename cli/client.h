@@ -58,7 +58,9 @@ json_t *value_json(const uint8_t *bytes, size_t len);
 
 /* The operator's key of --key; err says how to get one. */
 int client_key(const struct cli *cli, struct keypair *out, struct err *err);
-/* The flock that the operator's key belongs to, kept in the file `flock` beside it. */
+/* The flock that the operator's key belongs to, kept in the file `flock` beside it, and where that is. */
+#define FLOCK_PATH_MAX (CLI_PATH_MAX + 16)
+void client_flock_path(char out[FLOCK_PATH_MAX], const char *key_path);
 int client_flock(const struct cli *cli, struct key32 *out, struct err *err);
 
 /* Milliseconds of the monotonic clock. */

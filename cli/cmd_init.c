@@ -47,6 +47,7 @@ int cmd_init(struct cli *cli)
 	const char *name = cli_text(cli, "name");
 	const char *successor = cli_text(cli, "successor");
 	struct found_options options = {.seal = cli_flag(cli, "seal")};
+	char flock_file[FLOCK_PATH_MAX];
 	struct key32 above;
 	struct founded f;
 	struct err err = {0};
@@ -57,6 +58,8 @@ int cmd_init(struct cli *cli)
 		return cli_fail(cli, &err);
 	if (successor)
 		options.successor = &above;
+	client_flock_path(flock_file, cli->key_path);
+	options.flock_file = flock_file;
 	if (flock_found(&f, cli->data_dir, name, cli->key_path, clock_wall(), &options, &err) < 0)
 		return cli_fail(cli, &err);
 	/* The flock stands; without this file only --peer does not work. */

@@ -133,6 +133,17 @@ static int write_records(struct founded *out, struct new_peer *n, const char *na
 	return rc;
 }
 
+/* Whoever overwrote it would cut the keys beside it off from their flock. */
+static int refuse_flock_file(const char *path, struct err *err)
+{
+	if (!path || access(path, F_OK) < 0)
+		return 0;
+	return err_set(err, ERR_FAILED,
+	        "%s: names another flock, whose keys are kept beside it and need it for --peer; give --key FILE in a folder "
+	        "of its own, or remove that file if its flock is gone",
+	        path);
+}
+
 int flock_found(struct founded *out, const char *dir, const char *name, const char *key_path, wall_ms wall,
         const struct found_options *options, struct err *err)
 {
@@ -149,7 +160,9 @@ int flock_found(struct founded *out, const char *dir, const char *name, const ch
 	if (new_peer_open(&n, dir, err) < 0)
 		return -1;
 	snprintf(out->root_path, sizeof(out->root_path), "%s/root.key", n.dir);
-	rc = load_or_make(out->root_path, "root", name, options->seal, &root, &made_root, err);
+	rc = refuse_flock_file(options->flock_file, err);
+	if (rc == 0)
+		rc = load_or_make(out->root_path, "root", name, options->seal, &root, &made_root, err);
 	if (rc == 0)
 		rc = load_or_make(key_path, "operator", "admin", options->seal, &admin, &out->made_admin, err);
 	if (rc == 0)

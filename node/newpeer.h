@@ -23,7 +23,9 @@ void new_peer_close(struct new_peer *n, bool keep);
 /* What `starling init` may be asked for beyond. */
 struct found_options {
 	const struct key32 *successor; /* of the root, for the genesis; NULL: none */
-	bool seal;                     /* the keys that are made now by a passphrase: keyfile_passphrases() */
+	const char *
+	        flock_file; /* refused when it is there: it says of which flock the keys beside it are; NULL: none */
+	bool seal;          /* the keys that are made now by a passphrase: keyfile_passphrases() */
 };
 
 /* What `starling init` makes. */

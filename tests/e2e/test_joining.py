@@ -187,6 +187,26 @@ def test_two_agents_do_not_share_a_data_folder(flock):
     assert f[0].running()
 
 
+def test_init_leaves_the_flock_file_of_another_flock_alone(flock):
+    f = flock(2, up=False)
+    f.init()
+    f[0].start()
+    file = os.path.join(os.path.dirname(f.key), "flock")
+    with open(file, encoding="ascii") as was:
+        before = was.read()
+    beside, apart = (os.path.join(f.folder, *p) for p in ((os.path.dirname(f.key), "new.key"), ("apart", "new.key")))
+    refused = f.cli("--key", beside, "init", "--name", "second", peer=1, check=1).stderr
+    assert file in refused and "folder of its own" in refused
+    assert not os.path.exists(beside) and not os.path.exists(os.path.join(f[1].data, "root.key"))
+    with open(file, encoding="ascii") as now:
+        assert now.read() == before
+    f.cli("--peer", f[0].bind, "status", peer=None)
+    f.cli("--key", apart, "init", "--name", "second", peer=1)
+    # A key of the one flock, asked of a peer of the other: the file that says which flock is named.
+    other = f.cli("--key", apart, "--peer", f[0].bind, "status", peer=None, check=8).stderr
+    assert os.path.join(f.folder, "apart", "flock") in other
+
+
 def test_an_unwritable_data_folder_is_named(flock):
     f = flock(1, up=False)
     f[0].data = "/proc/starling"
