@@ -286,3 +286,16 @@ def test_a_token_for_one_that_let_in_two_on_two_sides_keeps_one_and_the_other_is
     f.cli("join", f.token(), peer=out)
     f[out].start()
     f.wait_alive()
+
+
+def test_a_peer_answers_from_afar_after_an_admin_with_a_long_history_was_revoked(flock):
+    f = flock(2)
+    for _ in range(25):
+        f.token()
+    root = os.path.join(f[0].data, "root.key")
+    path, public = new_key(f, "a2")
+    f.cli("--key", root, "key", "grant", public, "a2", "--role", "admin")
+    f.cli("--key", root, "key", "revoke", "admin", "--yes")
+    for i in range(2):
+        everywhere(f, (i,), "the revocation", lambda i: {k["name"] for k in f.json("key", "ls", peer=i)} == {"root", "a2"})
+        f.cli("--key", path, "--peer", f[i].bind, "token", "create", peer=None)
