@@ -250,7 +250,9 @@ static void names_follow_serving_claims(void **state)
 	/* So it is with a peer that is dead or has left; alive again it has its addresses. */
 	for (enum view_state s = VIEW_ALIVE; s <= VIEW_LEFT; s++) {
 		zone_unref(z);
-		w.view.members[0].state = s;
+		for (size_t i = 0; i < w.view.n_members; i++)
+			if (w.view.members[i].facts)
+				w.view.members[i].state = s;
 		z = view_zone(&w.view, &w.placement, ZONE_DEFAULT, &ns, 1);
 		assert_int_equal(ask(z, "till.node.starling.internal", &rcode), s <= VIEW_SUSPECT);
 		assert_int_equal(rcode, 0);
