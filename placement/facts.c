@@ -23,7 +23,7 @@ static void pack_addrs(struct wr *w, const struct facts *f)
 
 void facts_encode(struct wr *w, const struct facts *f)
 {
-	pk_map(w, 14);
+	pk_map(w, 14 + (f->n_generic > 0) + f->leaving + (f->n_volumes > 0));
 	pk_str(w, "addrs");
 	pack_addrs(w, f);
 	pk_kv_bool(w, "adopted", f->adopted);
@@ -35,16 +35,30 @@ void facts_encode(struct wr *w, const struct facts *f)
 	pk_array(w, (uint32_t)f->n_features);
 	for (size_t i = 0; i < f->n_features; i++)
 		pk_str(w, f->features[i]);
+	if (f->n_generic) {
+		pk_str(w, "generic");
+		pk_map(w, (uint32_t)f->n_generic);
+		for (size_t i = 0; i < f->n_generic; i++)
+			pk_kv_u64(w, f->generic[i].kind, f->generic[i].value);
+	}
 	pk_str(w, "labels");
 	pk_map(w, (uint32_t)f->n_labels);
 	for (size_t i = 0; i < f->n_labels; i++)
 		pk_kv_str(w, f->labels[i].key, f->labels[i].value);
+	if (f->leaving)
+		pk_kv_bool(w, "leaving", true);
 	pk_kv_u64(w, "memory", f->memory);
 	pk_kv_str(w, "name", f->name);
 	pk_kv_str(w, "os", f->os);
 	pk_kv_bool(w, "ready", f->ready);
 	pk_kv_i64(w, "started", f->started);
 	pk_kv_str(w, "version", f->version);
+	if (f->n_volumes) {
+		pk_str(w, "volumes");
+		pk_array(w, (uint32_t)f->n_volumes);
+		for (size_t i = 0; i < f->n_volumes; i++)
+			pk_str(w, f->volumes[i]);
+	}
 }
 
 static const char *read_text(struct rd *r, struct arena *arena, size_t max)
@@ -114,6 +128,33 @@ static void read_features(struct rd *r, struct facts *f, struct arena *arena)
 	f->n_features = n;
 }
 
+static void read_generic(struct rd *r, struct facts *f, struct arena *arena)
+{
+	size_t n = read_count(r, up_map(r), SPEC_GENERIC_MAX);
+
+	f->generic = arena_array(arena, n, sizeof(*f->generic));
+	for (size_t i = 0; i < n && rd_ok(r); i++) {
+		f->generic[i].kind = read_text(r, arena, SHORT_TEXT_MAX);
+		f->generic[i].value = read_number(r, SPEC_GENERIC_VALUE_MAX);
+		if (i > 0 && strcmp(f->generic[i - 1].kind, f->generic[i].kind) >= 0)
+			rd_fail(r, "resources out of order");
+	}
+	f->n_generic = n;
+}
+
+static void read_volumes(struct rd *r, struct facts *f, struct arena *arena)
+{
+	size_t n = read_count(r, up_array(r), FACTS_VOLUMES_MAX);
+
+	f->volumes = arena_array(arena, n, sizeof(*f->volumes));
+	for (size_t i = 0; i < n && rd_ok(r); i++) {
+		f->volumes[i] = read_text(r, arena, LABEL_TEXT_MAX);
+		if (i > 0 && strcmp(f->volumes[i - 1], f->volumes[i]) >= 0)
+			rd_fail(r, "volumes out of order");
+	}
+	f->n_volumes = n;
+}
+
 static void read_entry(struct rd *r, struct facts *f, struct arena *arena, const char *key, size_t len)
 {
 	if (up_is(key, len, "addrs"))
@@ -130,8 +171,12 @@ static void read_entry(struct rd *r, struct facts *f, struct arena *arena, const
 		f->drivers = (uint32_t)read_number(r, UINT32_MAX);
 	else if (up_is(key, len, "features"))
 		read_features(r, f, arena);
+	else if (up_is(key, len, "generic"))
+		read_generic(r, f, arena);
 	else if (up_is(key, len, "labels"))
 		read_labels(r, f, arena);
+	else if (up_is(key, len, "leaving"))
+		f->leaving = up_bool(r);
 	else if (up_is(key, len, "memory"))
 		f->memory = read_number(r, SPEC_MEMORY_MAX);
 	else if (up_is(key, len, "name"))
@@ -144,6 +189,8 @@ static void read_entry(struct rd *r, struct facts *f, struct arena *arena, const
 		f->started = up_i64(r);
 	else if (up_is(key, len, "version"))
 		f->version = read_text(r, arena, SHORT_TEXT_MAX);
+	else if (up_is(key, len, "volumes"))
+		read_volumes(r, f, arena);
 	else
 		up_skip(r);
 }

@@ -8,6 +8,8 @@
 
 #define FACTS_LABELS_MAX 32
 #define FACTS_ADDRS_MAX  8
+/* Volumes that live on one host. */
+#define FACTS_VOLUMES_MAX 1024
 
 struct facts {
 	const char *name;    /* peer name: a DNS label */
@@ -28,6 +30,12 @@ struct facts {
 	struct kv *labels; /* from --label; sorted by key */
 	size_t n_features;
 	const char **features;
+	size_t n_generic;
+	struct spec_generic
+	        *generic; /* what the host has of devices and the like, from --resource; sorted by kind */
+	size_t n_volumes;
+	const char **volumes; /* "STACK/NAME": folders that live here; sorted */
+	bool leaving;         /* its operator lets it go: as draining */
 };
 
 void facts_encode(struct wr *w, const struct facts *f);

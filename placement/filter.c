@@ -18,6 +18,11 @@ const char *place_reason_text(enum place_reason r)
 	        [REASON_ROOM] = "not enough cpu or memory left",
 	        [REASON_PORT] = "host port is taken by another slot",
 	        [REASON_PER_NODE] = "max_replicas_per_node is reached",
+	        [REASON_VOLUME] = "a volume of the service lives on another peer",
+	        [REASON_DEVICE] = "peer does not have that many of a device",
+	        [REASON_DEVICE_BUSY] = "devices are taken by other slots",
+	        [REASON_VOTERS] = "partition: majority needs a list of voters; see `starling voters set`",
+	        [REASON_MAKING_ROOM] = "another slot makes room for it",
 	        [REASON_POWER] = "the revision's author lacks a power that the service needs"};
 
 	return (size_t)r < ARRAY_LEN(texts) ? texts[r] : "unknown reason";

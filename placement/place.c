@@ -100,14 +100,14 @@ static size_t choose(
  * common ones the later filter says more. */
 static enum place_reason common_reason(const struct turn *t, const struct placed_slot *slot, struct range claims)
 {
-	size_t count[REASON_POWER + 1] = {0};
+	size_t count[REASON_LAST + 1] = {0};
 	enum place_reason most = REASON_NOT_ALIVE;
 
 	for (size_t m = 0; m < t->board->view->n_members; m++)
 		if (slot->peer_only < 0 || (size_t)slot->peer_only == m)
 			count[may_take(t, m, claims)]++;
 	count[REASON_NOT_ALIVE] = 0;
-	for (enum place_reason r = REASON_NO_FACTS; r <= REASON_POWER; r++)
+	for (enum place_reason r = REASON_NO_FACTS; r <= REASON_LAST; r++)
 		if (count[r] && count[r] >= count[most])
 			most = r;
 	return most;

@@ -7,7 +7,9 @@ bool claim_is_live(const struct view *view, const struct view_claim *c)
 	if (m->state != VIEW_ALIVE && m->state != VIEW_SUSPECT)
 		return false;
 	/* A restarted peer first has to find its tasks again; until it says that it has, what it said before holds. */
-	return c->c.boot >= m->boot || !m->facts || m->facts_boot < m->boot || !m->facts->adopted;
+	if (c->c.boot >= m->boot)
+		return true;
+	return !m->overdue && (!m->facts || m->facts_boot < m->boot || !m->facts->adopted);
 }
 
 bool claim_keeps(const struct view *view, const struct service *s, const struct view_claim *c)
@@ -121,7 +123,9 @@ static void add_slot(struct board *b, const struct item *it, struct placement *o
 	        .service = it->service_index,
 	        .index = index,
 	        .peer_only = peer_only,
-	        .owner = -1};
+	        .owner = -1,
+	        .successor = -1,
+	        .predecessor = -1};
 	b->claims[out->n_slots++] = claims;
 }
 
@@ -219,20 +223,77 @@ static bool claim_is_void(const struct board *b, const struct service *s, const 
 	               s->reserve.memory > room_left(peer->facts->memory, peer->load.memory));
 }
 
-static void find_owner(struct board *b, const struct item *it, struct placed_slot *slot, struct range claims)
+/* The claim of the peer that c hands its slot over to, or -1. */
+static int32_t heir_of(
+        const struct board *b, const struct item *it, struct range claims, const struct view_claim *c)
+{
+	for (size_t i = claims.from; c->c.handover_to && i < claims.to; i++) {
+		const struct view_claim *to = &b->view->claims[i];
+
+		if (to != c && to->member != c->member && b->view->members[to->member].id == c->c.handover_to &&
+		        claim_keeps(b->view, it->service, to))
+			return (int32_t)i;
+	}
+	return -1;
+}
+
+/* A handover binds two claims: who hands over stays the owner until the other serves. Of c, is its counterpart the
+ * owner? *other: that counterpart, -1 none. */
+static bool stands_back(const struct board *b, const struct item *it, struct range claims,
+        const struct view_claim *c, int32_t *other)
+{
+	int32_t heir = heir_of(b, it, claims, c);
+
+	*other = heir;
+	if (heir >= 0)
+		return claim_serves(&b->view->claims[heir].c);
+	for (size_t i = claims.from; i < claims.to; i++) {
+		const struct view_claim *from = &b->view->claims[i];
+
+		if (from == c || !claim_keeps(b->view, it->service, from) ||
+		        heir_of(b, it, claims, from) != (int32_t)(c - b->view->claims))
+			continue;
+		*other = (int32_t)i;
+		return !claim_serves(&c->c);
+	}
+	return false;
+}
+
+/* linked: whether handovers count; two that hand over to each other would else leave the slot to nobody. */
+static const struct view_claim *best_claim(
+        const struct board *b, const struct item *it, struct range claims, bool linked, int32_t *counterpart)
 {
 	const struct view_claim *best = NULL;
+	int32_t other = -1;
 
+	*counterpart = -1;
 	for (size_t i = claims.from; i < claims.to; i++) {
 		const struct view_claim *c = &b->view->claims[i];
 
-		if (claim_keeps(b->view, it->service, c) && !claim_is_void(b, it->service, c) &&
-		        (!best || claim_beats(b, it->content, c, best)))
-			best = c;
+		if (!claim_keeps(b->view, it->service, c) || claim_is_void(b, it->service, c) ||
+		        (linked && stands_back(b, it, claims, c, &other)) ||
+		        (best && !claim_beats(b, it->content, c, best)))
+			continue;
+		best = c;
+		*counterpart = other;
 	}
+	return best;
+}
+
+static void find_owner(struct board *b, const struct item *it, struct placed_slot *slot, struct range claims)
+{
+	int32_t counterpart;
+	const struct view_claim *best = best_claim(b, it, claims, true, &counterpart);
+
+	if (!best)
+		best = best_claim(b, it, claims, false, &counterpart);
 	if (!best)
 		return;
 	slot->owner = (int32_t)(best - b->view->claims);
+	if (counterpart >= 0 && heir_of(b, it, claims, best) == counterpart)
+		slot->successor = counterpart;
+	else
+		slot->predecessor = counterpart;
 	if (claim_takes_room(best))
 		load_add(&b->peers[best->member].load, it->service, &b->scratch);
 }

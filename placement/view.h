@@ -11,6 +11,9 @@
 
 enum view_state { VIEW_ALIVE, VIEW_SUSPECT, VIEW_DEAD, VIEW_LEFT };
 
+/* A new boot's silence about its tasks, ms, after which those of the boot before do not count. */
+#define ADOPT_WITHIN SECONDS(30)
+
 struct view_member {
 	struct key32 key;
 	id64 id; /* BLAKE2b-64(flock, public key) is the placement key; this is key32_id(key), for showing */
@@ -18,7 +21,8 @@ struct view_member {
 	uint32_t boot;     /* from its incarnation */
 	mono_ms suspected; /* first suspicion of the present suspect or dead period; 0 while alive */
 	mono_ms seen;      /* since when it is in its state, by this peer's clock */
-	bool draining;
+	bool draining;     /* an operator's setting, or it says that it leaves */
+	bool overdue; /* its boot is ADOPT_WITHIN old and has not said what it adopted: what it ran before is gone */
 	bool reachable;
 	const struct facts *facts; /* NULL while unknown */
 	uint32_t facts_boot;       /* the run that stated them; an older one says nothing of `adopted` */
@@ -48,7 +52,11 @@ struct view_claim {
 
 struct view {
 	struct key32 flock;
-	size_t self; /* index into members */
+	/* Signed setting `voters`: for services with `partition: majority`; sorted. None: they run nowhere. */
+	size_t n_voters;
+	const struct key32 *voters;
+	uint64_t rebalance; /* stamp of the newest signed order to rebalance; 0 none */
+	size_t self;        /* index into members */
 	size_t n_members;
 	struct view_member *members; /* sorted by key */
 	size_t n_stacks;

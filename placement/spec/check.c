@@ -232,6 +232,58 @@ static int check_env(const struct service *s, struct err *err)
 	return 0;
 }
 
+/* An attribute over which replicas may be spread, or that a preference may ask. */
+static bool is_label_attr(const char *attr)
+{
+	static const char node[] = "node.labels.", engine[] = "engine.labels.";
+
+	return (!strncmp(attr, node, strlen(node)) && attr[strlen(node)]) ||
+	       (!strncmp(attr, engine, strlen(engine)) && attr[strlen(engine)]);
+}
+
+static int check_wishes(const struct service *s, struct err *err)
+{
+	for (size_t i = 0; i < s->n_spread; i++) {
+		if (!is_label_attr(s->spread[i]) && strcmp(s->spread[i], "node.hostname") != 0)
+			return fault(err,
+			        "deploy.placement.preferences[%zu]: spread: \"%s\" is not node.labels.NAME, engine.labels.NAME or "
+			        "node.hostname",
+			        i, s->spread[i]);
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(s->spread[k], s->spread[i]))
+				return fault(err, "deploy.placement.preferences[%zu]: stands twice", i);
+	}
+	for (size_t i = 0; i < s->n_prefer; i++) {
+		const struct spec_constraint as_constraint = {
+		        s->prefer[i].attr, s->prefer[i].op, s->prefer[i].value};
+
+		if (!as_constraint.attr || !as_constraint.value || !s->prefer[i].weight)
+			return fault(err,
+			        "x-starling.prefer[%zu]: a label, a value and a weight other than 0 are needed",
+			        i);
+		if (check_constraint(&as_constraint, i, err) < 0)
+			return err_wrap(err, "x-starling.prefer[%zu]", i);
+	}
+	return 0;
+}
+
+static int check_things(const struct service *s, struct err *err)
+{
+	for (size_t i = 0; i < s->n_generic; i++)
+		if (!s->generic[i].kind || !text_is_label(s->generic[i].kind, true) || !s->generic[i].value ||
+		        (i > 0 && strcmp(s->generic[i - 1].kind, s->generic[i].kind) >= 0))
+			return fault(err,
+			        "deploy.resources.reservations.generic_resources[%zu]: a kind that is a label, once, and how many "
+			        "of it are needed",
+			        i);
+	for (size_t i = 0; i < s->n_volumes; i++)
+		if (!text_is_label(s->volumes[i], true) ||
+		        (i > 0 && strcmp(s->volumes[i - 1], s->volumes[i]) >= 0))
+			return fault(err, "x-starling.volumes[%zu]: \"%s\" is not a label, or stands twice", i,
+			        s->volumes[i]);
+	return 0;
+}
+
 static int check_service(const struct service *s, struct err *err)
 {
 	if (check_program(s, err) < 0 || check_user(s->user, err) < 0 || check_stop(s, err) < 0 ||
@@ -240,10 +292,8 @@ static int check_service(const struct service *s, struct err *err)
 	        check_kvs(s->deploy_labels, s->n_deploy_labels, "deploy.labels", err) < 0 ||
 	        check_resources(s, err) < 0)
 		return -1;
-	if (s->partition == PARTITION_MAJORITY)
-		return fault(err,
-		        "x-starling.partition: majority is refused until a flock can have a voters list: use run or "
-		        "pause");
+	if (check_wishes(s, err) < 0 || check_things(s, err) < 0)
+		return -1;
 	if (check_env(s, err) < 0)
 		return -1;
 	if (s->working_dir && s->working_dir[0] != '/')

@@ -62,6 +62,20 @@ static const struct field constraint_fields[] = {
 };
 static const struct shape constraint_shape = SHAPE(spec_constraint, constraint_fields);
 
+static const struct field generic_fields[] = {
+        TEXT(spec_generic, "kind", kind, true),
+        NUMBER(spec_generic, "value", value, U64, 0, 0, SPEC_GENERIC_VALUE_MAX, true),
+};
+static const struct shape generic_shape = SHAPE(spec_generic, generic_fields);
+
+static const struct field prefer_fields[] = {
+        TEXT(spec_prefer, "attr", attr, true),
+        ENUM(spec_prefer, "op", op, op_names, true),
+        TEXT(spec_prefer, "value", value, true),
+        NUMBER(spec_prefer, "weight", weight, I32, 50, -SPEC_PREFER_WEIGHT, SPEC_PREFER_WEIGHT, true),
+};
+static const struct shape prefer_shape = SHAPE(spec_prefer, prefer_fields);
+
 static const struct field resources_fields[] = {
         NUMBER(spec_resources, "cpu_milli", cpu_milli, U64, 0, 0, SPEC_CPU_MILLI_MAX, true),
         NUMBER(spec_resources, "memory", memory, U64, 0, 0, SPEC_MEMORY_MAX, true),
@@ -108,9 +122,12 @@ static const struct field service_fields[] = {
                 false),
         NUMBER(service, "deploy.placement.max_replicas_per_node", max_replicas_per_node, U32, 0, 0,
                 SERVICE_REPLICAS_MAX, false),
+        TEXTS(service, "deploy.placement.preferences", spread, SPEC_SPREAD_MAX, false),
         NUMBER(service, "deploy.replicas", replicas, U32, 1, 0, SERVICE_REPLICAS_MAX, false),
         STRUCT(service, "deploy.resources.limits", limit, resources_shape, true),
         STRUCT(service, "deploy.resources.reservations", reserve, resources_shape, true),
+        STRUCTS(service, "deploy.resources.reservations.generic_resources", generic, generic_shape,
+                SPEC_GENERIC_MAX, true),
         STRUCT(service, "deploy.restart_policy", restart, restart_shape, true),
         NUMBER(service, "deploy.update_config.parallelism", parallelism, U32, 0, 0, SERVICE_REPLICAS_MAX, false),
         TEXTS(service, "entrypoint", entrypoint, SPEC_ARGS_MAX, true),
@@ -132,7 +149,9 @@ static const struct field service_fields[] = {
         ENUM(service, "x-starling.driver", driver, driver_names, true),
         NUMBER(service, "x-starling.failover_after", failover_after_ms, I64, 0, 0, DURATION_MAX, false),
         ENUM(service, "x-starling.partition", partition, partition_names, false),
+        STRUCTS(service, "x-starling.prefer", prefer, prefer_shape, SPEC_PREFER_MAX, false),
         NUMBER(service, "x-starling.priority", priority, I32, 0, -1000000, 1000000, false),
+        TEXTS(service, "x-starling.volumes", volumes, SPEC_VOLUMES_MAX, true),
         NUMBER(service, "x-starling.watchdog", watchdog_ms, I64, 0, 0, DURATION_MAX, true),
 };
 const struct shape service_shape = SHAPE(service, service_fields);

@@ -20,6 +20,11 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static int by_kind(const void *a, const void *b)
+{
+	return strcmp(((const struct spec_generic *)a)->kind, ((const struct spec_generic *)b)->kind);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct service *)a)->name, ((const struct service *)b)->name);
@@ -41,6 +46,8 @@ void spec_sort(struct spec *spec)
 		sort(s->env, s->n_env, sizeof(*s->env), by_key);
 		sort(s->labels, s->n_labels, sizeof(*s->labels), by_key);
 		sort(s->deploy_labels, s->n_deploy_labels, sizeof(*s->deploy_labels), by_key);
+		sort(s->generic, s->n_generic, sizeof(*s->generic), by_kind);
+		sort(s->volumes, s->n_volumes, sizeof(*s->volumes), by_text);
 	}
 }
 

@@ -70,6 +70,20 @@ struct spec_resources {
 	uint32_t pids;      /* limits only; 0 none */
 };
 
+/* A device or other countable thing of a host: "gpu" 2. */
+struct spec_generic {
+	const char *kind; /* a DNS label */
+	uint64_t value;
+};
+
+/* A wish, not a condition: a peer for which it holds is preferred by its weight. */
+struct spec_prefer {
+	const char *attr; /* as in a constraint: "node.labels.ssd" */
+	enum spec_op op;
+	const char *value;
+	int32_t weight; /* 1 to 100, the Kubernetes scale; negative: avoided. 50 unless set */
+};
+
 enum spec_partition { PARTITION_RUN, PARTITION_MAJORITY, PARTITION_PAUSE };
 
 struct service {
@@ -100,9 +114,19 @@ struct service {
 	size_t n_constraints;
 	struct spec_constraint *constraints;
 	uint32_t max_replicas_per_node; /* 0: no limit */
+	/* deploy.placement.preferences: attributes over whose values replicas are spread evenly, outermost first. */
+	size_t n_spread;
+	const char **spread;
 	struct spec_resources reserve;
 	struct spec_resources limit;
+	size_t n_generic;
+	struct spec_generic *generic; /* deploy.resources.reservations.generic_resources; sorted by kind */
 	/* x-starling */
+	size_t n_prefer;
+	struct spec_prefer *prefer;
+	/* Folders kept by the host, named within the stack: a service runs only where they are, once they are anywhere. */
+	size_t n_volumes;
+	const char **volumes;      /* sorted */
 	int64_t failover_after_ms; /* 0: the flock's default */
 	enum spec_partition partition;
 	int32_t priority; /* 0 */
@@ -128,6 +152,13 @@ struct spec {
 #define SPEC_LABEL_MAX       64
 #define SPEC_CONSTRAINTS_MAX 16
 #define SPEC_FEATURES_MAX    32
+#define SPEC_SPREAD_MAX      4
+#define SPEC_GENERIC_MAX     16
+#define SPEC_PREFER_MAX      16
+#define SPEC_VOLUMES_MAX     16
+#define SPEC_PREFER_WEIGHT   100 /* largest */
+/* Most of one generic resource, asked for or offered. */
+#define SPEC_GENERIC_VALUE_MAX (1LL << 32)
 /* Largest amounts of cpu (thousandths of a core) and memory (bytes), asked for or offered: sums of as many as there
  * are claims, and their products with a thousand, fit 64 and 128 bits. */
 #define SPEC_CPU_MILLI_MAX (1LL << 40)

@@ -464,7 +464,6 @@ static void law_breakers_are_named(void **state)
 	BREAK(s.check.kind = CHECK_TCP, "no port");
 	BREAK((s.check.kind = CHECK_TCP, s.check.port = "80"), "none of the service's TCP ports");
 	BREAK((s.check.kind = CHECK_HTTP, s.check.port = "a", s.n_ports = 1, s.ports = clash), "start with /");
-	BREAK(s.partition = PARTITION_MAJORITY, "voters list");
 	BREAK(s.check.retries = 0, "retries");
 	BREAK(s.check.interval_ms = 0, "healthcheck: interval_ms");
 #undef BREAK
