@@ -273,7 +273,7 @@ static int check_things(const struct service *s, struct err *err)
 		if (!s->generic[i].kind || !text_is_label(s->generic[i].kind, true) || !s->generic[i].value ||
 		        (i > 0 && strcmp(s->generic[i - 1].kind, s->generic[i].kind) >= 0))
 			return fault(err,
-			        "deploy.resources.reservations.generic_resources[%zu]: a kind that is a label, once, and how many "
+			        "deploy.resources.reservations.generic_resources[%zu]: a label, once, and how many "
 			        "of it are needed",
 			        i);
 	for (size_t i = 0; i < s->n_volumes; i++)
