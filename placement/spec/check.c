@@ -246,8 +246,8 @@ static int check_wishes(const struct service *s, struct err *err)
 	for (size_t i = 0; i < s->n_spread; i++) {
 		if (!is_label_attr(s->spread[i]) && strcmp(s->spread[i], "node.hostname") != 0)
 			return fault(err,
-			        "deploy.placement.preferences[%zu]: spread: \"%s\" is not node.labels.NAME, engine.labels.NAME or "
-			        "node.hostname",
+			        "deploy.placement.preferences[%zu]: spread: \"%s\" is not node.labels.NAME, engine.labels.NAME "
+			        "or node.hostname",
 			        i, s->spread[i]);
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(s->spread[k], s->spread[i]))
