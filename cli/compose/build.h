@@ -45,8 +45,9 @@ void take_map(
         struct build *b, const char *path, const struct node *map, const struct key_level *level, void *target);
 
 extern const struct key_level level_top, level_service, level_healthcheck, level_port, level_env_file,
-        level_deploy, level_resources, level_limits, level_reservations, level_restart_policy, level_placement,
-        level_update_config, level_x_starling, level_probes, level_http, level_tcp;
+        level_deploy, level_resources, level_limits, level_reservations, level_generic, level_discrete,
+        level_restart_policy, level_placement, level_preference, level_update_config, level_x_starling,
+        level_prefer, level_probes, level_http, level_tcp;
 /* All of them, for the docs and their test. */
 extern const struct key_level *const key_levels[];
 extern const size_t n_key_levels;
@@ -95,7 +96,7 @@ const char *path_index(struct build *b, const char *path, size_t i);
 
 /* Pieces of a service, one file each. */
 take_key take_command, take_entrypoint, take_environment, take_env_file, take_labels, take_label_file, take_ports;
-take_key take_healthcheck, take_deploy, take_x_starling, take_restart;
+take_key take_healthcheck, take_deploy, take_placement, take_prefer, take_x_starling, take_restart;
 take_key take_cpus, take_mem_limit, take_mem_reservation, take_pids_limit;
 void finish_env(struct build *b, const char *path, struct draft *d);
 void finish_deploy(struct build *b, const char *path, struct draft *d);

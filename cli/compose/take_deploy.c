@@ -80,10 +80,83 @@ static const struct key_rule limits_rules[] = {
 const struct key_level level_limits = {
         "services.*.deploy.resources.limits", limits_rules, ARRAY_LEN(limits_rules), true};
 
+/* One of a device list of Compose, `discrete_resource_spec: {kind: gpu, value: 2}`. */
+static void take_kind(struct build *b, const char *path, const struct node *n, void *target)
+{
+	struct spec_generic *g = target;
+
+	if (!want_text(b, path, n, &g->kind) || text_is_label(g->kind, true))
+		return;
+	refuse(b, path, n, "\"%s\" is not a label (a-z, 0-9, - and _); write it as the agents' --resource does",
+	        g->kind);
+	g->kind = NULL;
+}
+
+static void take_value(struct build *b, const char *path, const struct node *n, void *target)
+{
+	want_u64(b, path, n, 1, SPEC_GENERIC_VALUE_MAX, &((struct spec_generic *)target)->value);
+}
+
+static const struct key_rule discrete_rules[] = {
+        {"kind", take_kind, "the name that agents give it: `starling agent --resource gpu=2`; needed"},
+        {"value", take_value, "how many of it; needed"},
+};
+const struct key_level level_discrete = {
+        "services.*.deploy.resources.reservations.generic_resources[].discrete_resource_spec", discrete_rules,
+        ARRAY_LEN(discrete_rules), false};
+
+static void take_discrete(struct build *b, const char *path, const struct node *n, void *target)
+{
+	size_t errors = b->diags->errors;
+	struct spec_generic *g = target;
+
+	take_map(b, path, n, &level_discrete, g);
+	if (b->diags->errors == errors && !b->skipped && (!g->kind || !g->value))
+		refuse(b, path, n, "needs `kind` and `value`, as in {kind: gpu, value: 1}");
+}
+
+static const struct key_rule generic_rules[] = {
+        {"discrete_resource_spec", take_discrete, "see its own table"},
+};
+const struct key_level level_generic = {"services.*.deploy.resources.reservations.generic_resources[]",
+        generic_rules, ARRAY_LEN(generic_rules), true};
+
+static void take_generic(struct build *b, const char *path, const struct node *n, void *target)
+{
+	struct service *s = container_of(target, struct service, reserve);
+
+	if (n->kind != NODE_LIST) {
+		wrong_kind(b, path, n, "a list");
+		return;
+	}
+	if (n->n > SPEC_GENERIC_MAX) {
+		refuse(b, path, n, "more than %d entries", SPEC_GENERIC_MAX);
+		return;
+	}
+	s->generic = arena_array(b->arena, n->n, sizeof(*s->generic));
+	s->n_generic = n->n;
+	for (size_t i = 0; i < n->n; i++) {
+		const char *at = path_index(b, path, i);
+		size_t errors = b->diags->errors;
+
+		take_map(b, at, n->items[i], &level_generic, &s->generic[i]);
+		if (b->diags->errors == errors && !b->skipped && !s->generic[i].kind)
+			refuse(b, at, n->items[i], "needs a `discrete_resource_spec`");
+		for (size_t k = 0; k < i; k++)
+			if (s->generic[i].kind && s->generic[k].kind &&
+			        strcmp(s->generic[i].kind, s->generic[k].kind) == 0)
+				refuse(b, at, n->items[i], "%s stands twice; add the values up",
+				        s->generic[i].kind);
+	}
+}
+
 static const struct key_rule reservations_rules[] = {
         {"cpus", take_res_cpus, "what placement sets aside on the peer"},
-        {"devices", NULL, "devices are not handed to tasks yet; remove it"},
-        {"generic_resources", NULL, "label the peers that have it and use `deploy.placement.constraints`"},
+        {"devices", NULL,
+                "devices are not handed to tasks yet; to count them, start agents with `--resource gpu=2` and ask for "
+                "`generic_resources`"},
+        {"generic_resources", take_generic,
+                "a list; what placement sets aside of the things that agents were told they have (--resource)"},
         {"memory", take_res_memory, "what placement sets aside on the peer"},
 };
 const struct key_level level_reservations = {
@@ -177,79 +250,6 @@ void take_restart(struct build *b, const char *path, const struct node *n, void 
 		refuse(b, path, n, "\"%s\" is none of no, always, unless-stopped, on-failure, on-failure:N",
 		        text);
 	}
-}
-
-/* "ATTRIBUTE == VALUE"; what attributes there are is placement's law, checked with the whole spec. */
-static void take_constraint(struct build *b, const char *path, const struct node *n, struct spec_constraint *c)
-{
-	const char *text;
-	const char *op;
-	size_t attr_len;
-
-	if (!want_text(b, path, n, &text))
-		return;
-	op = strstr(text, "==");
-	if (!op)
-		op = strstr(text, "!=");
-	text += strspn(text, " \t");
-	attr_len = op && op > text ? (size_t)(op - text) : 0;
-	while (attr_len && (text[attr_len - 1] == ' ' || text[attr_len - 1] == '\t'))
-		attr_len--;
-	if (!attr_len || !op[2 + strspn(op + 2, " \t")]) {
-		refuse(b, path, n,
-		        "must be ATTRIBUTE == VALUE or ATTRIBUTE != VALUE, as in node.labels.zone == a");
-		return;
-	}
-	c->attr = arena_strndup(b->arena, text, attr_len);
-	c->op = *op == '=' ? OP_EQ : OP_NE;
-	op += 2;
-	op += strspn(op, " \t");
-	c->value = arena_strndup(b->arena, op, strlen(op));
-	for (char *end = (char *)c->value + strlen(c->value);
-	        end > c->value && (end[-1] == ' ' || end[-1] == '\t');)
-		*--end = '\0';
-}
-
-static void take_constraints(struct build *b, const char *path, const struct node *n, void *target)
-{
-	struct service *s = ((struct draft *)target)->s;
-
-	if (n->kind != NODE_LIST) {
-		wrong_kind(b, path, n, "a list");
-		return;
-	}
-	if (n->n > SPEC_CONSTRAINTS_MAX) {
-		refuse(b, path, n, "more than %d constraints", SPEC_CONSTRAINTS_MAX);
-		return;
-	}
-	s->constraints = arena_array(b->arena, n->n, sizeof(*s->constraints));
-	s->n_constraints = n->n;
-	for (size_t i = 0; i < n->n; i++)
-		take_constraint(b, path_index(b, path, i), n->items[i], &s->constraints[i]);
-}
-
-static void take_max_replicas(struct build *b, const char *path, const struct node *n, void *target)
-{
-	uint64_t v;
-
-	if (want_u64(b, path, n, 0, SERVICE_REPLICAS_MAX, &v))
-		((struct draft *)target)->s->max_replicas_per_node = (uint32_t)v;
-}
-
-static const struct key_rule placement_rules[] = {
-        {"constraints", take_constraints,
-                "node.id, node.hostname, node.labels.NAME, node.platform.os, node.platform.arch, engine.labels.NAME with "
-                "== or !=; node.role == manager holds everywhere"},
-        {"max_replicas_per_node", take_max_replicas, "0, no limit, unless set"},
-        {"preferences", NULL,
-                "spreading over a label comes later; replicas already spread over peers by room; remove it"},
-};
-const struct key_level level_placement = {
-        "services.*.deploy.placement", placement_rules, ARRAY_LEN(placement_rules), true};
-
-static void take_placement(struct build *b, const char *path, const struct node *n, void *target)
-{
-	take_map(b, path, n, &level_placement, target);
 }
 
 static void take_parallelism(struct build *b, const char *path, const struct node *n, void *target)

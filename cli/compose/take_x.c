@@ -25,11 +25,7 @@ static void take_partition(struct build *b, const char *path, const struct node 
 	static const char *const names[] = {"run", "majority", "pause"}; /* as enum spec_partition */
 	size_t i;
 
-	if (!want_word(b, path, n, names, ARRAY_LEN(names), &i))
-		return;
-	if (i == PARTITION_MAJORITY)
-		refuse(b, path, n, "majority comes with the signed list of voters; use run or pause");
-	else
+	if (want_word(b, path, n, names, ARRAY_LEN(names), &i))
 		((struct draft *)target)->s->partition = (enum spec_partition)i;
 }
 
@@ -53,16 +49,41 @@ static void take_watchdog(struct build *b, const char *path, const struct node *
 	want_duration(b, path, n, &((struct draft *)target)->s->watchdog_ms);
 }
 
+static void take_volumes(struct build *b, const char *path, const struct node *n, void *target)
+{
+	struct service *s = ((struct draft *)target)->s;
+
+	if (!want_texts(b, path, n, SPEC_VOLUMES_MAX, &s->volumes, &s->n_volumes))
+		return;
+	for (size_t i = 0; i < s->n_volumes; i++) {
+		const char *at = path_index(b, path, i);
+
+		if (!text_is_label(s->volumes[i], true))
+			refuse(b, at, n->items[i],
+			        "\"%s\" is not a label (a-z, 0-9, - and _); name the folder, not a path of the host",
+			        s->volumes[i]);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(s->volumes[i], s->volumes[k]) == 0)
+				refuse(b, at, n->items[i], "%s stands twice", s->volumes[i]);
+	}
+}
+
 static const struct key_rule x_starling_rules[] = {
         {"driver", take_driver, "auto (unless set), exec; oci and engine come later"},
         {"failover_after", take_failover_after, "how long a lost peer's tasks wait before they start elsewhere"},
         {"partition", take_partition,
-                "run (unless set): each side of a split serves; pause: nothing is replaced because its "
-                "peer seems dead; majority comes later"},
+                "run (unless set): each side of a split serves; majority: only a side that sees more than half of the "
+                "flock's voters does (starling voters set); pause: nothing is replaced because its peer seems dead"},
+        {"prefer", take_prefer,
+                "a list of wishes, as in `- node.labels.disk == ssd`; with a weight see its own table; peers for which "
+                "they hold are preferred, none is excluded"},
         {"priority", take_priority,
                 "-1000 to 1000; higher is placed first; other than 0 needs the power priority"},
         {"probes", take_probes, "a check over HTTP or TCP instead of a healthcheck command"},
         {"schedule", NULL, "jobs do not exist yet; remove it"},
+        {"volumes", take_volumes,
+                "a list of at most 16 names: folders of the stack that the host keeps; the task finds each in "
+                "STARLING_VOLUME_NAME, and once it lives on a peer the service runs only there"},
         {"watchdog", take_watchdog, "a task stops itself when its agent was gone for so long"},
 };
 const struct key_level level_x_starling = {

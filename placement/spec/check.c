@@ -140,10 +140,8 @@ static bool is_attr(const char *attr)
 	return false;
 }
 
-static int check_constraint(const struct spec_constraint *c, size_t i, struct err *err)
+static int check_constraint(const struct spec_constraint *c, const char *at, size_t i, struct err *err)
 {
-	static const char at[] = "deploy.placement.constraints";
-
 	if (!c->attr || !c->value)
 		return fault(err, "%s[%zu]: an attribute and a value are needed", at, i);
 	if (!is_attr(c->attr))
@@ -261,8 +259,8 @@ static int check_wishes(const struct service *s, struct err *err)
 			return fault(err,
 			        "x-starling.prefer[%zu]: a label, a value and a weight other than 0 are needed",
 			        i);
-		if (check_constraint(&as_constraint, i, err) < 0)
-			return err_wrap(err, "x-starling.prefer[%zu]", i);
+		if (check_constraint(&as_constraint, "x-starling.prefer", i, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -302,7 +300,7 @@ static int check_service(const struct service *s, struct err *err)
 		if (check_port(s, i, err) < 0)
 			return -1;
 	for (size_t i = 0; i < s->n_constraints; i++)
-		if (check_constraint(&s->constraints[i], i, err) < 0)
+		if (check_constraint(&s->constraints[i], "deploy.placement.constraints", i, err) < 0)
 			return -1;
 	return check_health(s, err);
 }
