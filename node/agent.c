@@ -212,10 +212,8 @@ static int open_all(struct agent *a, struct err *err)
 
 	if (open_identity(a, err) < 0 || open_net(a, err) < 0 || open_gossip(a, err) < 0 || open_dns(a, err) < 0)
 		return -1;
-	a->viewer = viewer_new(&a->flock);
-	a->pager = pager_new();
 	timing = reconcile_defaults();
-	a->reconcile = reconcile_new(&timing);
+	a->work = work_new(&a->keys.public_key, &a->flock, &timing);
 	a->control = control_new(a);
 	if (open_runtime(a, err) < 0)
 		return -1;
@@ -272,11 +270,7 @@ static void close_all(struct agent *a)
 	uv_loop_close(&a->loop);
 	if (a->zone)
 		zone_unref(a->zone);
-	if (a->reconcile)
-		reconcile_free(a->reconcile);
-	viewer_free(a->viewer);
-	if (a->pager)
-		pager_free(a->pager);
+	work_free(a->work);
 	if (a->gossip)
 		gossip_free(a->gossip);
 	arena_free(&a->arena);

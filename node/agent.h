@@ -14,24 +14,13 @@
 #include "node/net/dns_server.h"
 #include "node/net/peer_net.h"
 #include "node/persist.h"
-#include "node/reconcile.h"
 #include "node/runtime/runtime.h"
 #include "node/verifier.h"
-#include "node/view.h"
+#include "node/work.h"
 
 #include <uv.h>
 
 struct control;
-
-/* A slot that this peer was told to start and cannot: said in a claim, so that the next candidate acts at once. */
-struct refusal {
-	id64 slot;
-	id64 content;
-	id64 revision;
-	mono_ms until; /* then it is tried again */
-	char why[256];
-};
-#define REFUSALS_MAX 256 /* one more is not said: its task stays, failed or in backoff */
 
 struct agent {
 	uv_loop_t loop;
@@ -70,9 +59,7 @@ struct agent {
 	struct http_server *http;
 	struct control *control;
 	struct join_offers *offers; /* to hosts that join; NULL until the first asks */
-	struct reconcile *reconcile;
-	struct viewer *viewer;
-	struct pager *pager;
+	struct work *work;
 	struct map links; /* sessions with peers and operators, by id: agent_net.c */
 
 	uv_timer_t gossip_timer; /* fires at gossip_wake() */
@@ -80,15 +67,12 @@ struct agent {
 	uv_timer_t work_timer; /* the next pass of view, placement, reconcile, publish, zone */
 	uv_signal_t sigint, sigterm;
 
-	/* The last pass's results; replaced whole by the next. */
-	struct arena arena;
+	struct arena arena; /* of the pass under way */
+	/* The last pass's results, whose memory is the work's; replaced whole by the next. */
 	struct view view;
 	struct placement placement;
 	mono_ms worked_at;
-	mono_ms work_due; /* when work_timer fires; MONO_NEVER: not set */
-	mono_ms published_at;
-	struct refusal refusals[REFUSALS_MAX];
-	size_t n_refusals;
+	mono_ms work_due;            /* when work_timer fires; MONO_NEVER: not set */
 	bool disk_full;              /* no room in the data folder: no new work (agent_disk.c) */
 	mono_ms disk_due;            /* while it is: when to look again */
 	char disk_why[ERR_TEXT_MAX]; /* why a record could not be written last, for who submitted it */
@@ -109,17 +93,6 @@ struct now agent_now(struct agent *a);
 /* Tells all that this peer leaves; stops each task once another peer serves its slot, all of them after so many ms,
  * then ends the agent. */
 void agent_leave(struct agent *a, int64_t patience_ms);
-/* agent_refusals.c. Notes a refusal, of which slot, content and revision are given; false: there are too many. */
-bool agent_refuse(struct agent *a, const struct refusal *what, const char *why);
-/* Tasks that cannot start on this host become refusals. */
-void agent_take_refused(struct agent *a);
-/* Ends those whose time is over; when the next one's is, or MONO_NEVER. */
-void agent_expire_refusals(struct agent *a);
-mono_ms agent_refusals_due(const struct agent *a);
-/* Ends those that the view in a->view no longer asks for. True: some were. */
-bool agent_drop_old_refusals(struct agent *a);
-/* This peer's refusal of a slot, or NULL. */
-const struct refusal *agent_refusal(const struct agent *a, id64 slot);
 /* agent_disk.c. Something could not be written, or could at last: is the disk full? */
 void agent_look_at_disk(struct agent *a);
 /* While it is full, looks again when it is time; returns when that is next, or MONO_NEVER. */

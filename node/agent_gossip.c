@@ -8,9 +8,6 @@
 /* A timer this late, in ms, means that this process or its host stood still. */
 #define STALL_READ_FIRST 200
 
-/* A revision older than this by its own stamp is not news, whenever it arrives: its slots wait like orphans. */
-#define REVISION_NEWS SECONDS(60)
-
 static void persist_record(struct agent *a, const struct gossip_action *act)
 {
 	struct err err;
@@ -100,11 +97,8 @@ static void on_member(struct agent *a, const struct key32 *peer)
 static void on_record(struct agent *a, const struct gossip_action *act)
 {
 	const struct stored *s = store_get(gossip_store(a->gossip), &act->id);
-	struct now now = agent_now(a);
 
-	if (s && act->record_kind == REC_REVISION)
-		viewer_on_revision(a->viewer, &act->id,
-		        gossip_ready(a->gossip) && hlc_wall(s->rec.stamp) > now.wall - REVISION_NEWS, now.mono);
+	work_on_record(a->work, a->gossip, &act->id, agent_now(a));
 	/* What we say of ourselves stays over a restart; it is not synced, and others' is not kept at all. */
 	if (s && record_is_volatile(act->record_kind) && key32_eq(&s->rec.author, &a->keys.public_key))
 		persist_put_own(a->persist, &s->rec.key, s->bytes, s->len);

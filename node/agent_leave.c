@@ -105,7 +105,6 @@ bool agent_check_out(struct agent *a)
 	}
 	if (a->out && a->out != (unsigned)was) {
 		a->out_since = a->worked_at;
-		a->n_refusals = 0;
 		say_out(a);
 	} else if (!a->out && was) {
 		log_info("trust", "this peer's admission to flock %s counts again", trust_flock_name(t));

@@ -16,7 +16,6 @@ bool agent_load_addr(const struct stored *admission, void *ctx);
 
 /* agent_work.c: one pass from the store to starts, stops, claims and the zone. */
 void agent_work(struct agent *a);
-void agent_publish_facts(struct agent *a);
 
 /* agent_address.c: notices when this host's address changes, from now on. */
 void agent_watch_address(struct agent *a);

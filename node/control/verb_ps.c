@@ -17,7 +17,7 @@ static bool shown(const struct ps *ps, const char *stack)
 
 static const char *why_unplaced(const struct agent *a, const struct placed_slot *s, struct arena *arena)
 {
-	const struct refusal *refusal = agent_refusal(a, s->slot);
+	const struct refusal *refusal = work_refusal(a->work, s->slot);
 	const struct view *v = &a->view;
 
 	if (refusal && !s->n_candidates)
