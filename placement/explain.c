@@ -1,14 +1,32 @@
 /* Why a slot is where it is, or cannot be anywhere: the filters' answers for every peer, all other slots in place. */
 #include "placement/slots.h"
 
-/* What peers carry besides this slot: owners and surplus are on the board; candidates of other orphans are not. */
-static void add_candidates(struct board *b, const struct placement *p, size_t but)
+/* Where another orphan will start, or -1. */
+static int32_t starts_at(const struct placement *p, size_t slot)
 {
+	const struct placed_slot *s = &p->slots[slot];
+
+	return s->owner < 0 && s->n_candidates ? (int32_t)s->candidate[0] : -1;
+}
+
+/* What peers carry besides this slot: owners, surplus and handovers are on the board; candidates of other orphans and
+ * targets of other moves are not. */
+static void add_decided(struct board *b, const struct placement *p, size_t but)
+{
+	size_t move = 0;
+
 	for (size_t i = 0; i < b->n_items; i++)
-		for (size_t k = b->items[i].first; k < b->items[i].first + b->items[i].n_slots; k++)
-			if (k != but && p->slots[k].owner < 0 && p->slots[k].n_candidates)
-				load_add(&b->peers[p->slots[k].candidate[0]].load, b->items[i].service,
-				        &b->scratch);
+		for (size_t k = b->items[i].first; k < b->items[i].first + b->items[i].n_slots; k++) {
+			const struct placed_move *m = move < p->n_moves ? &p->moves[move] : NULL;
+			int32_t to = starts_at(p, k);
+
+			if (m && m->slot == k) {
+				to = m->to;
+				move++;
+			}
+			if (k != but && to >= 0)
+				load_add(&b->peers[to].load, b->items[i].service, &b->scratch);
+		}
 }
 
 enum place_reason place_permits(const struct view *view, const struct placement *p, size_t slot, size_t member)
@@ -42,20 +60,25 @@ void place_explain(const struct view *view, const struct placement *p, size_t sl
 
 	arena_init(&result);
 	board_init(&b, view, &result, &again);
-	add_candidates(&b, p, slot);
+	add_decided(&b, p, slot);
 	while (slot >= b.items[i].first + b.items[i].n_slots)
 		i++;
 	it = &b.items[i];
 	same = arena_array(&b.scratch, view->n_members, sizeof(*same));
 	board_count(&b, p, it, same);
 	for (size_t k = it->first; k < it->first + it->n_slots; k++)
-		if (k != slot && p->slots[k].owner < 0 && p->slots[k].n_candidates)
-			same[p->slots[k].candidate[0]]++;
+		if (k != slot && starts_at(p, k) >= 0)
+			same[starts_at(p, k)]++;
+	for (size_t k = 0; k < p->n_moves; k++)
+		if (p->moves[k].slot >= it->first && p->moves[k].slot < it->first + it->n_slots &&
+		        p->moves[k].slot != slot && p->moves[k].to >= 0)
+			same[p->moves[k].to]++;
 	for (size_t m = 0; m < view->n_members; m++) {
-		bool here = ps->owner >= 0 && view->claims[ps->owner].member == m;
+		bool here = (ps->owner >= 0 && view->claims[ps->owner].member == m) ||
+		            (int32_t)m == slot_heir(view, ps);
 
 		out[m] = place_permits(view, p, slot, m);
-		/* The owner's own room, port and count are taken by this very slot. */
+		/* The room, port and count of the owner, and of whom it hands over to, are taken by this very slot. */
 		if (out[m] == REASON_OK && !here)
 			out[m] = filter_dynamic(b.peers[m].facts, &b.peers[m].load, it->service, same[m]);
 	}

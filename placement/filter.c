@@ -54,6 +54,24 @@ void load_add(struct load *l, const struct service *s, struct arena *arena)
 	}
 }
 
+void load_sub(struct load *l, const struct service *s)
+{
+	l->cpu_milli -= s->reserve.cpu_milli;
+	l->memory -= s->reserve.memory;
+	l->felt_cpu_milli -= felt_cpu(&s->reserve);
+	l->felt_memory -= felt_memory(&s->reserve);
+	for (size_t i = 0; i < s->n_ports; i++) {
+		size_t k = 0;
+
+		if (s->ports[i].mode != PORT_HOST)
+			continue;
+		while (k < l->n_ports && l->ports[k] != port_key(&s->ports[i]))
+			k++;
+		if (k < l->n_ports)
+			l->ports[k] = l->ports[--l->n_ports];
+	}
+}
+
 /* ASCII only: names compare alike under every locale. */
 static char lower(char c)
 {
@@ -150,11 +168,26 @@ static bool has_driver(const struct facts *f, const struct service *s)
 	return false;
 }
 
+/* What a peer is and has, apart from its state and its size. */
+static enum place_reason filter_nature(
+        const struct view_member *m, const struct spec *spec, const struct service *s)
+{
+	if (!has_features(m->facts, spec))
+		return REASON_FEATURE;
+	if (!has_driver(m->facts, s))
+		return REASON_DRIVER;
+	for (size_t i = 0; i < s->n_constraints; i++)
+		if (!constraint_holds(m, &s->constraints[i]))
+			return REASON_CONSTRAINT;
+	return REASON_OK;
+}
+
 enum place_reason filter_static(
         const struct view *view, const struct view_stack *stack, const struct service *s, size_t member)
 {
 	const struct view_member *m = &view->members[member];
 	const struct facts *f = m->facts;
+	enum place_reason r;
 
 	if (service_powers(s) & ~stack->powers)
 		return REASON_POWER;
@@ -166,16 +199,22 @@ enum place_reason filter_static(
 		return REASON_NOT_READY;
 	if (m->draining)
 		return REASON_DRAINING;
-	if (!has_features(f, stack->spec))
-		return REASON_FEATURE;
-	if (!has_driver(f, s))
-		return REASON_DRIVER;
-	for (size_t i = 0; i < s->n_constraints; i++)
-		if (!constraint_holds(m, &s->constraints[i]))
-			return REASON_CONSTRAINT;
+	r = filter_nature(m, stack->spec, s);
+	if (r != REASON_OK)
+		return r;
 	if (s->reserve.cpu_milli > f->cpu_milli || s->reserve.memory > f->memory)
 		return REASON_CAPACITY;
 	return REASON_OK;
+}
+
+enum place_reason filter_lost(
+        const struct view *view, const struct view_stack *stack, const struct service *s, size_t member)
+{
+	const struct view_member *m = &view->members[member];
+
+	if (m->draining)
+		return REASON_DRAINING;
+	return m->facts ? filter_nature(m, stack->spec, s) : REASON_OK;
 }
 
 static bool port_taken(const struct load *l, uint32_t key)

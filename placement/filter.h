@@ -39,9 +39,15 @@ struct load {
 };
 
 void load_add(struct load *l, const struct service *s, struct arena *arena);
+/* Takes off what load_add put on. */
+void load_sub(struct load *l, const struct service *s);
 
 /* REASON_OK, or one of REASON_NOT_ALIVE to REASON_CAPACITY, or REASON_POWER. */
 enum place_reason filter_static(
+        const struct view *view, const struct view_stack *stack, const struct service *s, size_t member);
+/* Why a slot that runs there must go: REASON_DRAINING, or what the peer is no longer permits it (REASON_FEATURE to
+ * REASON_CONSTRAINT). A peer that is suspect, not ready or unknown keeps what it runs: REASON_OK. */
+enum place_reason filter_lost(
         const struct view *view, const struct view_stack *stack, const struct service *s, size_t member);
 /* REASON_OK, REASON_ROOM, REASON_PORT or REASON_PER_NODE. same: replicas of the service on that peer now. */
 enum place_reason filter_dynamic(

@@ -97,7 +97,7 @@ static void list_items(struct board *b)
 }
 
 /* A global service has a slot on each permitted peer. A peer that only may not be given new slots now keeps what it
- * runs; without the author's power every live peer's slot shows that. */
+ * runs, unless it drains; without the author's power every live peer's slot shows that. */
 static bool global_wanted(const struct board *b, const struct item *it, size_t member, struct range claims)
 {
 	enum place_reason r = filter_static(b->view, it->stack, it->service, member);
@@ -107,7 +107,8 @@ static bool global_wanted(const struct board *b, const struct item *it, size_t m
 		return true;
 	if (r == REASON_POWER)
 		return state == VIEW_ALIVE;
-	if (r != REASON_NOT_ALIVE && r != REASON_NO_FACTS && r != REASON_NOT_READY && r != REASON_DRAINING)
+	if ((r != REASON_NOT_ALIVE && r != REASON_NO_FACTS && r != REASON_NOT_READY) ||
+	        filter_lost(b->view, it->stack, it->service, member) != REASON_OK)
 		return false;
 	for (size_t i = claims.from; i < claims.to; i++)
 		if (claim_keeps(b->view, it->service, &b->view->claims[i]))
@@ -316,27 +317,74 @@ static bool is_surplus(const struct board *b, const struct item *it, const struc
 	return true;
 }
 
+/* The member with this id, or -1. An id is the first bytes of the key, by which members are sorted. */
+static int32_t member_of(const struct view *view, id64 id)
+{
+	size_t from = 0, to = view->n_members;
+
+	while (from < to) {
+		size_t mid = from + (to - from) / 2;
+
+		if (view->members[mid].id < id)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from < view->n_members && view->members[from].id == id ? (int32_t)from : -1;
+}
+
+int32_t slot_heir(const struct view *view, const struct placed_slot *slot)
+{
+	const struct view_claim *c = slot->owner >= 0 ? &view->claims[slot->owner] : NULL;
+	int32_t to = c && c->c.handover_to ? member_of(view, c->c.handover_to) : -1;
+
+	return c && to == (int32_t)c->member ? -1 : to;
+}
+
+int32_t slot_promised(
+        const struct view *view, const struct service *s, const struct placed_slot *slot, struct range claims)
+{
+	int32_t to = slot_heir(view, slot);
+
+	if (to < 0 || slot->successor >= 0)
+		return -1;
+	for (size_t i = claims.from; i < claims.to; i++)
+		if (view->claims[i].member == (size_t)to && claim_keeps(view, s, &view->claims[i]) &&
+		        claim_takes_room(&view->claims[i]))
+			return -1;
+	return to;
+}
+
 static void add_surplus(struct board *b, const struct placement *p)
 {
 	for (size_t i = 0; i < b->n_items; i++) {
 		const struct item *it = &b->items[i];
 
-		for (size_t k = it->first; k < it->first + it->n_slots; k++)
+		for (size_t k = it->first; k < it->first + it->n_slots; k++) {
+			int32_t promised = slot_promised(b->view, it->service, &p->slots[k], b->claims[k]);
+
 			for (size_t c = b->claims[k].from; c < b->claims[k].to; c++)
 				if (is_surplus(b, it, &p->slots[k], b->claims[k], c))
 					load_add(&b->peers[b->view->claims[c].member].load, it->service,
 					        &b->scratch);
+			if (promised >= 0)
+				load_add(&b->peers[promised].load, it->service, &b->scratch);
+		}
 	}
 }
 
 void board_count(const struct board *b, const struct placement *p, const struct item *it, uint32_t *same)
 {
 	for (size_t k = it->first; k < it->first + it->n_slots; k++) {
+		int32_t promised = slot_promised(b->view, it->service, &p->slots[k], b->claims[k]);
+
 		if (p->slots[k].owner >= 0)
 			same[b->view->claims[p->slots[k].owner].member]++;
 		for (size_t c = b->claims[k].from; c < b->claims[k].to; c++)
 			if (is_surplus(b, it, &p->slots[k], b->claims[k], c))
 				same[b->view->claims[c].member]++;
+		if (promised >= 0)
+			same[promised]++;
 	}
 }
 

@@ -50,6 +50,11 @@ bool claim_keeps(const struct view *view, const struct service *s, const struct 
 bool claim_takes_room(const struct view_claim *c);
 /* Has this member said that it cannot run the slot at the stack's revision? */
 bool slot_refused(const struct view *view, struct range claims, const struct view_stack *stack, size_t member);
+/* The member that the slot's owner hands it over to, or -1. */
+int32_t slot_heir(const struct view *view, const struct placed_slot *slot);
+/* The same, while that member has no claim of the slot: room is kept for it there. */
+int32_t slot_promised(
+        const struct view *view, const struct service *s, const struct placed_slot *slot, struct range claims);
 /* Adds to same[] (one per member, zeroed by the caller) how many replicas of the item each member carries. */
 void board_count(const struct board *b, const struct placement *p, const struct item *item, uint32_t *same);
 

@@ -220,6 +220,25 @@ static UNUSED char *cluster_dump(struct cluster *c, const struct placement *p)
 		wr_bytes(&w, line, (size_t)n);
 		wr_u8(&w, '\n');
 	}
+	for (size_t i = 0; i < p->n_moves; i++) {
+		static const char *const why[] = {"drain", "forbidden", "repair", "preempt", "rebalance"};
+		const struct placed_move *m = &p->moves[i];
+		const struct placed_slot *s = &p->slots[m->slot];
+		char line[256];
+		int n = snprintf(line, sizeof(line), "%s %s/%s/%u: %s -> %s", why[m->why],
+		        c->stacks[s->stack].name, cluster_service(c, s)->name, s->index,
+		        cluster_name(c, (size_t)cluster_peer_of(c, s)),
+		        m->to >= 0 ? cluster_name(c, (size_t)m->to) : "nowhere");
+
+		if (m->to < 0)
+			n += snprintf(line + n, sizeof(line) - (size_t)n, ", %s", place_reason_text(m->reason));
+		if (m->for_slot != m->slot)
+			n += snprintf(line + n, sizeof(line) - (size_t)n, ", for %s/%s/%u",
+			        c->stacks[p->slots[m->for_slot].stack].name,
+			        cluster_service(c, &p->slots[m->for_slot])->name, p->slots[m->for_slot].index);
+		wr_bytes(&w, line, (size_t)n);
+		wr_u8(&w, '\n');
+	}
 	text = arena_strndup(&c->arena, w.len ? (const char *)w.p : "", w.len);
 	wr_free(&w);
 	return text;

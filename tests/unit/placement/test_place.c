@@ -528,12 +528,20 @@ static void a_global_service_has_a_slot_on_each_permitted_peer(void **state)
 	}
 	/* A peer that may not be given new slots keeps the one that it runs. */
 	cluster_adopt(&c, &p);
-	c.members[p0].draining = true;
+	c.members[p0].state = VIEW_SUSPECT;
 	run();
 	assert_int_equal(p.n_slots, 2);
 	c.view.n_claims = 0;
 	run();
 	assert_int_equal(p.n_slots, 1);
+	/* One that drains stops it: there is nowhere to hand it over to. */
+	c.members[p0].state = VIEW_ALIVE;
+	run();
+	cluster_adopt(&c, &p);
+	c.members[p0].draining = true;
+	run();
+	assert_int_equal(p.n_slots, 1);
+	assert_int_equal(p.n_moves, 0);
 	cluster_free(&c);
 }
 
