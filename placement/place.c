@@ -27,17 +27,23 @@ static void place_service(struct turn *t, const struct item *it)
 			move_if_must(t, it, k);
 }
 
+void place_on(struct board *b, struct arena *arena, struct placement *out)
+{
+	struct plan plan = {.board = b, .out = out, .arena = arena};
+	struct turn t;
+
+	plan.target = arena_array(&b->scratch, out->n_slots, sizeof(*plan.target));
+	memset(plan.target, -1, out->n_slots * sizeof(*plan.target));
+	turn_init(&t, &plan);
+	for (size_t i = 0; i < b->n_items; i++)
+		place_service(&t, &b->items[i]);
+}
+
 void place(const struct view *view, struct arena *arena, struct placement *out)
 {
 	struct board b;
-	struct plan plan = {.board = &b, .out = out, .arena = arena};
-	struct turn t;
 
 	board_init(&b, view, arena, out);
-	plan.target = arena_array(&b.scratch, out->n_slots, sizeof(*plan.target));
-	memset(plan.target, -1, out->n_slots * sizeof(*plan.target));
-	turn_init(&t, &plan);
-	for (size_t i = 0; i < b.n_items; i++)
-		place_service(&t, &b.items[i]);
+	place_on(&b, arena, out);
 	board_free(&b);
 }

@@ -42,6 +42,12 @@ struct board {
 void board_init(struct board *b, const struct view *view, struct arena *arena, struct placement *out);
 void board_free(struct board *b);
 
+/* The owners, successors and predecessors of all slots, and the peers' loads; slots and b->claims are listed. */
+void board_find_owners(struct board *b, const struct placement *out);
+/* Everything that place() decides once the board stands: candidates of orphans, reasons, moves. What it changes on the
+ * board is the peers' loads alone; memory for the time being is the board's scratch, of the result arena. */
+void place_on(struct board *b, struct arena *arena, struct placement *out);
+
 /* The view's claims of a slot. */
 struct range claims_of(const struct view *view, id64 slot);
 /* Does this claim keep its slot from being an orphan? */
