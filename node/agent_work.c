@@ -203,7 +203,7 @@ static void pass_of_outsider(struct agent *a)
 {
 	mono_ms wake;
 
-	work_look_on(a->work, a->gossip);
+	work_look_on(a->work, a->gossip, agent_now(a).mono);
 	show(a);
 	wake = agent_out_pass(a);
 	drop_zone(a);

@@ -1,42 +1,14 @@
-#include "node/view.h"
+/* Members and stacks. */
+#include "node/view_parts.h"
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/text.h"
 
 #include <stdio.h>
 
 _Static_assert(SPEC_POWER_EXEC_AS_ROOT == POWER_EXEC_AS_ROOT && SPEC_POWER_PRIORITY == POWER_PRIORITY,
         "placement repeats the numbers of gossip's powers");
-
-/* A decoded body, by the id of the record that carries it. */
-struct decoded {
-	struct key32 id;
-	struct arena arena;
-	bool used; /* by the build under way; what is not is dropped at its end */
-	bool bad;
-	union {
-		struct spec spec;
-		struct facts facts;
-	};
-};
-
-struct arrival {
-	struct key32 id;
-	mono_ms at;
-};
-
-/* Arrivals matter for seconds only; a burst of deployments beyond this counts as not live, which merely waits. */
-#define ARRIVALS_MAX 256
-
-struct viewer {
-	struct key32 flock;
-	struct map specs;
-	struct map facts;
-	struct arrival arrivals[ARRIVALS_MAX];
-	size_t n_arrivals; /* ever; the newest overwrite the oldest */
-};
 
 struct viewer *viewer_new(const struct key32 *flock)
 {
@@ -45,6 +17,8 @@ struct viewer *viewer_new(const struct key32 *flock)
 	v->flock = *flock;
 	map_init(&v->specs, sizeof(struct key32), NULL);
 	map_init(&v->facts, sizeof(struct key32), NULL);
+	map_init(&v->settings, sizeof(struct key32), NULL);
+	map_init(&v->boots, sizeof(struct key32), NULL);
 	return v;
 }
 
@@ -67,6 +41,10 @@ void viewer_free(struct viewer *v)
 		return;
 	cache_free(&v->specs);
 	cache_free(&v->facts);
+	cache_free(&v->settings);
+	map_each (&v->boots, b)
+		free(b);
+	map_free(&v->boots);
 	free(v);
 }
 
@@ -109,9 +87,33 @@ static void drop_unused(struct map *m)
 	} while (n == ARRAY_LEN(gone));
 }
 
-/* The cached decoding of a record's body. NULL if it cannot be read: said once, when it is first met. */
-static struct decoded *decoded_get(struct map *m, const struct stored *s, bool is_spec)
+static int decode(struct decoded *d, const struct stored *s, enum body body, struct err *err)
 {
+	const uint8_t *p = s->rec.body;
+	size_t len = s->rec.body_len;
+
+	switch (body) {
+	case BODY_SPEC:
+		return spec_decode(&d->spec, &d->arena, p, len, err);
+	case BODY_FACTS:
+		return facts_decode(&d->facts, &d->arena, p, len, err);
+	case BODY_DRAIN:
+		return drain_decode(&d->drain, p, len, err);
+	case BODY_LABELS:
+		return labels_decode(&d->labels.kv, &d->labels.n, &d->arena, p, len, err);
+	case BODY_VOTERS:
+		break;
+	}
+	return voters_decode(d->voters.key, &d->voters.n, p, len, err);
+}
+
+struct decoded *decoded_get(struct map *m, const struct stored *s, enum body body)
+{
+	static const char *const names[] = {[BODY_SPEC] = "revision",
+	        [BODY_FACTS] = "facts",
+	        [BODY_DRAIN] = "setting",
+	        [BODY_LABELS] = "setting",
+	        [BODY_VOTERS] = "setting"};
 	struct decoded *d = map_get(m, &s->rec.id);
 	struct err err = {0};
 
@@ -119,14 +121,10 @@ static struct decoded *decoded_get(struct map *m, const struct stored *s, bool i
 		d = xcalloc(1, sizeof(*d));
 		d->id = s->rec.id;
 		arena_init(&d->arena);
-		if (is_spec)
-			d->bad = spec_decode(&d->spec, &d->arena, s->rec.body, s->rec.body_len, &err) < 0;
-		else
-			d->bad = facts_decode(&d->facts, &d->arena, s->rec.body, s->rec.body_len, &err) < 0;
+		d->bad = decode(d, s, body, &err) < 0;
 		if (d->bad)
-			log_warn("view", "%s record of %s cannot be read and is passed over: %s",
-			        is_spec ? "revision" : "facts", s->rec.name[0] ? s->rec.name : "a peer",
-			        err.text);
+			log_warn("view", "%s record of %s cannot be read and is passed over: %s", names[body],
+			        s->rec.name[0] ? s->rec.name : "a peer", err.text);
 		map_put(m, &d->id, d);
 	}
 	d->used = true;
@@ -155,8 +153,49 @@ static int by_key(const void *a, const void *b)
 	return key32_cmp(&((const struct view_member *)a)->key, &((const struct view_member *)b)->key);
 }
 
-static void build_members(
-        struct viewer *v, const struct gossip *g, const struct key32 *self, struct arena *arena, struct view *out)
+/* Has this boot been here for ADOPT_WITHIN without saying what it found of the tasks of the one before? */
+static bool is_overdue(struct viewer *v, const struct view_member *m, mono_ms now)
+{
+	struct boot *b = map_get(&v->boots, &m->key);
+
+	if (!b) {
+		b = xcalloc(1, sizeof(*b));
+		b->key = m->key;
+		map_put(&v->boots, &b->key, b);
+	}
+	b->used = true;
+	if (b->boot != m->boot) {
+		b->boot = m->boot;
+		b->since = now;
+	}
+	if (!m->boot || (m->facts && m->facts_boot >= m->boot && m->facts->adopted))
+		return false;
+	if (now - b->since < ADOPT_WITHIN)
+		v->due = MIN(v->due, b->since + ADOPT_WITHIN);
+	return now - b->since >= ADOPT_WITHIN;
+}
+
+static void drop_unused_boots(struct viewer *v)
+{
+	struct boot *gone[64];
+	size_t n;
+
+	do {
+		n = 0;
+		map_each (&v->boots, b)
+			if (!((struct boot *)b)->used && n < ARRAY_LEN(gone))
+				gone[n++] = b;
+		for (size_t i = 0; i < n; i++) {
+			map_del(&v->boots, &gone[i]->key);
+			free(gone[i]);
+		}
+	} while (n == ARRAY_LEN(gone));
+	map_each (&v->boots, b)
+		((struct boot *)b)->used = false;
+}
+
+static void build_members(struct viewer *v, const struct gossip *g, const struct key32 *self, mono_ms now,
+        struct arena *arena, struct view *out)
 {
 	size_t n = gossip_members(g, NULL, 0);
 	struct member *m = xcalloc(n, sizeof(*m));
@@ -167,7 +206,7 @@ static void build_members(
 	for (size_t i = 0; i < n; i++) {
 		struct view_member *vm = &out->members[i];
 		const struct stored *s = store_page(gossip_store(g), REC_FACTS, &m[i].key, "");
-		struct decoded *d = s && s->rec.body ? decoded_get(&v->facts, s, false) : NULL;
+		struct decoded *d = s && s->rec.body ? decoded_get(&v->facts, s, BODY_FACTS) : NULL;
 
 		*vm = (struct view_member){
 		        .key = m[i].key,
@@ -183,8 +222,11 @@ static void build_members(
 			vm->facts_boot = (uint32_t)(s->rec.stamp >> 32);
 			vm->labels = d->facts.labels;
 			vm->n_labels = d->facts.n_labels;
+			vm->draining = d->facts.leaving && vm->facts_boot >= vm->boot;
 		}
+		vm->overdue = is_overdue(v, vm, now);
 	}
+	drop_unused_boots(v);
 	free(m);
 	qsort(out->members, n, sizeof(*out->members), by_key);
 	for (size_t i = 0; i < n; i++)
@@ -202,9 +244,9 @@ struct stack_walk {
 	size_t cap;
 };
 
-static bool counts(const struct stored *s, void *ctx)
+bool view_counts(const struct stored *s, void *trust)
 {
-	return trust_valid(ctx, s);
+	return trust_valid(trust, s);
 }
 
 static void count_stack(const char *stack, void *ctx)
@@ -221,7 +263,7 @@ static void add_stack(const char *name, void *ctx)
 	const struct stored *winner;
 	struct decoded *d;
 
-	store_stack_heads(gossip_store(w->g), name, counts, (void *)gossip_trust(w->g), &heads);
+	store_stack_heads(gossip_store(w->g), name, view_counts, (void *)gossip_trust(w->g), &heads);
 	if (!heads.n || w->out->n_stacks == w->cap)
 		return;
 	winner = heads.head[0];
@@ -238,7 +280,7 @@ static void add_stack(const char *name, void *ctx)
 	};
 	if (vs->removed || !winner->rec.body)
 		return;
-	d = decoded_get(&w->v->specs, winner, true);
+	d = decoded_get(&w->v->specs, winner, BODY_SPEC);
 	vs->have_body = d != NULL;
 	vs->spec = d ? &d->spec : NULL;
 }
@@ -333,16 +375,25 @@ static void build_claims(
 }
 
 void viewer_build(struct viewer *v, const struct gossip *g, const struct key32 *self, const struct claim *own,
-        size_t n_own, struct arena *arena, struct view *out)
+        size_t n_own, mono_ms now, struct arena *arena, struct view *out)
 {
 	*out = (struct view){.flock = v->flock};
+	v->due = MONO_NEVER;
 	mark_unused(&v->specs);
 	mark_unused(&v->facts);
-	build_members(v, g, self, arena, out);
+	mark_unused(&v->settings);
+	build_members(v, g, self, now, arena, out);
+	view_settings(v, g, arena, out);
 	build_stacks(v, g, arena, out);
 	build_claims(g, own, n_own, arena, out);
 	drop_unused(&v->specs);
 	drop_unused(&v->facts);
+	drop_unused(&v->settings);
+}
+
+mono_ms viewer_due(const struct viewer *v)
+{
+	return v->due;
 }
 
 const char *view_member_name(const struct view *view, size_t member, struct arena *arena)

@@ -21,7 +21,9 @@ void viewer_on_revision(struct viewer *v, const struct key32 *id, bool live, mon
 /* Builds a view; its memory is arena's, apart from specs and facts, which stay valid until the next build. own are
  * this peer's claims as the runtime has them, fresher than its published pages. */
 void viewer_build(struct viewer *v, const struct gossip *g, const struct key32 *self, const struct claim *own,
-        size_t n_own, struct arena *arena, struct view *out);
+        size_t n_own, mono_ms now, struct arena *arena, struct view *out);
+/* When the next build differs though nothing happens: a boot becomes overdue. MONO_NEVER: it does not. */
+mono_ms viewer_due(const struct viewer *v);
 
 /* Name to show for a member: its name, NAME~ID where another has the same, its id where facts are missing. */
 const char *view_member_name(const struct view *view, size_t member, struct arena *arena);

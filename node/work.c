@@ -49,16 +49,17 @@ void work_look(struct work *w, const struct work_input *in)
 
 	arena_free(&w->arena);
 	own = work_claims(w, in, &n);
-	viewer_build(w->viewer, in->gossip, &w->self, own, n, &w->arena, &w->view);
+	viewer_build(w->viewer, in->gossip, &w->self, own, n, in->now.mono, &w->arena, &w->view);
+	w->wake = MIN(w->wake, viewer_due(w->viewer));
 	place(&w->view, &w->arena, &w->placement);
 	w->acted = false;
 }
 
-void work_look_on(struct work *w, const struct gossip *g)
+void work_look_on(struct work *w, const struct gossip *g, mono_ms now)
 {
 	w->n_refusals = 0;
 	arena_free(&w->arena);
-	viewer_build(w->viewer, g, &w->self, NULL, 0, &w->arena, &w->view);
+	viewer_build(w->viewer, g, &w->self, NULL, 0, now, &w->arena, &w->view);
 	w->view.self = SIZE_MAX;
 	place(&w->view, &w->arena, &w->placement);
 }

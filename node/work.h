@@ -84,7 +84,7 @@ void work_refuse(struct work *w, const struct work_action *start, const char *wh
  * latest, MONO_NEVER: when something changes. */
 mono_ms work_tell(struct work *w, const struct work_input *in);
 /* Instead of a pass, for a peer that is no member any more: it looks on, and has no tasks that count. */
-void work_look_on(struct work *w, const struct gossip *g);
+void work_look_on(struct work *w, const struct gossip *g, mono_ms now);
 
 /* As of the last look: valid until the next of the three above. */
 const struct view *work_view(const struct work *w);

@@ -200,14 +200,21 @@ void store_stack_heads(
 	heads_of_key(st, REC_REVISION, &key, valid, ctx, out);
 }
 
-const struct stored *store_setting(const struct store *st, const char *name, store_valid *valid, void *ctx)
+void store_setting_heads(
+        const struct store *st, const char *name, store_valid *valid, void *ctx, struct stack_heads *out)
 {
 	static const struct key32 nobody;
-	struct stack_heads heads;
 	struct key32 key;
 
 	record_key(&key, REC_SETTING, &nobody, name);
-	heads_of_key(st, REC_SETTING, &key, valid, ctx, &heads);
+	heads_of_key(st, REC_SETTING, &key, valid, ctx, out);
+}
+
+const struct stored *store_setting(const struct store *st, const char *name, store_valid *valid, void *ctx)
+{
+	struct stack_heads heads;
+
+	store_setting_heads(st, name, valid, ctx, &heads);
 	return heads.n ? heads.head[0] : NULL;
 }
 

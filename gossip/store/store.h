@@ -97,6 +97,10 @@ void store_stack_heads(
         const struct store *st, const char *stack, store_valid *valid, void *ctx, struct stack_heads *out);
 /* The setting of that name that holds: among its heads the highest (HLC, id); NULL: none. */
 const struct stored *store_setting(const struct store *st, const char *name, store_valid *valid, void *ctx);
+/* All that stand for that name: those who change a setting name them as replaced; which of several holds may depend on
+ * what it says. */
+void store_setting_heads(
+        const struct store *st, const char *name, store_valid *valid, void *ctx, struct stack_heads *out);
 /* Calls fn with the setting that holds, once per name, in no particular order of names. */
 void store_each_setting(const struct store *st, store_valid *valid, void *valid_ctx, store_visit *fn, void *ctx);
 /* Calls fn once per stack name that has a revision, in name order. */

@@ -1,7 +1,10 @@
 #include "tests/unit/unit.h"
 
+#include "base/hash.h"
+#include "base/pack.h"
 #include "dns/answer.h"
 #include "node/view.h"
+#include "placement/settings.h"
 
 #include <sodium.h>
 
@@ -18,6 +21,7 @@ struct world {
 	struct arena arena;
 	struct view view;
 	struct placement placement;
+	mono_ms now;
 };
 
 static const struct now noon = {.mono = 1000, .wall = 1790000000000};
@@ -145,7 +149,7 @@ static struct key32 add_stack(struct world *w, const char *user, const uint8_t s
 static void look(struct world *w, const struct claim *own, size_t n)
 {
 	arena_free(&w->arena);
-	viewer_build(w->viewer, w->g, &w->peer[0], own, n, &w->arena, &w->view);
+	viewer_build(w->viewer, w->g, &w->peer[0], own, n, w->now, &w->arena, &w->view);
 	place(&w->view, &w->arena, &w->placement);
 }
 
@@ -295,6 +299,213 @@ static void a_claim_finds_its_slot(void **state)
 	world_close(&w);
 }
 
+/* ---- settings ---- */
+
+/* parent: what it replaces, NULL none. */
+static struct key32 add_setting(struct world *w, const char *name, const struct wr *body,
+        const struct key32 *parent, const uint8_t secret[64])
+{
+	struct record r = {.version = RECORD_VERSION,
+	        .kind = REC_SETTING,
+	        .stamp = hlc_now(&w->hlc, noon.wall),
+	        .body = body->p,
+	        .body_len = (uint32_t)body->len,
+	        .n_parents = parent ? 1 : 0,
+	        .parents = parent};
+	struct wr bytes;
+
+	r.name_len = (uint8_t)snprintf(r.name, sizeof(r.name), "%s", name);
+	record_sign(&r, &w->flock, secret);
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	record_encode(&bytes, &r);
+	load(w, &bytes);
+	return r.id;
+}
+
+static struct key32 set_drain(
+        struct world *w, int peer, bool drain, const struct key32 *parent, const uint8_t secret[64])
+{
+	char name[RECORD_NAME_MAX + 1];
+	struct key32 id;
+	struct wr body;
+
+	wr_init(&body, SETTING_BYTES_MAX);
+	drain_encode(&body, drain);
+	setting_name(name, SETTING_DRAIN, key32_id(&w->peer[peer]));
+	id = add_setting(w, name, &body, parent, secret);
+	wr_free(&body);
+	return id;
+}
+
+static const struct view_member *member(struct world *w, int peer)
+{
+	look(w, NULL, 0);
+	for (size_t i = 0; i < w->view.n_members; i++)
+		if (key32_eq(&w->view.members[i].key, &w->peer[peer]))
+			return &w->view.members[i];
+	fail_msg("no member %d", peer);
+	return NULL;
+}
+
+static void a_peer_drains_until_it_is_resumed(void **state)
+{
+	struct key32 drain, stranger;
+	uint8_t secret[64];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	make_key(&stranger, secret, 9);
+	set_drain(&w, 1, true, NULL, secret);
+	assert_false(member(&w, 1)->draining); /* a stranger may not */
+	drain = set_drain(&w, 1, true, NULL, w.admin_secret);
+	assert_true(member(&w, 1)->draining);
+	assert_false(member(&w, 0)->draining);
+	set_drain(&w, 1, false, &drain, w.admin_secret);
+	assert_false(member(&w, 1)->draining);
+	world_close(&w);
+}
+
+static void of_settings_made_on_two_sides_of_a_split_drain_wins(void **state)
+{
+	(void)state;
+	for (int first = 0; first < 2; first++) {
+		struct world w;
+
+		world_open(&w);
+		set_drain(&w, 1, first, NULL, w.admin_secret);
+		set_drain(&w, 1, !first, NULL, w.admin_secret);
+		assert_true(member(&w, 1)->draining);
+		world_close(&w);
+	}
+}
+
+static void add_leaving_facts(struct world *w, int peer, uint32_t boot)
+{
+	static struct kv labels[] = {{"disk", "ssd"}, {"zone", "a"}};
+	struct facts f = {.name = "kite",
+	        .version = "1",
+	        .arch = "amd64",
+	        .os = "linux",
+	        .ready = true,
+	        .leaving = true,
+	        .n_labels = 2,
+	        .labels = labels};
+	struct record r = {.version = RECORD_VERSION, .kind = REC_FACTS, .stamp = (uint64_t)boot << 32 | 1};
+	struct wr body, bytes;
+
+	wr_init(&body, BODY_BYTES_MAX);
+	facts_encode(&body, &f);
+	r.body = body.p;
+	r.body_len = (uint32_t)body.len;
+	record_sign(&r, &w->flock, w->peer_secret[peer]);
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	record_encode(&bytes, &r);
+	load(w, &bytes);
+	wr_free(&body);
+}
+
+static void who_says_that_it_leaves_is_draining_in_that_run(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	add_leaving_facts(&w, 0, 2); /* this peer runs for the third time */
+	assert_false(member(&w, 0)->draining);
+	add_leaving_facts(&w, 0, 3);
+	assert_true(member(&w, 0)->draining);
+	world_close(&w);
+}
+
+static void signed_labels_lie_over_those_that_a_peer_states(void **state)
+{
+	const struct kv over[] = {{"disk", NULL}, {"rack", "7"}, {"zone", "b"}};
+	char name[RECORD_NAME_MAX + 1];
+	const struct view_member *m;
+	struct world w;
+	struct wr body;
+
+	(void)state;
+	world_open(&w);
+	add_leaving_facts(&w, 1, 1);
+	wr_init(&body, SETTING_BYTES_MAX);
+	labels_encode(&body, over, ARRAY_LEN(over));
+	for (int peer = 0; peer < 2; peer++) { /* nothing is known of the first */
+		setting_name(name, SETTING_LABELS, key32_id(&w.peer[peer]));
+		add_setting(&w, name, &body, NULL, w.admin_secret);
+		m = member(&w, peer);
+		assert_int_equal(m->n_labels, 2);
+		assert_string_equal(m->labels[0].key, "rack");
+		assert_string_equal(m->labels[1].key, "zone");
+		assert_string_equal(m->labels[1].value, "b");
+	}
+	assert_string_equal(m->facts->labels[1].value, "a"); /* engine.labels */
+	wr_free(&body);
+	world_close(&w);
+}
+
+static void voters_and_the_order_to_rebalance_are_the_newest_signed(void **state)
+{
+	struct key32 one, two[2];
+	struct world w;
+	struct wr body;
+
+	(void)state;
+	world_open(&w);
+	memcpy(two, w.peer, sizeof(two));
+	if (key32_cmp(&two[0], &two[1]) > 0) {
+		two[0] = w.peer[1];
+		two[1] = w.peer[0];
+	}
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.n_voters, 0);
+	assert_true(!w.view.rebalance);
+	wr_init(&body, SETTING_BYTES_MAX);
+	voters_encode(&body, two, 1);
+	add_setting(&w, SETTING_VOTERS, &body, NULL, w.peer_secret[0]); /* no operator */
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.n_voters, 0);
+	one = add_setting(&w, SETTING_VOTERS, &body, NULL, w.admin_secret);
+	wr_reset(&body);
+	voters_encode(&body, two, 2);
+	add_setting(&w, SETTING_VOTERS, &body, &one, w.admin_secret);
+	wr_reset(&body);
+	rebalance_encode(&body);
+	one = add_setting(&w, SETTING_REBALANCE, &body, NULL, w.admin_secret);
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.n_voters, 2);
+	assert_memory_equal(w.view.voters, two, sizeof(two));
+	assert_true(w.view.rebalance == w.hlc.last);
+	/* What cannot be read is passed over. */
+	wr_reset(&body);
+	pk_bool(&body, true);
+	add_setting(&w, SETTING_REBALANCE, &body, &one, w.admin_secret);
+	look(&w, NULL, 0);
+	assert_true(!w.view.rebalance);
+	wr_free(&body);
+	world_close(&w);
+}
+
+static void a_boot_that_does_not_say_what_it_found_is_overdue_after_a_while(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.now = 1000;
+	assert_false(member(&w, 0)->overdue);
+	assert_true(viewer_due(w.viewer) == w.now + ADOPT_WITHIN);
+	w.now += ADOPT_WITHIN - 1;
+	assert_false(member(&w, 0)->overdue);
+	w.now++;
+	assert_true(member(&w, 0)->overdue);
+	assert_true(viewer_due(w.viewer) == MONO_NEVER);
+	add_facts(&w, 0, "till"); /* it has */
+	assert_false(member(&w, 0)->overdue);
+	world_close(&w);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -303,6 +514,12 @@ int main(void)
 	        cmocka_unit_test(news_is_what_arrived_live),
 	        cmocka_unit_test(names_follow_serving_claims),
 	        cmocka_unit_test(a_claim_finds_its_slot),
+	        cmocka_unit_test(a_peer_drains_until_it_is_resumed),
+	        cmocka_unit_test(of_settings_made_on_two_sides_of_a_split_drain_wins),
+	        cmocka_unit_test(who_says_that_it_leaves_is_draining_in_that_run),
+	        cmocka_unit_test(signed_labels_lie_over_those_that_a_peer_states),
+	        cmocka_unit_test(voters_and_the_order_to_rebalance_are_the_newest_signed),
+	        cmocka_unit_test(a_boot_that_does_not_say_what_it_found_is_overdue_after_a_while),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

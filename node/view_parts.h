@@ -1,0 +1,67 @@
+/* Shared by the files of the viewer. Internal to node/view*.c. */
+#ifndef NODE_VIEW_PARTS_H
+#define NODE_VIEW_PARTS_H
+
+#include "base/map.h"
+#include "node/view.h"
+#include "placement/settings.h"
+
+enum body { BODY_SPEC, BODY_FACTS, BODY_DRAIN, BODY_LABELS, BODY_VOTERS };
+
+/* A decoded body, by the id of the record that carries it. */
+struct decoded {
+	struct key32 id;
+	struct arena arena;
+	bool used; /* by the build under way; what is not is dropped at its end */
+	bool bad;
+	union {
+		struct spec spec;
+		struct facts facts;
+		bool drain;
+		struct {
+			size_t n;
+			struct kv *kv;
+		} labels;
+		struct {
+			size_t n;
+			struct key32 key[VOTERS_MAX];
+		} voters;
+	};
+};
+
+/* The boot that a member is in, and since when this peer knows of it. */
+struct boot {
+	struct key32 key;
+	uint32_t boot;
+	mono_ms since;
+	bool used; /* as in struct decoded */
+};
+
+struct arrival {
+	struct key32 id;
+	mono_ms at;
+};
+
+/* Arrivals matter for seconds only; a burst of deployments beyond this counts as not live, which merely waits. */
+#define ARRIVALS_MAX 256
+
+struct viewer {
+	struct key32 flock;
+	struct map specs;
+	struct map facts;
+	struct map settings;
+	struct map boots; /* of members: struct boot, by key */
+	mono_ms due;      /* viewer_due() */
+	struct arrival arrivals[ARRIVALS_MAX];
+	size_t n_arrivals; /* ever; the newest overwrite the oldest */
+};
+
+/* The cached decoding of a record's body. NULL if it cannot be read: said once, when it is first met. */
+struct decoded *decoded_get(struct map *m, const struct stored *s, enum body body);
+/* store_valid of records that count now; ctx: the trust. */
+bool view_counts(const struct stored *s, void *trust);
+
+/* Lays the signed settings over the members, which stand, and fills in voters and rebalance. */
+void view_settings(struct viewer *v, const struct gossip *g, struct arena *arena, struct view *out);
+
+#endif
