@@ -6,12 +6,14 @@
  *      this peer is ready. A stack whose body has not arrived changes nothing.
  *  R2  Of two own tasks of one slot, one stays: running, then of the current content, then the lower id.
  *  R3  Conflict: another peer's claim is the better one (placement/slots.c). The task stops after it has been so for
- *      `yield`, and `yield` + REJOIN_GRACE after that peer came into sight; never while that peer is suspect.
+ *      `yield`, and `yield` + REJOIN_GRACE after that peer came into sight; never while that peer is suspect. One that
+ *      has served all along, in sight of most, does not stop for a newcomer that neither replaces nor was handed it:
+ *      operators are told (DO_DISPUTE).
  *  R4  Same content, newer revision: confirmed, no restart, if that revision still permits this peer.
- *  R5  Other content, or no longer permitted by a newer revision: replaced at its turn. Of all slots of the service,
+ *  R5  Other content: replaced at its turn, where it may run here. Of all slots of the service,
  *      those that do not serve come first, then by index; at most `parallelism` are under way at once, and a slot is
- *      under way from its stop until it has served for `monitor`; one that was refused and that nobody serves stays
- *      under way, so an update that no peer can start stops at its first slots.
+ *      under way from its stop until it has served for `monitor`, and while it is handed over; one that was refused and
+ *      that nobody serves stays under way, so an update that no peer can start stops at its first slots.
  *  R6  A task that was stopped for its replacement, or was lost with its host's reboot, is started again here at
  *      once, ready or not, while no other peer has the slot.
  *
@@ -23,6 +25,16 @@
  *      lost owner, else from when this peer saw it orphaned, and not before it has been ready for settle. An owner
  *      that left is not waited for. A peer that only now became candidate r waits r x deputy_delay from now.
  *      A candidate that refused is none, so the next moves up and acts at once.
+ *
+ * Slots that move (reconcile_handover.c, reconcile_rebalance.c, reconcile_partition.c)
+ *  R11 What placement wants elsewhere (a drain, a permission lost, room for another slot) its owner hands over: names the
+ *      target, serves until that serves, then 2 s more, then stops. With a writable volume it stops first.
+ *  R12 Who is named starts the slot, or refuses. A handover whose target is lost, refuses, fails or is silent is broken
+ *      off and another is named.
+ *  R13 A flock that stays uneven is evened out, at most one slot in a hundred per epoch.
+ *  R14 A task that was stopped for a slot of higher priority is an orphan like any other.
+ *  R15 `partition: majority`: while not over half of the voters are in sight, tasks stop and none starts. A peer that is
+ *      not ready starts none and stops none.
  */
 #include "node/reconcile_run.h"
 
@@ -59,9 +71,15 @@ void reconcile_free(struct reconcile *r)
 	free(r);
 }
 
-enum claim_sight reconcile_sight(const struct reconcile *r)
+void reconcile_claim(const struct reconcile *r, struct claim *c)
 {
-	return r->sight;
+	const struct memory *m = map_get(&r->slots, &c->slot);
+
+	c->sight = r->sight;
+	if (!m || c->state == TASK_REFUSED)
+		return;
+	c->replaces = m->replaces;
+	c->handover_to = m->handover_task == c->task ? m->handover_to : 0;
 }
 
 /* ---- actions ---- */
@@ -99,20 +117,26 @@ void rc_wake_at(struct run *x, mono_ms at)
 /* R6, R5: in place of a finished task. */
 static void start_again(struct run *x, struct group *g, size_t k, const struct own_task *old, const char *why)
 {
+	struct memory *m = x->memory[k];
+
 	rc_forget(x, old, why);
-	if (rc_may_go_on(x, k))
+	if (m->preempted)
+		m->preempted = false; /* R14 */
+	else if (rc_may_go_on(x, k))
 		rc_start(x, g, k, old, why);
 }
 
 static void tend_finished(struct run *x, struct group *g, size_t k, const struct own_task *mine)
 {
+	if (rc_handed_over(x, k, mine))
+		return;
 	if (other_owner(x, k))
 		rc_forget(x, mine, "another peer has its slot");
 	else if (mine->stopping)
 		start_again(x, g, k, mine, "replaces the task that was stopped");
 	else if (mine->state == TASK_LOST)
 		start_again(x, g, k, mine, "replaces the task that was lost");
-	else if (mine->content == g->content && mine->revision != g->stack->revision_id)
+	else if (mine->content == g->content && mine->revision != g->stack->revision_id && rc_may_go_on(x, k))
 		rc_act(x, (struct reconcile_action){.kind = DO_CONFIRM,
 		                  .task = mine->task,
 		                  .slot = mine->slot,
@@ -120,6 +144,32 @@ static void tend_finished(struct run *x, struct group *g, size_t k, const struct
 		                  .why = "unchanged by the new revision"});
 	else if (mine->content != g->content && rc_my_turn(x, g, k))
 		start_again(x, g, k, mine, "changed by a new revision");
+}
+
+/* R3: a claim out of nowhere by a peer that was there all the while. Whoever has a reason to start a slot that is
+ * served says so in its claim (handover_to, replaces), or has seen little of the flock of late. */
+static bool is_disputed(
+        const struct run *x, size_t k, const struct own_task *mine, const struct view_claim *rival)
+{
+	const struct memory *m = x->memory[k];
+
+	return serves(mine) && mine->healthy_at && x->r->sight == SIGHT_MOST && !rival->c.replaces &&
+	       m->beaten_since - mine->healthy_at >= RC_SIGHT_MEMORY &&
+	       m->beaten_since - x->view->members[rival->member].seen >= RC_SIGHT_MEMORY;
+}
+
+static void dispute(struct run *x, size_t k, const struct view_claim *rival)
+{
+	struct memory *m = x->memory[k];
+
+	if (m->disputed == rival->c.task)
+		return;
+	m->disputed = rival->c.task;
+	rc_act(x, (struct reconcile_action){.kind = DO_DISPUTE,
+	                  .slot = rival->c.slot,
+	                  .placed = (uint32_t)k,
+	                  .peer = x->view->members[rival->member].id,
+	                  .why = "another peer claims a slot that this one has served all along"});
 }
 
 /* R3. True when another peer has the better claim, whether or not it is time to stop. */
@@ -130,13 +180,19 @@ static bool yields(struct run *x, size_t k, const struct own_task *mine)
 	const struct view_member *owner;
 	mono_ms due;
 
-	if (!c || x->view->members[c->member].state != VIEW_ALIVE || !x->ready) {
+	if (!c || x->view->members[c->member].state != VIEW_ALIVE || !x->ready || bound(x, k)) {
 		m->beaten_since = 0;
 		return c != NULL;
 	}
-	if (!m->beaten_since)
+	if (!m->beaten_since || m->rival != c->c.task) {
 		m->beaten_since = x->now;
+		m->rival = c->c.task;
+	}
 	owner = &x->view->members[c->member];
+	if (is_disputed(x, k, mine, c)) {
+		dispute(x, k, c);
+		return true;
+	}
 	due = MAX(m->beaten_since, owner->seen + REJOIN_GRACE) + x->r->cfg.yield;
 	if (x->now >= due)
 		rc_stop(x, mine, "another peer has the better claim to this slot");
@@ -147,10 +203,10 @@ static bool yields(struct run *x, size_t k, const struct own_task *mine)
 
 static void tend_running(struct run *x, struct group *g, size_t k, const struct own_task *mine)
 {
-	if (mine->stopping || yields(x, k, mine))
+	if (mine->stopping || rc_hand_over(x, g, k, mine) || yields(x, k, mine))
 		return;
-	if (mine->content == g->content && !rc_outlawed(x, g, k, mine)) {
-		if (mine->revision != g->stack->revision_id)
+	if (mine->content == g->content) {
+		if (mine->revision != g->stack->revision_id && rc_may_go_on(x, k))
 			rc_act(x, (struct reconcile_action){.kind = DO_CONFIRM,
 			                  .task = mine->task,
 			                  .slot = mine->slot,
@@ -158,10 +214,20 @@ static void tend_running(struct run *x, struct group *g, size_t k, const struct 
 			                  .why = "unchanged by the new revision"});
 		return;
 	}
-	if (rc_my_turn(x, g, k))
-		rc_stop(x, mine,
-		        mine->content == g->content ? "the new revision does not permit this peer"
-		                                    : "changed by a new revision");
+	/* Where it may not run any more it waits for its handover. */
+	if (rc_may_go_on(x, k) && rc_my_turn(x, g, k))
+		rc_stop(x, mine, "changed by a new revision");
+}
+
+/* R15. */
+static void tend_minority(struct run *x, const struct own_task *mine)
+{
+	if (!mine || !x->ready)
+		return;
+	if (finished(mine))
+		rc_forget(x, mine, "partition: majority: it goes on where over half of the voters are");
+	else if (!mine->stopping)
+		rc_stop(x, mine, "partition: majority: not over half of the voters are in sight");
 }
 
 static void tend_slot(struct run *x, struct group *g, size_t k)
@@ -179,8 +245,12 @@ static void tend_slot(struct run *x, struct group *g, size_t k)
 		else if (!t->stopping)
 			rc_stop(x, t, "a second task of this slot on this peer"); /* R2 */
 	}
-	if (!mine && !owner_of(x, k))
+	if (!rc_permitted_by_sight(x, g))
+		tend_minority(x, mine);
+	else if (!mine && !owner_of(x, k))
 		rc_consider_orphan(x, g, k);
+	else if (!mine)
+		rc_take_over(x, g, k);
 	else if (mine && finished(mine))
 		tend_finished(x, g, k, mine);
 	else if (mine)
@@ -278,6 +348,7 @@ void reconcile_run(struct reconcile *r, const struct view *view, const struct pl
 		groups[n_groups] = group_at(&x, k);
 		rc_observe_group(&x, &groups[n_groups]);
 	}
+	rc_observe_handovers(&x);
 	for (size_t i = 0; i < n_own; i++)
 		if (!x.matched[i])
 			tend_unwanted(&x, x.own[i]);

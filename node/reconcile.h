@@ -38,21 +38,25 @@ enum reconcile_kind {
 	DO_STOP,    /* stop task; why says so in `ps` and events */
 	DO_CONFIRM, /* task already runs the new revision's content: note the revision, no restart */
 	DO_FORGET,  /* a finished task of a slot that nobody wants: drop its record */
+	DO_REFUSE, /* this peer was asked to take the slot and cannot: say so in a claim TASK_REFUSED, with why */
+	DO_DISPUTE, /* another peer claims a slot that this one has served all along; tell operators. Once per claim */
 };
 
 struct reconcile_action {
 	enum reconcile_kind kind;
 	id64 task;
 	id64 slot;
-	uint32_t placed; /* DO_START, DO_CONFIRM: index into placement.slots */
+	uint32_t placed; /* DO_START, DO_CONFIRM, DO_REFUSE, DO_DISPUTE: index into placement.slots */
+	id64 peer;       /* DO_DISPUTE: who claims it too */
 	id64 replaces;   /* DO_START of an update: the stopped task, 0 none */
 	const char *why; /* static text */
 };
 
 struct reconcile *reconcile_new(const struct reconcile_config *cfg);
 void reconcile_free(struct reconcile *r);
-/* What this peer's claims must say in `sight`; as of the last reconcile_run(). */
-enum claim_sight reconcile_sight(const struct reconcile *r);
+/* Fills in what a claim of this peer must say beside what the runtime knows of its task: sight, handover_to, replaces;
+ * as of the last reconcile_run(). */
+void reconcile_claim(const struct reconcile *r, struct claim *c);
 /* ready: gossip_ready() and own claims adopted. isolated: start no orphan. Actions are in arena, in the order in which
  * to do them. Call it after every change and at *wake. own may come in any order; it must hold the tasks that earlier
  * actions started, and not those that were forgotten. A start that fails is told by a claim TASK_REFUSED. */

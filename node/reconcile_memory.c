@@ -2,9 +2,6 @@
 #include "node/reconcile_run.h"
 #include "placement/slots.h"
 
-/* How long a look at a small part of the flock counts against this peer's claims: longer than any conflict takes. */
-#define SIGHT_MEMORY SECONDS(60)
-
 static int by_slot(const void *pa, const void *pb)
 {
 	const struct own_task *a = *(const struct own_task *const *)pa, *b = *(const struct own_task *const *)pb;
@@ -102,6 +99,17 @@ bool rc_refused(const struct run *x, size_t k)
 	return false;
 }
 
+bool rc_refused_here(const struct run *x, size_t k)
+{
+	size_t from, to = place_claims(x->view, x->p->slots[k].slot, &from);
+
+	for (size_t i = from; i < to; i++)
+		if (x->view->claims[i].member == x->view->self && x->view->claims[i].c.state == TASK_REFUSED &&
+		        x->view->claims[i].c.revision == stack_of(x, k)->revision_id)
+			return true;
+	return false;
+}
+
 static void note_serving(struct memory *m, bool serving, id64 task, mono_ms since)
 {
 	if (!serving) {
@@ -191,9 +199,10 @@ void rc_observe_flock(struct run *x)
 	else if (!r->ready_since)
 		r->ready_since = x->now;
 	r->was_ready |= x->ready;
+	rc_observe_voters(x);
 	sight = look_around(x);
-	if (sight < r->sight && x->now - r->sight_at < SIGHT_MEMORY) {
-		rc_wake_at(x, r->sight_at + SIGHT_MEMORY);
+	if (sight < r->sight && x->now - r->sight_at < RC_SIGHT_MEMORY) {
+		rc_wake_at(x, r->sight_at + RC_SIGHT_MEMORY);
 		return;
 	}
 	/* Claims that go out after this run still say the old one: another run at once. */

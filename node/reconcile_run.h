@@ -7,6 +7,9 @@
 #include "node/reconcile.h"
 #include "placement/filter.h"
 
+/* How long, ms, a look at a small part of the flock counts against this peer's claims: longer than any conflict takes. */
+#define RC_SIGHT_MEMORY SECONDS(60)
+
 /* What this peer remembers of a slot between runs. */
 struct memory {
 	uint64_t born;        /* of its service: a stack that was removed and deployed again starts afresh */
@@ -15,11 +18,24 @@ struct memory {
 	mono_ms orphan_since; /* 0: somebody has it */
 	mono_ms refused_at;   /* when a refusal of the winning revision was last seen; 0 never */
 	mono_ms beaten_since; /* R3; 0: not */
+	id64 rival;           /* by which task */
 	mono_ms tried;        /* last DO_START; 0 never */
 	int rank;             /* of this peer among its candidates; -1 none */
 	mono_ms rank_since;
 	id64 serving_task; /* 0: none serves */
 	mono_ms serving_since;
+	bool replaces;    /* the own task was started as an orphan's */
+	id64 disputed;    /* task of another peer's claim that operators were told of */
+	mono_ms unfit_at; /* since when this peer is asked to take the slot and has no room; 0 not */
+	/* As the slot's owner, reconcile_handover.c. */
+	id64 handover_to;   /* peer; 0 none */
+	id64 handover_task; /* own task that goes */
+	enum move_why handover_why;
+	mono_ms handover_at;   /* when it began */
+	mono_ms handover_rest; /* none begins before: the last one came to nothing */
+	mono_ms heir_since;    /* since when the other peer's task serves as the owner; 0 not */
+	mono_ms move_since;    /* since when placement asks for a move; 0 not */
+	bool preempted; /* the own task was stopped for another slot and is not started again in its own right */
 };
 
 struct reconcile {
@@ -29,7 +45,14 @@ struct reconcile {
 	mono_ms ready_since; /* 0: not ready */
 	bool was_ready;
 	enum claim_sight sight;
-	mono_ms sight_at; /* when it was last as bad as that */
+	mono_ms sight_at;       /* when it was last as bad as that */
+	bool majority;          /* enough voters are in sight, or have been until a moment ago */
+	mono_ms minority_since; /* 0: they are */
+	/* reconcile_rebalance.c */
+	mono_ms looked_at;
+	mono_ms uneven_since; /* since when some peer should shed or attract; 0 not */
+	mono_ms rebalanced_at;
+	uint64_t ordered; /* stamp of the order to rebalance that was carried out, or was there at first */
 };
 
 /* One run. */
@@ -43,6 +66,9 @@ struct run {
 	struct memory **memory;      /* per slot of the placement */
 	struct load load;            /* of own tasks that are not finished */
 	bool ready, isolated;
+	size_t n_handing; /* own slots that are being handed over */
+	size_t n_moves;
+	struct placed_move *moves; /* of own slots */
 	mono_ms now;
 	struct arena *arena;
 	struct reconcile_action *actions;
@@ -106,6 +132,8 @@ void rc_sort_own(struct run *x, const struct own_task *own);
 size_t rc_own_from(const struct run *x, id64 slot);
 /* Has a live peer said that it cannot start slot k at the winning revision? */
 bool rc_refused(const struct run *x, size_t k);
+/* The same of this peer. */
+bool rc_refused_here(const struct run *x, size_t k);
 /* R2: the own task of slot k to keep; NULL: none. */
 const struct own_task *rc_keeper_of(const struct run *x, size_t k, id64 content);
 /* Everything is looked at before anything is decided: room and turns depend on all slots. */
@@ -113,6 +141,32 @@ void rc_observe_flock(struct run *x);
 void rc_observe_group(struct run *x, const struct group *g);
 /* Forgets slots that this run did not know. */
 void rc_purge(struct reconcile *r);
+
+/* Is the own task of slot k bound by a handover, as who gives or as who takes? Then no claim of the two is rivalled. */
+static inline bool bound(const struct run *x, size_t k)
+{
+	const struct placed_slot *ps = &x->p->slots[k];
+
+	return (ps->successor >= 0 && x->view->claims[ps->successor].member == x->view->self) ||
+	       (ps->predecessor >= 0 && x->view->claims[ps->predecessor].member == x->view->self);
+}
+
+/* reconcile_handover.c: R11, R12, R14. */
+void rc_observe_handovers(struct run *x);
+/* As the slot's owner, its task running: true when the slot goes, or is about to, and needs no other tending. */
+bool rc_hand_over(struct run *x, struct group *g, size_t k, const struct own_task *mine);
+/* The same when the own task is finished: true when its record is kept for now. */
+bool rc_handed_over(struct run *x, size_t k, const struct own_task *mine);
+/* As who is named by the owner, without a task yet. */
+void rc_take_over(struct run *x, struct group *g, size_t k);
+
+/* reconcile_rebalance.c: R13. Moves that begin in this run, as placement would list them. */
+void rc_rebalance(struct run *x, struct placed_move *out, size_t *n, size_t max);
+
+/* reconcile_partition.c: R15. */
+void rc_observe_voters(struct run *x);
+/* May this peer run the service now? */
+bool rc_permitted_by_sight(const struct run *x, const struct group *g);
 
 /* reconcile_start.c: R7 to R10. */
 /* False when there is no room here, or it was tried a moment ago. replaces: the finished task before it, or NULL. */
@@ -122,8 +176,6 @@ bool rc_may_go_on(const struct run *x, size_t k);
 void rc_consider_orphan(struct run *x, struct group *g, size_t k);
 
 /* reconcile_update.c: R5. */
-/* Does a newer revision, not yet confirmed, forbid this peer? */
-bool rc_outlawed(const struct run *x, const struct group *g, size_t k, const struct own_task *mine);
 /* May the outdated task of slot k be replaced now? */
 bool rc_my_turn(struct run *x, struct group *g, size_t k);
 

@@ -28,6 +28,8 @@ bool rc_start(struct run *x, struct group *g, size_t k, const struct own_task *r
 	                  .replaces = replaces ? replaces->task : 0,
 	                  .why = why});
 	m->tried = x->now;
+	m->replaces = false;
+	m->preempted = false;
 	load_add(&x->load, g->service, x->arena);
 	g->same++;
 	return true;
@@ -93,7 +95,7 @@ void rc_consider_orphan(struct run *x, struct group *g, size_t k)
 		due = MAX(due, x->r->ready_since) + settle;
 	due = MAX(due + m->rank * cfg->deputy_delay, m->rank_since + m->rank * cfg->deputy_delay);
 	if (x->now >= due)
-		rc_start(x, g, k, NULL, m->claimed ? "its peer was lost" : "nobody has it");
+		m->replaces |= rc_start(x, g, k, NULL, m->claimed ? "its peer was lost" : "nobody has it");
 	else
 		rc_wake_at(x, due);
 }

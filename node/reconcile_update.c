@@ -15,16 +15,11 @@ static bool settled(struct run *x, size_t k)
 	return false;
 }
 
-bool rc_outlawed(const struct run *x, const struct group *g, size_t k, const struct own_task *mine)
-{
-	return mine->revision != g->stack->revision_id && !rc_may_go_on(x, k);
-}
-
 static enum progress progress_of_own(struct run *x, const struct group *g, size_t k, const struct own_task *mine)
 {
 	if (mine->stopping)
 		return UNDER_WAY;
-	if (mine->content != g->content || rc_outlawed(x, g, k, mine))
+	if (mine->content != g->content)
 		return settled(x, k) ? OUTDATED : OUTDATED_UNSETTLED;
 	return settled(x, k) || mine->state == TASK_DONE ? UP_TO_DATE : UNDER_WAY;
 }
@@ -37,6 +32,8 @@ static enum progress progress_of(struct run *x, const struct group *g, size_t k)
 	mono_ms gap = x->r->cfg.settle + 2 * x->r->cfg.deputy_delay;
 	mono_ms since;
 
+	if (x->p->slots[k].successor >= 0 || x->p->slots[k].predecessor >= 0)
+		return UNDER_WAY;
 	if (mine && !other_owner(x, k))
 		return progress_of_own(x, g, k, mine);
 	/* `partition: pause` keeps a dead owner's slot; nobody can move it, so nobody waits for it. */

@@ -8,7 +8,8 @@
  *	 37       38       39       40              46
  *	+--------+--------+--------+---------------+------------------+---------------------------+
  *	|state   |handover|failures| healthy_since | handover_to (8), | ports: index (1), port (2)|
- *	| |health| |sight |        | (6), Unix ms  | if the bit is set| each                      |
+ *	| |health| |replac|        | (6), Unix ms  | if the bit is set| each                      |
+ *	|        | |sight |        |               |                  |                           |
  *	|        | |ports |        |               |                  |                           |
  *	+--------+--------+--------+---------------+------------------+---------------------------+
  */
@@ -19,6 +20,7 @@
 #include <assert.h>
 
 #define HANDOVER_BIT 0x80
+#define REPLACES_BIT 0x40
 #define SIGHT_SHIFT  4
 #define SIGHT_MASK   0x03
 #define PORTS_MASK   0x0f
@@ -71,7 +73,8 @@ void claim_put(struct wr *w, const struct claim *c)
 	wr_u64(w, c->content);
 	wr_u32(w, c->boot);
 	wr_u8(w, (uint8_t)(c->state << 4 | c->health));
-	wr_u8(w, (uint8_t)((c->handover_to ? HANDOVER_BIT : 0) | c->sight << SIGHT_SHIFT | c->n_ports));
+	wr_u8(w, (uint8_t)((c->handover_to ? HANDOVER_BIT : 0) | (c->replaces ? REPLACES_BIT : 0) |
+	                   c->sight << SIGHT_SHIFT | c->n_ports));
 	wr_u8(w, c->failures);
 	wr_u16(w, (uint16_t)((uint64_t)c->healthy_since >> 32));
 	wr_u32(w, (uint32_t)c->healthy_since);
@@ -97,6 +100,7 @@ static void get_fields(struct rd *r, struct claim *c)
 	c->health = (states & 15) < (int)ARRAY_LEN(health_names) ? states & 15 : HEALTH_UNHEALTHY;
 	flags = rd_u8(r);
 	c->sight = MIN(flags >> SIGHT_SHIFT & SIGHT_MASK, SIGHT_FEW);
+	c->replaces = flags & REPLACES_BIT;
 	c->failures = rd_u8(r);
 	c->healthy_since = (wall_ms)rd_u16(r) << 32;
 	c->healthy_since |= rd_u32(r);

@@ -43,7 +43,8 @@ struct claim {
 	enum claim_sight sight; /* reconcile_sight() */
 	wall_ms healthy_since;  /* the owner's clock; for showing, and settled = since + monitor; 0 not healthy */
 	uint8_t failures;       /* at this revision, saturating */
-	id64 handover_to;       /* peer id, or 0 */
+	bool replaces; /* started because nobody, as its owner saw it, had the slot: yields to who did all along */
+	id64 handover_to; /* peer id, or 0 */
 	uint8_t n_ports;
 	struct {
 		uint8_t index; /* into the service's ports */

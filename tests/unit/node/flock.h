@@ -92,6 +92,8 @@ struct flock {
 	id64 next_task;
 	/* a slot of a service named "fussy" cannot start on this peer; -1 none */
 	int fussy_peer;
+	bool drains[PEERS_MAX]; /* known everywhere at once: a setting travels as fast as any record */
+	size_t disputes;
 	size_t starts;
 	size_t stops;
 	bool chatty; /* print what happens: STARLING_TEST_CHATTY */
@@ -332,14 +334,14 @@ static void publish(struct flock *f, size_t i)
 	for (size_t k = 0; k < p->n_tasks; k++) {
 		const struct own_task *t = &p->tasks[k].own;
 
-		b.claims[b.n++] = (struct claim){.task = t->task,
+		b.claims[b.n] = (struct claim){.task = t->task,
 		        .slot = t->slot,
 		        .revision = t->revision,
 		        .content = t->content,
 		        .boot = p->boot,
 		        .state = t->state,
-		        .health = t->health,
-		        .sight = reconcile_sight(p->reconcile)};
+		        .health = t->health};
+		reconcile_claim(p->reconcile, &b.claims[b.n++]);
 	}
 	for (size_t k = 0; k < p->n_refused; k++) {
 		b.claims[b.n] = p->refused[k];
@@ -416,6 +418,7 @@ static void build_turn(struct flock *f, size_t i, struct turn *t)
 		        .facts_boot = j == i ? p->boot : b->boot,
 		        .suspected = s->suspected,
 		        .seen = s->seen,
+		        .draining = f->drains[j],
 		        .facts = b->version ? &t->facts[j] : NULL};
 		for (size_t k = 0; k < b->n; k++)
 			t->claims[t->view.n_claims++] = (struct view_claim){.c = b->claims[k], .member = j};
@@ -433,6 +436,16 @@ static struct task *find_task(struct peer *p, id64 id)
 	abort();
 }
 
+static void refuse(struct peer *p, const struct placed_slot *ps, const struct turn *t)
+{
+	if (p->n_refused == TASKS_MAX)
+		p->n_refused = 0;
+	p->refused[p->n_refused++] = (struct claim){.task = ps->slot,
+	        .slot = ps->slot,
+	        .revision = t->stacks[ps->stack].revision_id,
+	        .state = TASK_REFUSED};
+}
+
 static void start_task(struct flock *f, size_t i, const struct turn *t, const struct placed_slot *ps)
 {
 	const struct view_stack *st = &t->stacks[ps->stack];
@@ -442,10 +455,7 @@ static void start_task(struct flock *f, size_t i, const struct turn *t, const st
 
 	f->starts++;
 	if (!strcmp(svc->name, "fussy") && f->fussy_peer == (int)i) {
-		if (p->n_refused == TASKS_MAX)
-			p->n_refused = 0;
-		p->refused[p->n_refused++] = (struct claim){
-		        .task = ps->slot, .slot = ps->slot, .revision = st->revision_id, .state = TASK_REFUSED};
+		refuse(p, ps, t);
 		return;
 	}
 	if (p->n_tasks == TASKS_MAX)
@@ -463,7 +473,7 @@ static void start_task(struct flock *f, size_t i, const struct turn *t, const st
 
 static void carry_out(struct flock *f, size_t i, const struct turn *t, const struct reconcile_action *a)
 {
-	static const char *const kinds[] = {"starts", "stops", "confirms", "forgets"};
+	static const char *const kinds[] = {"starts", "stops", "confirms", "forgets", "refuses", "disputes"};
 	struct peer *p = &f->peers[i];
 	struct task *task;
 
@@ -487,6 +497,12 @@ static void carry_out(struct flock *f, size_t i, const struct turn *t, const str
 	case DO_FORGET:
 		task = find_task(p, a->task);
 		*task = p->tasks[--p->n_tasks];
+		break;
+	case DO_REFUSE:
+		refuse(p, &t->placement.slots[a->placed], t);
+		break;
+	case DO_DISPUTE:
+		f->disputes++;
 		break;
 	}
 }
@@ -634,6 +650,22 @@ static size_t serving_slots(const struct flock *f, size_t s, const char *service
 	return sum;
 }
 
+/* An update stops at a slot that a peer refused and that no other takes; the rest then keep what they have. */
+static bool update_is_stuck(const struct turn *t, const struct placed_slot *ps)
+{
+	for (size_t k = 0; k < t->placement.n_slots; k++) {
+		const struct placed_slot *other = &t->placement.slots[k];
+
+		if (other->stack != ps->stack || other->service != ps->service || other->owner >= 0 ||
+		        other->n_candidates)
+			continue;
+		for (size_t i = 0; i < t->view.n_claims; i++)
+			if (t->claims[i].c.slot == other->slot && t->claims[i].c.state == TASK_REFUSED)
+				return true;
+	}
+	return false;
+}
+
 /* NULL when all is as wanted: every slot has one task of the current content, which serves, and nothing else runs.
  * Else what is wrong. Asks peer `at`, which must be up. */
 static const char *flock_fault(struct flock *f, size_t at)
@@ -653,6 +685,8 @@ static const char *flock_fault(struct flock *f, size_t at)
 		if (ps->owner < 0 && !ps->n_candidates && n == 0)
 			continue;
 		wanted++;
+		if (n == 1 && !serving && update_is_stuck(&t, ps))
+			tasks_of_slot(f, ps->slot, 0, &serving);
 		if (n != 1 || serving != 1)
 			snprintf(why, sizeof(why), "%s/%s/%u (%016llx) has %zu tasks, %zu of them serve",
 			        t.stacks[ps->stack].name, svc->name, ps->index, (unsigned long long)ps->slot, n,
