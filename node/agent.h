@@ -42,9 +42,11 @@ struct agent {
 	enum { OUT_NOT, OUT_EVICTED, OUT_UNADMITTED } out;
 	mono_ms out_since;
 	char out_why[256];  /* a sentence without its end */
-	bool leaving;       /* agent_leave() was called */
-	mono_ms leave_from; /* when; and until when others have time to take over */
-	mono_ms leave_until;
+	bool leaving;           /* agent_leave() was called: this peer hands its tasks over */
+	bool left;              /* and has told the flock that it is gone */
+	mono_ms stranded_since; /* since when none of its tasks can go anywhere; 0 not */
+	mono_ms leave_until;    /* until when others have time to take over */
+	mono_ms leave_from;     /* when it left */
 	bool stopping;
 	bool pumping; /* agent_pump() is at work further up the stack */
 	int exit_code;
@@ -90,7 +92,7 @@ void agent_kick(struct agent *a);
 /* Hands the gossip core's actions to sockets and disk, and arms its timer. After every call into gossip. */
 void agent_pump(struct agent *a);
 struct now agent_now(struct agent *a);
-/* Tells all that this peer leaves; stops each task once another peer serves its slot, all of them after so many ms,
+/* This peer hands its tasks over, for at most so many ms, then tells all that it has left, stops what still runs,
  * then ends the agent. */
 void agent_leave(struct agent *a, int64_t patience_ms);
 /* agent_disk.c. Something could not be written, or could at last: is the disk full? */

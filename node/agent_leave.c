@@ -1,7 +1,8 @@
 /*
  * The ways in which this peer's work ends while its agent still runs. It is out: an eviction counts, or its admission does
- * not any more; others start its slots, so its tasks stop and it starts nothing. It leaves: each task stops once
- * another peer serves its slot.
+ * not any more; others start its slots, so its tasks stop and it starts nothing. It leaves: it says so in its facts, which
+ * makes it drain (node/reconcile_handover.c); once nothing is left to hand over it tells the flock, stops what still
+ * runs, and ends.
  */
 #include "base/log.h"
 
@@ -130,6 +131,10 @@ mono_ms agent_out_pass(struct agent *a)
 
 /* --- leaving --- */
 
+/* With nothing left but tasks that no other peer can take, this many ms pass before they stop: a peer that was about
+ * to make room, or to be heard of, may still do so. */
+#define LEAVE_STRANDED SECONDS(3)
+
 void agent_leave(struct agent *a, int64_t patience_ms)
 {
 	struct now now = agent_now(a);
@@ -137,12 +142,9 @@ void agent_leave(struct agent *a, int64_t patience_ms)
 	a->leave_until = now.mono + patience_ms;
 	if (!a->leaving) {
 		a->leaving = true;
-		a->leave_from = now.mono;
-		log_info("agent",
-		        "leaving the flock: tasks stop as other peers take over, at the latest in %lld s",
+		a->stranded_since = 0;
+		log_info("agent", "leaving the flock: tasks are handed over to other peers, for at most %lld s",
 		        (long long)(patience_ms / 1000));
-		gossip_leave(a->gossip, now);
-		agent_pump(a);
 	}
 	agent_kick(a);
 }
@@ -155,25 +157,66 @@ static bool others_alive(const struct agent *a)
 	return false;
 }
 
-/* Does another peer serve its slot, or does nobody want it to be served? */
-static bool taken_over(struct agent *a, const struct runtime_task *t)
+/* Can any of this peer's tasks still go anywhere? A move that placement lists, or a handover under way. */
+static bool hands_over(const struct agent *a)
 {
-	const struct placed_slot *s = view_slot(&a->placement, t->slot);
-	const struct view_claim *c;
+	for (size_t i = 0; i < a->view.n_claims; i++)
+		if (a->view.claims[i].member == a->view.self && a->view.claims[i].c.handover_to)
+			return true;
+	for (size_t i = 0; i < a->placement.n_moves; i++) {
+		const struct placed_slot *s = &a->placement.slots[a->placement.moves[i].slot];
 
-	if (!s || a->worked_at >= a->leave_until || !others_alive(a))
+		if (a->placement.moves[i].to >= 0 && a->view.claims[s->owner].member == a->view.self)
+			return true;
+	}
+	return false;
+}
+
+static size_t running_tasks(struct agent *a)
+{
+	size_t n = runtime_tasks(a->runtime, NULL, 0), running = 0;
+	const struct runtime_task **t = arena_array(&a->arena, n, sizeof(*t));
+
+	n = MIN(n, runtime_tasks(a->runtime, t, n));
+	for (size_t i = 0; i < n; i++)
+		running += !over(t[i]);
+	return running;
+}
+
+static bool is_time(struct agent *a)
+{
+	if (!running_tasks(a) || a->worked_at >= a->leave_until || !others_alive(a))
 		return true;
-	if (s->peer_only >= 0 && (size_t)s->peer_only == a->view.self)
-		return true;
-	if (s->owner < 0)
+	if (hands_over(a)) {
+		a->stranded_since = 0;
 		return false;
-	c = &a->view.claims[s->owner];
-	return c->member != a->view.self && claim_serves(&c->c);
+	}
+	if (!a->stranded_since)
+		a->stranded_since = a->worked_at;
+	return a->worked_at - a->stranded_since >= LEAVE_STRANDED;
+}
+
+void agent_leave_look(struct agent *a)
+{
+	size_t left;
+
+	if (a->left || !is_time(a))
+		return;
+	left = running_tasks(a);
+	if (left)
+		log_warn("agent", "leaving the flock with %zu task%s that no other peer has taken: %s stop%s", left,
+		        left == 1 ? "" : "s", left == 1 ? "it" : "they", left == 1 ? "s" : "");
+	a->left = true;
+	a->leave_until = MIN(a->leave_until, a->worked_at);
+	a->leave_from = a->worked_at;
+	gossip_leave(a->gossip, agent_now(a));
+	agent_pump(a);
+	agent_kick(a);
 }
 
 void agent_leave_pass(struct agent *a)
 {
-	size_t left = end_tasks(a, taken_over, "this peer leaves the flock");
+	size_t left = end_tasks(a, at_once, "this peer leaves the flock");
 
 	if (left ? a->worked_at >= a->leave_until + LEAVE_STOPPING : a->worked_at >= a->leave_from + LEAVE_SAID)
 		agent_stop(a, 0, "left the flock, as an operator asked");

@@ -29,6 +29,8 @@ bool agent_check_out(struct agent *a);
 /* Returns when it wants to be called again, or MONO_NEVER. */
 mono_ms agent_out_pass(struct agent *a);
 void agent_leave_pass(struct agent *a);
+/* After each pass of a peer that leaves: is it time to be gone? */
+void agent_leave_look(struct agent *a);
 
 /* agent_http.c */
 extern const struct http_callbacks agent_http_callbacks;

@@ -105,6 +105,9 @@ struct zone *view_zone(const struct view *view, const struct placement *p, const
 		const struct view_member *m = &view->members[c->member];
 		const struct placed_slot *slot = map_get(&slots, &c->c.slot);
 
+		/* Who has handed the slot over serves those alone that were told of it before. */
+		if (slot && slot->predecessor == (int32_t)i)
+			continue;
 		if (slot && claim_serves(&c->c) && claim_is_live(view, c) && m->facts && m->facts->n_addrs)
 			add_endpoint(b, view, slot, c, m->facts->name);
 	}
