@@ -41,12 +41,11 @@ struct agent {
 	/* This peer is no member: it starts nothing, and what it lists is of no use (agent_leave.c). */
 	enum { OUT_NOT, OUT_EVICTED, OUT_UNADMITTED } out;
 	mono_ms out_since;
-	char out_why[256];  /* a sentence without its end */
-	bool leaving;           /* agent_leave() was called: this peer hands its tasks over */
-	bool left;              /* and has told the flock that it is gone */
-	mono_ms stranded_since; /* since when none of its tasks can go anywhere; 0 not */
-	mono_ms leave_until;    /* until when others have time to take over */
-	mono_ms leave_from;     /* when it left */
+	char out_why[256];   /* a sentence without its end */
+	bool leaving;        /* agent_leave() was called: this peer hands its tasks over */
+	bool left;           /* and has told the flock that it is gone */
+	mono_ms leave_until; /* until when others have time to take over */
+	mono_ms leave_from;  /* when it left */
 	bool stopping;
 	bool pumping; /* agent_pump() is at work further up the stack */
 	int exit_code;

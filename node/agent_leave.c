@@ -131,10 +131,6 @@ mono_ms agent_out_pass(struct agent *a)
 
 /* --- leaving --- */
 
-/* With nothing left but tasks that no other peer can take, this many ms pass before they stop: a peer that was about
- * to make room, or to be heard of, may still do so. */
-#define LEAVE_STRANDED SECONDS(3)
-
 void agent_leave(struct agent *a, int64_t patience_ms)
 {
 	struct now now = agent_now(a);
@@ -142,70 +138,23 @@ void agent_leave(struct agent *a, int64_t patience_ms)
 	a->leave_until = now.mono + patience_ms;
 	if (!a->leaving) {
 		a->leaving = true;
-		a->stranded_since = 0;
 		log_info("agent", "leaving the flock: tasks are handed over to other peers, for at most %lld s",
 		        (long long)(patience_ms / 1000));
 	}
 	agent_kick(a);
 }
 
-static bool others_alive(const struct agent *a)
+void agent_leave_look(struct agent *a, const struct work_input *in)
 {
-	for (size_t i = 0; i < a->view.n_members; i++)
-		if (i != a->view.self && a->view.members[i].state == VIEW_ALIVE)
-			return true;
-	return false;
-}
+	size_t left = 0;
 
-/* Can any of this peer's tasks still go anywhere? A move that placement lists, or a handover under way. */
-static bool hands_over(const struct agent *a)
-{
-	for (size_t i = 0; i < a->view.n_claims; i++)
-		if (a->view.claims[i].member == a->view.self && a->view.claims[i].c.handover_to)
-			return true;
-	for (size_t i = 0; i < a->placement.n_moves; i++) {
-		const struct placed_slot *s = &a->placement.slots[a->placement.moves[i].slot];
-
-		if (a->placement.moves[i].to >= 0 && a->view.claims[s->owner].member == a->view.self)
-			return true;
-	}
-	return false;
-}
-
-static size_t running_tasks(struct agent *a)
-{
-	size_t n = runtime_tasks(a->runtime, NULL, 0), running = 0;
-	const struct runtime_task **t = arena_array(&a->arena, n, sizeof(*t));
-
-	n = MIN(n, runtime_tasks(a->runtime, t, n));
-	for (size_t i = 0; i < n; i++)
-		running += !over(t[i]);
-	return running;
-}
-
-static bool is_time(struct agent *a)
-{
-	if (!running_tasks(a) || a->worked_at >= a->leave_until || !others_alive(a))
-		return true;
-	if (hands_over(a)) {
-		a->stranded_since = 0;
-		return false;
-	}
-	if (!a->stranded_since)
-		a->stranded_since = a->worked_at;
-	return a->worked_at - a->stranded_since >= LEAVE_STRANDED;
-}
-
-void agent_leave_look(struct agent *a)
-{
-	size_t left;
-
-	if (a->left || !is_time(a))
+	if (!work_may_go(a->work, in) && a->worked_at < a->leave_until)
 		return;
-	left = running_tasks(a);
+	for (size_t i = 0; i < in->n_tasks; i++)
+		left += in->tasks[i].own.state < TASK_DONE;
 	if (left)
-		log_warn("agent", "leaving the flock with %zu task%s that no other peer has taken: %s stop%s", left,
-		        left == 1 ? "" : "s", left == 1 ? "it" : "they", left == 1 ? "s" : "");
+		log_warn("agent", "leaving the flock with %zu task%s that no other peer has taken: %s", left,
+		        left == 1 ? "" : "s", left == 1 ? "it stops" : "they stop");
 	a->left = true;
 	a->leave_until = MIN(a->leave_until, a->worked_at);
 	a->leave_from = a->worked_at;

@@ -30,7 +30,7 @@ bool agent_check_out(struct agent *a);
 mono_ms agent_out_pass(struct agent *a);
 void agent_leave_pass(struct agent *a);
 /* After each pass of a peer that leaves: is it time to be gone? */
-void agent_leave_look(struct agent *a);
+void agent_leave_look(struct agent *a, const struct work_input *in);
 
 /* agent_http.c */
 extern const struct http_callbacks agent_http_callbacks;

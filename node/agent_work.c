@@ -108,6 +108,7 @@ static struct work_input input_of(struct agent *a)
 	        .adopted = a->adopted,
 	        .disk_full = a->disk_full,
 	        .leaving = a->leaving,
+	        .left = a->left,
 	};
 }
 
@@ -146,6 +147,9 @@ static void carry_out(struct agent *a, const struct work_action *act)
 	case DO_FORGET:
 		runtime_forget(a->runtime, act->task);
 		break;
+	case DO_REFUSE:
+	case DO_DISPUTE:
+		break; /* node/work has seen to it */
 	}
 }
 
@@ -242,11 +246,13 @@ void agent_work(struct agent *a)
 	show(a);
 	for (size_t i = 0; i < n; i++)
 		carry_out(a, &actions[i]);
-	if (a->leaving)
+	if (a->left)
 		agent_leave_pass(a);
 	in = input_of(a);
 	wake = work_tell(a->work, &in);
 	show(a);
+	if (a->leaving && !a->left)
+		agent_leave_look(a, &in);
 	agent_pump(a);
 	swap_zone(a);
 	control_changed(a->control);

@@ -2,6 +2,7 @@
 #include "node/work.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "node/work_parts.h"
 
 /* A revision older than this by its own stamp is not news, whenever it arrives: its slots wait like orphans. */
@@ -99,11 +100,23 @@ static size_t take_refused(struct work *w, struct work_input *in, struct work_ta
 	return n;
 }
 
+/* Nothing here can say which of the two is right: an operator has to look. */
+static void say_disputed(const struct work_action *a, id64 peer)
+{
+	char id[17];
+
+	id64_text(id, peer);
+	log_warn("agent",
+	        "disputed: peer %s claims %s/%s/%u, which this peer has served all along; both go on. Look at that peer "
+	        "(`starling ps`, its log), and evict it if it is not to be trusted",
+	        id, a->stack, a->service->name, a->index);
+}
+
 static struct work_action action_of(const struct work *w, const struct reconcile_action *r)
 {
 	struct work_action a = {.kind = r->kind, .task = r->task, .slot = r->slot, .why = r->why};
 
-	if (r->kind == DO_START || r->kind == DO_CONFIRM) {
+	if (r->kind != DO_STOP && r->kind != DO_FORGET) {
 		const struct placed_slot *slot = &w->placement.slots[r->placed];
 		const struct view_stack *st = &w->view.stacks[slot->stack];
 
@@ -143,7 +156,7 @@ void work_decide(
 	work_expire_refusals(w, in.now.mono);
 	n_dropped = take_refused(w, &in, kept, dropped);
 	work_look(w, &in);
-	if (!in.leaving)
+	if (!in.left)
 		decide(w, &in, &acts, &n);
 	out = arena_array(&w->arena, 2 * n_dropped + n, sizeof(*out));
 	for (size_t i = 0; i < n_dropped; i++) {
@@ -151,8 +164,15 @@ void work_decide(
 		        (struct work_action){.kind = DO_STOP, .task = dropped[i], .why = "another peer is asked"};
 		out[k++] = (struct work_action){.kind = DO_FORGET, .task = dropped[i]};
 	}
-	for (size_t i = 0; i < n; i++)
-		out[k++] = action_of(w, &acts[i]);
+	for (size_t i = 0; i < n; i++) {
+		out[k] = action_of(w, &acts[i]);
+		if (acts[i].kind == DO_REFUSE)
+			work_refuse(w, &out[k], acts[i].why, in.now.mono);
+		else if (acts[i].kind == DO_DISPUTE)
+			say_disputed(&out[k], acts[i].peer);
+		else
+			k++;
+	}
 	w->acted = k > 0;
 	*actions = out;
 	*n_actions = k;

@@ -45,14 +45,15 @@ struct work_input {
 	const struct facts *host;
 	bool adopted;   /* tasks of the last run were found again */
 	bool disk_full; /* it takes no new work */
-	bool leaving;   /* its operator lets it go */
+	bool leaving;   /* its operator lets it go: it hands its tasks over */
+	bool left;      /* and it is gone: it decides nothing more */
 };
 
 struct work_action {
 	enum reconcile_kind kind;
 	id64 task;
 	const char *why;
-	/* DO_START, DO_CONFIRM */
+	/* DO_START, DO_CONFIRM; DO_REFUSE and DO_DISPUTE are not passed on: they are done here */
 	id64 slot;
 	id64 revision;
 	const char *stack;
@@ -83,6 +84,8 @@ void work_refuse(struct work *w, const struct work_action *start, const char *wh
 /* After the actions were carried out; `in` has the tasks as they are now. Returns when the next pass is due at the
  * latest, MONO_NEVER: when something changes. */
 mono_ms work_tell(struct work *w, const struct work_input *in);
+/* After a pass of a peer that leaves: has it nothing more to hand over, nor anybody who could take it? */
+bool work_may_go(struct work *w, const struct work_input *in);
 /* Instead of a pass, for a peer that is no member any more: it looks on, and has no tasks that count. */
 void work_look_on(struct work *w, const struct gossip *g, mono_ms now);
 

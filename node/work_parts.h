@@ -17,6 +17,7 @@ struct work {
 	struct placement placement;
 	bool acted; /* since then */
 	mono_ms wake;
+	mono_ms stranded_since; /* since when no task of a peer that leaves can go anywhere; 0 not */
 
 	size_t n_refusals;
 	struct refusal refusals[REFUSALS_MAX];

@@ -22,7 +22,6 @@ static struct claim claim_of(const struct work *w, const struct work_input *in, 
 	        .boot = in->boot,
 	        .state = t->own.state,
 	        .health = t->own.health,
-	        .sight = reconcile_sight(w->reconcile),
 	        .healthy_since = t->healthy_since,
 	        .failures = t->failures,
 	        .n_ports = (uint8_t)t->n_ports,
@@ -32,6 +31,7 @@ static struct claim claim_of(const struct work *w, const struct work_input *in, 
 		c.ports[i].index = t->ports[i].index;
 		c.ports[i].port = t->ports[i].port;
 	}
+	reconcile_claim(w->reconcile, &c);
 	return c;
 }
 
