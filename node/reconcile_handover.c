@@ -132,6 +132,14 @@ static const struct view_claim *heir_claim(const struct run *x, size_t k)
 	return ps->successor < 0 ? NULL : &x->view->claims[ps->successor];
 }
 
+/* Placement lists it anew: that target may not take it any more, or promised its room to another. */
+static bool goes_elsewhere(const struct run *x, size_t k, const struct memory *m)
+{
+	const struct placed_move *move = move_of(x, k);
+
+	return move && (move->to < 0 || x->view->members[move->to].id != m->handover_to);
+}
+
 /* A handover that came this far: does it go on? Breaks it off if not. */
 static bool goes_on(struct run *x, size_t k, struct memory *m)
 {
@@ -145,7 +153,7 @@ static bool goes_on(struct run *x, size_t k, struct memory *m)
 		        heir->c.failures < HANDOVER_FAILURES)
 			return true;
 		break_off(x, m, HANDOVER_REST);
-	} else if (refused_by(x, k, target) || !still_wanted(x, k, m)) {
+	} else if (refused_by(x, k, target) || !still_wanted(x, k, m) || goes_elsewhere(x, k, m)) {
 		break_off(x, m, 0);
 	} else if (x->now - m->handover_at >= HANDOVER_SILENCE) {
 		break_off(x, m, HANDOVER_REST);
@@ -278,6 +286,8 @@ void rc_take_over(struct run *x, struct group *g, size_t k)
 		return;
 	if (can_take(x, k) && rc_start(x, g, k, NULL, "handed over by another peer")) {
 		m->unfit_at = 0;
+		/* Whom the owner did not see may have the slot, too: the new task has no better right than the old one. */
+		m->replaces = owner->c.replaces || owner->c.sight != SIGHT_MOST;
 		return;
 	}
 	if (!m->unfit_at)

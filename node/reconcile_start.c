@@ -28,7 +28,7 @@ bool rc_start(struct run *x, struct group *g, size_t k, const struct own_task *r
 	                  .replaces = replaces ? replaces->task : 0,
 	                  .why = why});
 	m->tried = x->now;
-	m->replaces = false;
+	m->replaces &= replaces != NULL;
 	m->preempted = false;
 	load_add(&x->load, g->service, x->arena);
 	g->same++;

@@ -581,6 +581,13 @@ static void boot_host(struct flock *f, size_t i)
 		agent_start(f, i);
 }
 
+static void drain(struct flock *f, size_t i, bool on)
+{
+	f->drains[i] = on;
+	for (size_t j = 0; j < f->n; j++)
+		f->peers[j].dirty = true;
+}
+
 /* A new version of a stack, authored at a peer. The caller fills it in before the next step. */
 static struct stack_version *deploy(struct flock *f, size_t s, size_t at)
 {

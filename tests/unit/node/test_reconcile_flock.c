@@ -218,6 +218,105 @@ static void who_cannot_start_it_is_passed_over_at_once(void **state)
 	}
 }
 
+/* Every slot has been served at each step. */
+static void run_served(mono_ms most)
+{
+	for (mono_ms end = f.now + most; f.now < end;) {
+		flock_run(&f, STEP);
+		assert_int_equal(serving_slots(&f, 0, "web", WEB_REPLICAS), WEB_REPLICAS);
+	}
+}
+
+static void a_drained_peer_hands_over_all_it_has_and_no_slot_is_ever_without(void **state)
+{
+	mono_ms sum = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		size_t on;
+		mono_ms from;
+
+		begin(seed, 3);
+		deploy_web("1");
+		flock_run(&f, SECONDS(20));
+		on = tasks_on(1);
+		assert_true(on > 0);
+		from = f.now;
+		drain(&f, 1, true);
+		while (tasks_on(1) && f.now - from < SECONDS(30))
+			run_served(STEP);
+		sum += f.now - from;
+		assert_int_equal(tasks_on(1), 0);
+		run_served(SECONDS(100));
+		assert_int_equal(f.starts, WEB_REPLICAS + on);
+		assert_int_equal(f.stops, on);
+		assert_null(flock_fault(&f, 0));
+		/* Its work does not come back by itself at once, and what is new goes there again. */
+		drain(&f, 1, false);
+		run_served(SECONDS(10));
+		assert_int_equal(f.starts, WEB_REPLICAS + on);
+		flock_end(&f);
+	}
+	print_message("drain of a third of six replicas: mean %lld ms of 40 (2 s of it for old answers of DNS)\n",
+	        (long long)sum / 40);
+}
+
+static void a_target_that_dies_in_a_handover_is_replaced_and_no_slot_is_ever_without(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		mono_ms wait;
+
+		begin(seed, 4);
+		deploy_web("1");
+		flock_run(&f, SECONDS(20));
+		drain(&f, 0, true);
+		wait = between(&f, 0, 3000);
+		run_served(wait);
+		crash_host(&f, 1);
+		flock_run(&f, SECONDS(60));
+		assert_int_equal(tasks_on(0), 0);
+		assert_null(flock_fault(&f, 2));
+		flock_end(&f);
+	}
+}
+
+static void an_owner_that_dies_in_a_handover_leaves_one_task(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		begin(seed, 4);
+		deploy_web("1");
+		flock_run(&f, SECONDS(20));
+		drain(&f, 0, true);
+		flock_run(&f, between(&f, 0, 3000));
+		if (seed % 2)
+			crash_host(&f, 0);
+		else
+			agent_stop(&f, 0);
+		flock_run(&f, SECONDS(30));
+		boot_host(&f, 0);
+		flock_run(&f, SECONDS(60));
+		assert_null(flock_fault(&f, 2));
+		assert_int_equal(tasks_on(0), 0);
+		flock_end(&f);
+	}
+}
+
+static void when_all_drain_all_stays_where_it_is(void **state)
+{
+	(void)state;
+	begin(10, 3);
+	deploy_web("1");
+	flock_run(&f, SECONDS(20));
+	for (size_t i = 0; i < 3; i++)
+		drain(&f, i, true);
+	run_served(SECONDS(60));
+	assert_int_equal(f.starts, WEB_REPLICAS);
+	assert_int_equal(f.stops, 0);
+	flock_end(&f);
+}
+
 static void the_last_survivor_takes_what_it_has_room_for(void **state)
 {
 	(void)state;
@@ -271,7 +370,12 @@ static void random_event(void)
 {
 	size_t i = (size_t)drbg_below(&f.rnd, f.n);
 
-	switch (drbg_below(&f.rnd, 8)) {
+	switch (drbg_below(&f.rnd, 9)) {
+	case 8:
+		if (f.chatty)
+			printf("%8lld p%zu %s\n", (long long)f.now, i, f.drains[i] ? "resumes" : "drains");
+		drain(&f, i, !f.drains[i]);
+		break;
 	case 0:
 		crash_host(&f, i);
 		break;
@@ -359,6 +463,10 @@ int main(void)
 	        cmocka_unit_test(scaling_touches_only_what_it_adds_and_removes),
 	        cmocka_unit_test(a_removed_stack_stops_everywhere),
 	        cmocka_unit_test(who_cannot_start_it_is_passed_over_at_once),
+	        cmocka_unit_test(a_drained_peer_hands_over_all_it_has_and_no_slot_is_ever_without),
+	        cmocka_unit_test(a_target_that_dies_in_a_handover_is_replaced_and_no_slot_is_ever_without),
+	        cmocka_unit_test(an_owner_that_dies_in_a_handover_leaves_one_task),
+	        cmocka_unit_test(when_all_drain_all_stays_where_it_is),
 	        cmocka_unit_test(the_last_survivor_takes_what_it_has_room_for),
 	        cmocka_unit_test(after_any_history_each_slot_has_one_owner),
 	};
