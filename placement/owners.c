@@ -81,9 +81,10 @@ static int claim_class(const struct claim *c)
  *  1. serving, then starting and such, then stopping, done, failed
  *  2. the winning revision's content
  *  3. the owner that saw more of the flock of late: a host that comes back stops what moved
- *  4. the peer that the slot's hash prefers (unweighted, so that it does not move with load)
- *  5. the lower peer key
- *  6. of one peer's two tasks, the lower task id
+ *  4. one that was there before one that was started in its place
+ *  5. the peer that the slot's hash prefers (unweighted, so that it does not move with load)
+ *  6. the lower peer key
+ *  7. of one peer's two tasks, the lower task id
  */
 static bool claim_beats(
         const struct board *b, id64 content, const struct view_claim *x, const struct view_claim *y)
@@ -97,6 +98,8 @@ static bool claim_beats(
 		return x->c.content == content;
 	if (x->c.sight != y->c.sight)
 		return x->c.sight < y->c.sight;
+	if (x->c.replaces != y->c.replaces)
+		return y->c.replaces;
 	if (x->member == y->member)
 		return x->c.task < y->c.task;
 	hx = rank_hash(x->c.slot, b->peers[x->member].key);
