@@ -49,6 +49,7 @@ static struct work_task task_of(const struct runtime_task *t)
 	                .state = t->state,
 	                .health = t->health,
 	                .healthy_at = t->healthy_at,
+	                .alone = t->alone,
 	                .stopping = t->stopping},
 	        .service = t->service,
 	        .index = t->index,

@@ -7,6 +7,9 @@
  *	starting, running, unhealthy,   shim there: goes on as if nothing had been
  *	stopping                        exit record: as if the exit had come just now
  *	                                neither: its shim was killed; leftovers are killed, restarted by its policy
+ *
+ * Of a service with a watchdog nothing is started from here: while no agent was there its slot may have gone to another
+ * peer, which this one does not know yet. What would be restarted is lost instead, and reconcile decides.
  */
 #include "base/log.h"
 #include "base/text.h"
@@ -36,6 +39,7 @@ static void adopt_live(struct task *t, mono_ms deadline)
 		task_driver_event(t, &ended);
 		return;
 	}
+	t->pub.alone = false;
 	/* The table's own arrows are not taken again, only what they had set going. */
 	if (t->life.state == TASK_STOPPING ||
 	        (t->life.state == TASK_UNHEALTHY && supervise_sick(&t->pub.spec->restart) == EV_UNHEALTHY))
@@ -46,6 +50,7 @@ static void adopt_live(struct task *t, mono_ms deadline)
 
 static void adopt_task(struct task *t, bool same_boot, mono_ms deadline)
 {
+	t->pub.alone = t->pub.spec->watchdog_ms > 0;
 	task_note_refusal(t);
 	if (supervise_ended(t->life.state))
 		return;
@@ -61,6 +66,8 @@ static void adopt_task(struct task *t, bool same_boot, mono_ms deadline)
 		t->life.state = TASK_BACKOFF;
 		if (t->pub.stopping)
 			task_event(t, EV_STOP);
+		else if (t->pub.alone)
+			task_event(t, EV_GONE);
 		else
 			task_event(t, EV_TIMER);
 	}

@@ -7,6 +7,7 @@
  *	              |                                '-> LOST      the shim was killed; leftovers were killed too
  *	              '-> EXITED with a step: it never ran
  *	adopt -> STARTED and so on, for a task that an earlier agent launched
+ *	         WATCHDOG: no agent was there for so long that it is being stopped; EXITED follows
  *
  * After EXITED or LOST the run is over; the owner releases it. docs/adding-a-driver.md walks through a new one.
  */
@@ -27,12 +28,13 @@ struct driver_task {
 	uint32_t run; /* counts its starts */
 };
 
-enum driver_event_kind { DRIVER_STARTED, DRIVER_EXITED, DRIVER_LOST, DRIVER_CHECKED };
+enum driver_event_kind { DRIVER_STARTED, DRIVER_EXITED, DRIVER_LOST, DRIVER_CHECKED, DRIVER_WATCHDOG };
 
 struct driver_event {
 	enum driver_event_kind kind;
 	struct run_record run;   /* STARTED */
 	struct exit_record exit; /* EXITED */
+	bool watchdog;           /* EXITED, LOST of an adopted task: its watchdog had fired */
 	uint32_t seq;            /* CHECKED */
 	enum check_outcome outcome;
 	int code;

@@ -145,8 +145,9 @@ const char *launch_step_text(enum launch_step s)
 	return (unsigned)s < STEPS ? texts[s] : "failed in an unknown step";
 }
 
-#define RUN_MAGIC  0x73725201u /* "srR", version */
-#define EXIT_MAGIC 0x73724501u /* "srE", version */
+#define RUN_MAGIC      0x73725201u /* "srR", version */
+#define EXIT_MAGIC     0x73724501u /* "srE", version */
+#define WATCHDOG_MAGIC 0x73725701u /* "srW", version */
 
 void run_put(struct wr *w, const struct run_record *r)
 {
@@ -214,6 +215,25 @@ int exit_get(struct exit_record *out, const uint8_t *bytes, size_t len, struct e
 	out->oom = rd_u8(&r) != 0;
 	out->started = (wall_ms)rd_u64(&r);
 	out->ended = (wall_ms)rd_u64(&r);
+	return rd_end(&r, err);
+}
+
+void watchdog_put(struct wr *w, const struct watchdog_record *d)
+{
+	wr_u32(w, WATCHDOG_MAGIC);
+	wr_u32(w, d->run);
+	wr_u64(w, (uint64_t)d->at);
+}
+
+int watchdog_get(struct watchdog_record *out, const uint8_t *bytes, size_t len, struct err *err)
+{
+	struct rd r;
+
+	rd_init(&r, bytes, len);
+	if (rd_u32(&r) != WATCHDOG_MAGIC)
+		rd_fail(&r, "not a watchdog's record");
+	out->run = rd_u32(&r);
+	out->at = (wall_ms)rd_u64(&r);
 	return rd_end(&r, err);
 }
 

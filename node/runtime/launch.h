@@ -6,6 +6,7 @@
  *	launch   the agent writes it before it starts a shim: what to run, as whom, with which limits
  *	run      the shim writes it once the process runs: pids with start times, so that a later agent finds them
  *	exit     the shim writes it when all is over, before it ends
+ *	watchdog the shim writes it when its watchdog fires, before it stops the task
  *	lock     held (flock) from before the shim starts until it ends, however it ends
  *	shim.sock  where a later agent connects
  *	log/       see logfile.h
@@ -88,12 +89,20 @@ struct exit_record {
 	wall_ms started, ended;
 };
 
+struct watchdog_record {
+	uint32_t run;
+	wall_ms at; /* when it fired */
+};
+
 /* Bytes of an encoded record file, at most. */
 #define RECORD_FILE_MAX 64
 void run_put(struct wr *w, const struct run_record *r);
 int run_get(struct run_record *out, const uint8_t *bytes, size_t len, struct err *err);
 void exit_put(struct wr *w, const struct exit_record *e);
 int exit_get(struct exit_record *out, const uint8_t *bytes, size_t len, struct err *err);
+
+void watchdog_put(struct wr *w, const struct watchdog_record *d);
+int watchdog_get(struct watchdog_record *out, const uint8_t *bytes, size_t len, struct err *err);
 
 /* These numbers never change, nor is one used again: agents and shims of different builds meet. */
 enum shim_message {
@@ -104,6 +113,8 @@ enum shim_message {
 	SHIM_STARTED = 16, /* run record: the process runs; said to each agent that connects */
 	SHIM_EXIT = 17,    /* exit record; the shim ends after it */
 	SHIM_CHECKED = 18, /* u32 seq, u8 enum check_outcome, u8 code, rest: last line of its output */
+	SHIM_WATCHDOG =
+	        19, /* watchdog record: it fired, the task is being stopped; said to each agent that connects */
 };
 
 enum check_outcome { CHECK_PASSED, CHECK_FAILED, CHECK_TIMED_OUT, CHECK_NOT_RUN };

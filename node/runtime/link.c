@@ -95,6 +95,7 @@ static void tell(struct driver_run *r, struct driver_event *ev)
 
 static bool handle(struct driver_run *r, enum shim_message kind, struct rd *body)
 {
+	struct watchdog_record fired;
 	struct driver_event ev = {0};
 	const uint8_t *text;
 	size_t len;
@@ -108,6 +109,11 @@ static bool handle(struct driver_run *r, enum shim_message kind, struct rd *body
 	case SHIM_EXIT:
 		ev.kind = DRIVER_EXITED;
 		if (exit_get(&ev.exit, body->p, rd_left(body), NULL) < 0 || ev.exit.run != r->run)
+			return false;
+		break;
+	case SHIM_WATCHDOG:
+		ev.kind = DRIVER_WATCHDOG;
+		if (watchdog_get(&fired, body->p, rd_left(body), NULL) < 0 || fired.run != r->run)
 			return false;
 		break;
 	case SHIM_CHECKED:

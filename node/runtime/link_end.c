@@ -40,6 +40,21 @@ static bool read_exit(int dir_fd, uint32_t run, struct exit_record *out)
 	return found;
 }
 
+static bool read_watchdog(int dir_fd, uint32_t run)
+{
+	struct watchdog_record d;
+	struct arena arena;
+	uint8_t *bytes;
+	size_t len;
+	bool found;
+
+	arena_init(&arena);
+	bytes = file_read(dir_fd, "watchdog", RECORD_FILE_MAX, &arena, &len, NULL);
+	found = bytes && watchdog_get(&d, bytes, len, NULL) == 0 && d.run == run;
+	arena_free(&arena);
+	return found;
+}
+
 int link_lock(int dir_fd, int wait_ms)
 {
 	struct timespec pause = {.tv_nsec = 1000000};
@@ -65,7 +80,7 @@ static void find_end(int dir_fd, uint32_t run, id64 task, const struct cgroups *
 	char id[17];
 	int found;
 
-	*ev = (struct driver_event){.kind = DRIVER_EXITED};
+	*ev = (struct driver_event){.kind = DRIVER_EXITED, .watchdog = read_watchdog(dir_fd, run)};
 	if (read_exit(dir_fd, run, &ev->exit))
 		return;
 	id64_text(id, task);

@@ -51,6 +51,7 @@ struct runtime_task {
 	int exit_signal;
 	bool oom;
 	bool stopping;
+	bool alone;       /* no agent was there when it ended, and it has a watchdog: others may have its slot */
 	bool refused;     /* this host cannot start it, and it never ran: another peer may; reason says why */
 	char reason[256]; /* why it is in its state: last exit, failed check, stop's why */
 	size_t n_ports;

@@ -165,27 +165,34 @@ static int poll_timeout(mono_ms now)
 
 	if (shim.check.pid)
 		next = MIN(next, shim.check.deadline);
-	if (shim.launch.watchdog_ms && shim.kill_at == MONO_NEVER)
-		next = MIN(next, shim.alone_since + shim.launch.watchdog_ms);
+	if (shim.kill_at == MONO_NEVER)
+		next = MIN(next, shim.watchdog.due);
 	if (next == MONO_NEVER)
 		return -1;
 	return (int)MIN(MAX(next - now, 0), MINUTES(10));
 }
 
-static bool agent_connected(void)
+/* The next agent must know: what it finds ended was not the task's own doing. */
+static void bark(void)
 {
-	for (size_t i = 0; i < SHIM_CLIENTS_MAX; i++)
-		if (shim.clients[i].fd >= 0)
-			return true;
-	return false;
+	uint8_t buf[RECORD_FILE_MAX];
+	struct err err = {0};
+	struct wr w;
+
+	shim.fired = (struct watchdog_record){.run = shim.launch.run, .at = shim_wall()};
+	log_note(&shim.log, shim.fired.at, "starling: no agent for %u ms: the watchdog stops this task",
+	        shim.launch.watchdog_ms);
+	wr_fixed(&w, buf, sizeof(buf));
+	watchdog_put(&w, &shim.fired);
+	if (file_replace(AT_FDCWD, "watchdog", w.p, w.len, &err) < 0)
+		log_note(&shim.log, shim_wall(), "starling: %s", err.text);
+	shim_stop(shim.launch.stop_signal, shim.launch.stop_grace_ms);
 }
 
 static void timers(void)
 {
 	mono_ms now = shim_mono();
 
-	if (agent_connected())
-		shim.alone_since = now;
 	if (shim.kill_at != MONO_NEVER && now >= shim.kill_at) {
 		shim_kill_all();
 		shim.kill_at = now + 1000;
@@ -195,12 +202,9 @@ static void timers(void)
 		shim.check.deadline = now + 1000;
 		kill(-shim.check.pid, SIGKILL);
 	}
-	if (shim.launch.watchdog_ms && shim.kill_at == MONO_NEVER &&
-	        now - shim.alone_since >= shim.launch.watchdog_ms) {
-		log_note(&shim.log, shim_wall(), "starling: no agent for %u ms: the watchdog stops this task",
-		        shim.launch.watchdog_ms);
-		shim_stop(shim.launch.stop_signal, shim.launch.stop_grace_ms);
-	}
+	/* A task that is being stopped already needs no watchdog. */
+	if (shim.kill_at == MONO_NEVER && watchdog_turn(&shim.watchdog, shim_agent_connected(), now))
+		bark();
 }
 
 static void read_signals(void)
@@ -226,6 +230,7 @@ static void loop(void)
 
 		for (size_t i = 0; i < SHIM_CLIENTS_MAX; i++)
 			p[5 + i] = (struct pollfd){shim.clients[i].fd, POLLIN, 0};
+		timers();
 		if (poll(p, ARRAY_LEN(p), poll_timeout(shim_mono())) < 0 && errno != EINTR)
 			break;
 		if (p[2].revents)
@@ -241,7 +246,6 @@ static void loop(void)
 			shim_accept();
 		if (p[0].revents)
 			read_signals();
-		timers();
 	}
 }
 
@@ -261,7 +265,6 @@ int shim_main(int argc, char **argv)
 	shim.clients[0].fd = AGENT_FD;
 	shim.out_fd = shim.err_fd = shim.check.out_fd = -1;
 	shim.kill_at = MONO_NEVER;
-	shim.alone_since = shim_mono();
 	shim.err.is_stderr = true;
 	shim.log.fd = -1;
 	shim.signal_fd = open_signals();
@@ -270,6 +273,7 @@ int shim_main(int argc, char **argv)
 	if (load(&arena, &err) < 0)
 		_exit(ERR_FAILED);
 	shim.run.run = shim.exit.run = shim.launch.run;
+	watchdog_init(&shim.watchdog, shim.launch.watchdog_ms);
 	if (start_task() == 0) {
 		shim_say_started(&shim.clients[0]);
 		loop();

@@ -4,6 +4,7 @@
 
 #include "node/runtime/launch.h"
 #include "node/runtime/logfile.h"
+#include "node/runtime/watchdog.h"
 
 /* Descriptors that the agent hands over. */
 #define AGENT_FD 3
@@ -36,7 +37,8 @@ struct shim {
 	struct shim_client clients[SHIM_CLIENTS_MAX];
 	struct shim_check check;
 	mono_ms kill_at; /* MONO_NEVER: nobody asked it to stop */
-	mono_ms alone_since;
+	struct watchdog watchdog;
+	struct watchdog_record fired; /* run 0: it has not */
 	struct log_writer log;
 	struct log_stream out, err;
 };
@@ -51,6 +53,8 @@ void shim_accept(void);
 void shim_read(struct shim_client *c);
 void shim_say_started(struct shim_client *c);
 void shim_say_exit(void);
+void shim_say_watchdog(struct shim_client *c);
+bool shim_agent_connected(void);
 /* How the check that ran last went. */
 void shim_say_checked(enum check_outcome outcome, uint8_t code);
 

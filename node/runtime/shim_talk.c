@@ -10,7 +10,6 @@ static void client_drop(struct shim_client *c)
 {
 	close(c->fd);
 	c->fd = -1;
-	shim.alone_since = shim_mono();
 }
 
 /* Messages are few and small: an agent whose socket is full is stuck, and asks again when it reconnects. */
@@ -37,6 +36,27 @@ void shim_say_started(struct shim_client *c)
 	run_put(&w, &shim.run);
 	message_end(&w, at);
 	client_send(c, &w);
+}
+
+void shim_say_watchdog(struct shim_client *c)
+{
+	uint8_t buf[SHIM_MESSAGE_MAX];
+	struct wr w;
+	size_t at;
+
+	wr_fixed(&w, buf, sizeof(buf));
+	at = message_begin(&w, SHIM_WATCHDOG);
+	watchdog_put(&w, &shim.fired);
+	message_end(&w, at);
+	client_send(c, &w);
+}
+
+bool shim_agent_connected(void)
+{
+	for (size_t i = 0; i < SHIM_CLIENTS_MAX; i++)
+		if (shim.clients[i].fd >= 0)
+			return true;
+	return false;
 }
 
 void shim_say_checked(enum check_outcome outcome, uint8_t code)
@@ -144,6 +164,8 @@ void shim_accept(void)
 				shim.clients[i].fd = fd;
 				shim.clients[i].len = 0;
 				shim_say_started(&shim.clients[i]);
+				if (shim.fired.run)
+					shim_say_watchdog(&shim.clients[i]);
 				return;
 			}
 	}

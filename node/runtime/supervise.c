@@ -16,7 +16,7 @@
  *
  *	 stop:  STARTING, RUNNING, UNHEALTHY ---> STOPPING --- exit ---> DONE
  *	        PENDING, PREPARING, BACKOFF ------------------------> DONE        (no process to wait for)
- *	 gone:  any of these that has not ended ---> LOST             (the host was restarted)
+ *	 gone:  any of these that has not ended ---> LOST             (the host was restarted, or its watchdog fired)
  *
  * An unhealthy task whose policy restarts is told to stop and leaves UNHEALTHY by its exit; with condition "none" it
  * stays there until a check turns healthy again or it ends.

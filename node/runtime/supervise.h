@@ -26,7 +26,7 @@ enum supervise_event {
 	EV_EXIT_FAILED,    /* the process ended badly; not to be restarted */
 	EV_TIMER,          /* the back-off is over */
 	EV_STOP,           /* somebody wants it stopped */
-	EV_GONE,           /* the host was restarted: the process cannot exist */
+	EV_GONE,           /* the host was restarted, or its watchdog ended it: there is no process any more */
 	SUPERVISE_EVENTS,
 };
 

@@ -322,16 +322,31 @@ static void describe_exit(struct task *t, const struct exit_record *e)
 		task_reason(t, "exited with code %u", e->code);
 }
 
+static void note_watchdog(struct task *t)
+{
+	if (t->barked)
+		return;
+	t->barked = t->pub.alone = true;
+	task_reason(t, "no agent was there for %.10g s: its watchdog stopped it",
+	        (double)t->pub.spec->watchdog_ms / 1000);
+	log_warn("task", "%s/%s/%u: %s", t->pub.stack, t->pub.service, t->pub.index, t->pub.reason);
+}
+
 /* why: what is known beyond the exit itself; NULL nothing. */
 static void on_exited(struct task *t, const struct exit_record *e, const char *why)
 {
 	bool unhealthy = t->life.state == TASK_UNHEALTHY;
 	bool failed = e->signalled || e->code || unhealthy;
+	enum supervise_event ev;
 
 	t->pub.exited = true;
 	t->pub.exit_code = e->signalled ? 0 : e->code;
 	t->pub.exit_signal = e->signalled ? e->code : 0;
 	t->pub.oom = e->oom;
+	if (t->barked) {
+		task_event(t, EV_GONE);
+		return;
+	}
 	/* A task that was told to stop has its reason, and a failed check was counted, when that happened. */
 	if (t->life.state != TASK_STOPPING && !unhealthy) {
 		describe_exit(t, e);
@@ -340,7 +355,10 @@ static void on_exited(struct task *t, const struct exit_record *e, const char *w
 		if (failed)
 			t->pub.failures += t->pub.failures < UINT8_MAX;
 	}
-	task_event(t, supervise_exit(&t->life, task_policy(t), failed, task_mono(t)));
+	ev = supervise_exit(&t->life, task_policy(t), failed, task_mono(t));
+	if (ev == EV_EXIT_AGAIN && t->pub.alone && t->life.state != TASK_STOPPING)
+		ev = EV_GONE;
+	task_event(t, ev);
 }
 
 void task_driver_event(void *ctx, const struct driver_event *ev)
@@ -351,8 +369,14 @@ void task_driver_event(void *ctx, const struct driver_event *ev)
 	case DRIVER_STARTED:
 		on_started(t, &ev->run);
 		break;
+	case DRIVER_WATCHDOG:
+		note_watchdog(t);
+		task_event(t, EV_STOP);
+		break;
 	case DRIVER_EXITED:
 		run_over(t);
+		if (ev->watchdog)
+			note_watchdog(t);
 		if (ev->exit.step != STEP_NONE)
 			on_refused(t, &ev->exit);
 		else
@@ -362,6 +386,8 @@ void task_driver_event(void *ctx, const struct driver_event *ev)
 		static const struct exit_record killed = {.signalled = true, .code = SIGKILL};
 
 		run_over(t);
+		if (ev->watchdog)
+			note_watchdog(t);
 		log_warn("task", "%s/%s/%u: %s", t->pub.stack, t->pub.service, t->pub.index, ev->text);
 		on_exited(t, &killed, ev->text);
 		break;

@@ -24,6 +24,7 @@ struct task {
 	char *dir;
 	int dir_fd;
 	uv_timer_t timer; /* the back-off */
+	bool barked;      /* its watchdog fired */
 	struct health *health;
 	bool changed;          /* to be told to the agent on the next turn of the loop */
 	struct list followers; /* struct runtime_follow */

@@ -302,6 +302,11 @@ static int check_service(const struct service *s, struct err *err)
 	for (size_t i = 0; i < s->n_constraints; i++)
 		if (check_constraint(&s->constraints[i], "deploy.placement.constraints", i, err) < 0)
 			return -1;
+	if (s->watchdog_ms && s->watchdog_ms < SPEC_WATCHDOG_MIN)
+		return fault(err,
+		        "x-starling.watchdog: %lld ms is shorter than the restart of an agent may take, so that each would "
+		        "stop the task: use at least %d s",
+		        (long long)s->watchdog_ms, (int)(SPEC_WATCHDOG_MIN / 1000));
 	return check_health(s, err);
 }
 

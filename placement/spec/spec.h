@@ -129,8 +129,8 @@ struct service {
 	const char **volumes;      /* sorted */
 	int64_t failover_after_ms; /* 0: the flock's default */
 	enum spec_partition partition;
-	int32_t priority; /* 0 */
-	int64_t watchdog_ms;
+	int32_t priority;     /* 0 */
+	int64_t watchdog_ms;  /* its task stops when no agent was there for so long; 0 never */
 	uint32_t parallelism; /* deploy.update_config.parallelism; 0 means 1 */
 	/* HLC of the first revision in which this service stood; the CLI copies it from the parent revision. */
 	uint64_t born;
@@ -159,6 +159,9 @@ struct spec {
 #define SPEC_PREFER_WEIGHT   100 /* largest */
 /* Most of one generic resource, asked for or offered. */
 #define SPEC_GENERIC_VALUE_MAX (1LL << 32)
+/* Least watchdog, ms: an agent that is restarted or replaced is back within 2 s, of which the init system waits 1 s, and on
+ * a host at its limits within twice that. A shorter one would stop tasks at every upgrade. */
+#define SPEC_WATCHDOG_MIN SECONDS(5)
 /* Largest amounts of cpu (thousandths of a core) and memory (bytes), asked for or offered: sums of as many as there
  * are claims, and their products with a thousand, fit 64 and 128 bits. */
 #define SPEC_CPU_MILLI_MAX (1LL << 40)

@@ -172,6 +172,7 @@ static void agents_and_shims_of_all_builds_speak_the_same(void **state)
 	        .oom = true,
 	        .started = 1,
 	        .ended = 2};
+	struct watchdog_record fired = {.run = 3, .at = 1234}, got;
 	char hex[1024];
 	struct wr w;
 
@@ -189,12 +190,20 @@ static void agents_and_shims_of_all_builds_speak_the_same(void **state)
 	exit_put(&w, &ended);
 	hex_encode(hex, w.p, w.len);
 	assert_string_equal(hex, "7372450100000003090000000d01090100000000000000010000000000000002");
+	wr_reset(&w);
+	watchdog_put(&w, &fired);
+	hex_encode(hex, w.p, w.len);
+	assert_string_equal(hex, "737257010000000300000000000004d2");
+	assert_int_equal(watchdog_get(&got, w.p, w.len, NULL), 0);
+	assert_true(got.run == 3 && got.at == 1234);
+	assert_int_equal(watchdog_get(&got, w.p, w.len - 1, NULL), -1);
 	wr_free(&w);
 	assert_int_equal(SHIM_STOP, 1);
 	assert_int_equal(SHIM_CHECK, 2);
 	assert_int_equal(SHIM_STARTED, 16);
 	assert_int_equal(SHIM_EXIT, 17);
 	assert_int_equal(SHIM_CHECKED, 18);
+	assert_int_equal(SHIM_WATCHDOG, 19);
 	assert_int_equal(CHECK_PASSED, 0);
 	assert_int_equal(CHECK_FAILED, 1);
 	assert_int_equal(CHECK_TIMED_OUT, 2);

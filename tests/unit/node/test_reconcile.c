@@ -825,6 +825,41 @@ static void r6_a_task_lost_with_its_host_starts_again_before_anyone_is_reached(v
 	finish();
 }
 
+static void r6_one_that_its_watchdog_stopped_starts_again_once_it_is_known_that_nobody_has_it(void **state)
+{
+	(void)state;
+	start(1, 0);
+	task(0)->state = TASK_LOST;
+	own[0].alone = true;
+	cluster_claim(&c, slot(0), 0, content())->state = TASK_LOST;
+	ready = false;
+	run();
+	expect_nothing();
+	after(SECONDS(100));
+	expect_nothing();
+	ready = true;
+	after(1);
+	assert_int_equal(n_actions, 2);
+	assert_int_equal(actions[0].kind, DO_FORGET);
+	assert_int_equal(actions[1].kind, DO_START);
+	finish();
+}
+
+static void r6_one_that_its_watchdog_stopped_and_that_moved_is_forgotten(void **state)
+{
+	(void)state;
+	start(2, 0);
+	task(0)->state = TASK_LOST;
+	own[0].alone = true;
+	ready = false;
+	run();
+	expect_nothing();
+	cluster_claim(&c, slot(0), 1, content());
+	after(1);
+	expect(DO_FORGET, 100);
+	finish();
+}
+
 static void r6_a_lost_task_that_moved_is_forgotten(void **state)
 {
 	(void)state;
@@ -879,6 +914,9 @@ int main(void)
 	        cmocka_unit_test(r4_a_revision_that_forbids_this_peer_is_not_confirmed_and_the_task_stays),
 	        cmocka_unit_test(a_label_or_drain_that_changes_later_moves_nothing),
 	        cmocka_unit_test(r6_a_task_lost_with_its_host_starts_again_before_anyone_is_reached),
+	        cmocka_unit_test(
+	                r6_one_that_its_watchdog_stopped_starts_again_once_it_is_known_that_nobody_has_it),
+	        cmocka_unit_test(r6_one_that_its_watchdog_stopped_and_that_moved_is_forgotten),
 	        cmocka_unit_test(r6_a_lost_task_that_moved_is_forgotten),
 	        cmocka_unit_test(a_task_that_ended_for_good_is_left_alone),
 	        cmocka_unit_test(r7_an_isolated_peer_starts_no_orphan_but_what_is_new),

@@ -464,6 +464,8 @@ static void law_breakers_are_named(void **state)
 	BREAK(s.check.kind = CHECK_TCP, "no port");
 	BREAK((s.check.kind = CHECK_TCP, s.check.port = "80"), "none of the service's TCP ports");
 	BREAK((s.check.kind = CHECK_HTTP, s.check.port = "a", s.n_ports = 1, s.ports = clash), "start with /");
+	BREAK(s.watchdog_ms = SPEC_WATCHDOG_MIN - 1,
+	        "x-starling.watchdog: 4999 ms is shorter than the restart of an agent");
 	BREAK(s.check.retries = 0, "retries");
 	BREAK(s.check.interval_ms = 0, "healthcheck: interval_ms");
 #undef BREAK
