@@ -91,6 +91,7 @@ static void one_that_does_not_heed_its_signal_is_killed_after_its_grace(void **s
 	agent_dies(w);
 	wait_for_the_end_of(id);
 	agent_starts(w);
+	WAIT(w, ended(w, id));
 	assert_int_equal(task(w, id)->state, TASK_LOST);
 	assert_int_equal(task(w, id)->exit_signal, SIGKILL);
 }
@@ -197,6 +198,7 @@ static void what_ended_by_itself_unseen_is_lost_too(void **state)
 		usleep(1000);
 	}
 	agent_starts(w);
+	WAIT(w, ended(w, with));
 	assert_int_equal(task(w, with)->state, TASK_LOST);
 	assert_true(task(w, with)->alone);
 	assert_string_equal(task(w, with)->reason, "exited with code 3");
