@@ -280,6 +280,7 @@ static inline int shim_of(struct world *w, id64 id)
 			BEFORE_SHIM(argv[2]);                                                                    \
 			return shim_main(argc, argv);                                                            \
 		}                                                                                                \
+		signal(SIGPIPE, SIG_IGN); /* as the agent does */                                                \
 		n = readlink("/proc/self/exe", self, sizeof(self) - 1);                                          \
 		if (n <= 0)                                                                                      \
 			return 1;                                                                                \
