@@ -1,31 +1,36 @@
 /* Why a slot is where it is, or cannot be anywhere: the filters' answers for every peer, all other slots in place. */
 #include "placement/slots.h"
 
-/* Where another orphan will start, or -1. */
-static int32_t starts_at(const struct placement *p, size_t slot)
+/* Where an orphan will start, or a slot that moves, as far as the board does not know it; -1. *move goes along the
+ * moves, which are in the order of slots. */
+static int32_t goes_to(
+        const struct board *b, const struct placement *p, const struct item *it, size_t slot, size_t *move)
 {
 	const struct placed_slot *s = &p->slots[slot];
+	int32_t to = s->owner < 0 && s->n_candidates ? (int32_t)s->candidate[0] : -1;
 
-	return s->owner < 0 && s->n_candidates ? (int32_t)s->candidate[0] : -1;
+	while (*move < p->n_moves && p->moves[*move].slot < slot)
+		(*move)++;
+	if (*move < p->n_moves && p->moves[*move].slot == slot)
+		to = p->moves[*move].to;
+	return to >= 0 && slot_runs_at(b->view, it->service, b->claims[slot], (size_t)to) ? -1 : to;
 }
 
 /* What peers carry besides this slot: owners, surplus and handovers are on the board; candidates of other orphans and
- * targets of other moves are not. */
-static void add_decided(struct board *b, const struct placement *p, size_t but)
+ * targets of other moves are not. of: the item whose replicas are counted. */
+static void add_decided(
+        struct board *b, const struct placement *p, size_t but, const struct item *of, uint32_t *same)
 {
 	size_t move = 0;
 
 	for (size_t i = 0; i < b->n_items; i++)
 		for (size_t k = b->items[i].first; k < b->items[i].first + b->items[i].n_slots; k++) {
-			const struct placed_move *m = move < p->n_moves ? &p->moves[move] : NULL;
-			int32_t to = starts_at(p, k);
+			int32_t to = goes_to(b, p, &b->items[i], k, &move);
 
-			if (m && m->slot == k) {
-				to = m->to;
-				move++;
-			}
-			if (k != but && to >= 0)
-				load_add(&b->peers[to].load, b->items[i].service, &b->scratch);
+			if (k == but || to < 0)
+				continue;
+			load_add(&b->peers[to].load, b->items[i].service, &b->scratch);
+			same[to] += &b->items[i] == of;
 		}
 }
 
@@ -60,19 +65,12 @@ void place_explain(const struct view *view, const struct placement *p, size_t sl
 
 	arena_init(&result);
 	board_init(&b, view, &result, &again);
-	add_decided(&b, p, slot);
 	while (slot >= b.items[i].first + b.items[i].n_slots)
 		i++;
 	it = &b.items[i];
 	same = arena_array(&b.scratch, view->n_members, sizeof(*same));
 	board_count(&b, p, it, same);
-	for (size_t k = it->first; k < it->first + it->n_slots; k++)
-		if (k != slot && starts_at(p, k) >= 0)
-			same[starts_at(p, k)]++;
-	for (size_t k = 0; k < p->n_moves; k++)
-		if (p->moves[k].slot >= it->first && p->moves[k].slot < it->first + it->n_slots &&
-		        p->moves[k].slot != slot && p->moves[k].to >= 0)
-			same[p->moves[k].to]++;
+	add_decided(&b, p, slot, it, same);
 	for (size_t m = 0; m < view->n_members; m++) {
 		bool here = (ps->owner >= 0 && view->claims[ps->owner].member == m) ||
 		            (int32_t)m == slot_heir(view, ps);

@@ -105,10 +105,10 @@ static void list_move(struct turn *t, size_t slot, enum place_reason why)
 
 		if (others != REASON_NOT_ALIVE)
 			m.reason = others;
-	} else {
+	} else if (!slot_runs_at(b->view, t->item->service, b->claims[slot], (size_t)m.to)) {
 		turn_take(t, (size_t)m.to);
+		t->plan->target[slot] = m.to;
 	}
-	t->plan->target[slot] = m.to;
 	plan_move(t->plan, m);
 }
 

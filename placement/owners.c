@@ -238,18 +238,21 @@ int32_t slot_heir(const struct view *view, const struct placed_slot *slot)
 	return c && to == (int32_t)c->member ? -1 : to;
 }
 
+bool slot_runs_at(const struct view *view, const struct service *s, struct range claims, size_t member)
+{
+	for (size_t i = claims.from; i < claims.to; i++)
+		if (view->claims[i].member == member && claim_keeps(view, s, &view->claims[i]) &&
+		        claim_takes_room(&view->claims[i]))
+			return true;
+	return false;
+}
+
 int32_t slot_promised(
         const struct view *view, const struct service *s, const struct placed_slot *slot, struct range claims)
 {
 	int32_t to = slot_heir(view, slot);
 
-	if (to < 0 || slot->successor >= 0)
-		return -1;
-	for (size_t i = claims.from; i < claims.to; i++)
-		if (view->claims[i].member == (size_t)to && claim_keeps(view, s, &view->claims[i]) &&
-		        claim_takes_room(&view->claims[i]))
-			return -1;
-	return to;
+	return to < 0 || slot_runs_at(view, s, claims, (size_t)to) ? -1 : to;
 }
 
 static void add_surplus(struct board *b, const struct placement *p)

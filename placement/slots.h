@@ -58,7 +58,9 @@ bool claim_takes_room(const struct view_claim *c);
 bool slot_refused(const struct view *view, struct range claims, const struct view_stack *stack, size_t member);
 /* The member that the slot's owner hands it over to, or -1. */
 int32_t slot_heir(const struct view *view, const struct placed_slot *slot);
-/* The same, while that member has no claim of the slot: room is kept for it there. */
+/* Has the member a task of the slot that takes room? */
+bool slot_runs_at(const struct view *view, const struct service *s, struct range claims, size_t member);
+/* The member that the slot is handed over to and that does not run it yet: room is kept for it there. */
 int32_t slot_promised(
         const struct view *view, const struct service *s, const struct placed_slot *slot, struct range claims);
 /* Adds to same[] (one per member, zeroed by the caller) how many replicas of the item each member carries. */

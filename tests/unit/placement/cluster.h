@@ -179,6 +179,14 @@ static UNUSED void cluster_adopt(struct cluster *c, const struct placement *p)
 	cluster_sort_claims(c);
 }
 
+/* Every owner that is told to names the target in its claim. */
+static UNUSED void cluster_begin_moves(struct cluster *c, const struct placement *p)
+{
+	for (size_t i = 0; i < p->n_moves; i++)
+		if (p->moves[i].to >= 0)
+			c->claims[p->slots[p->moves[i].slot].owner].c.handover_to = c->members[p->moves[i].to].id;
+}
+
 /* Who has the slot, or would start it; -1 nobody. */
 static UNUSED int cluster_peer_of(const struct cluster *c, const struct placed_slot *s)
 {
