@@ -218,9 +218,9 @@ static void explain_agrees(struct drbg *r)
 static void placing_again_changes_nothing(struct drbg *r)
 {
 	const char *before;
-	int peer[CLUSTER_CLAIMS_MAX], target[CLUSTER_CLAIMS_MAX];
-	bool orphan[CLUSTER_CLAIMS_MAX];
-	size_t moves;
+	int peer[CLUSTER_CLAIMS_MAX];
+	bool contested[CLUSTER_CLAIMS_MAX];
+	size_t moves, from;
 
 	random_flock(r);
 	if (drbg_below(r, 2))
@@ -230,20 +230,17 @@ static void placing_again_changes_nothing(struct drbg *r)
 	replace();
 	LAW(!strcmp(before, cluster_dump(&c, &p)));
 	for (size_t i = 0; i < p.n_slots; i++) {
-		target[i] = peer[i] = cluster_peer_of(&c, &p.slots[i]);
-		orphan[i] = p.slots[i].owner < 0;
+		peer[i] = cluster_peer_of(&c, &p.slots[i]);
+		contested[i] = place_claims(&c.view, p.slots[i].slot, &from) - from > (p.slots[i].owner >= 0);
 	}
-	for (size_t i = 0; i < p.n_moves; i++)
-		target[p.moves[i].slot] = p.moves[i].to;
 	moves = p.n_moves;
 	cluster_begin_moves(&c, &p);
 	cluster_adopt(&c, &p);
 	replace();
-	/* A target may have a task of the slot that serves: named, it has the slot. Its owner then has more room, and
-	 * claims of it that were void may keep their slots. */
+	/* Of slots that several claim, a move may name who serves already, and an owner that sheds slots has room for
+	 * claims that were void. */
 	for (size_t i = 0; i < p.n_slots; i++)
-		LAW(cluster_peer_of(&c, &p.slots[i]) == peer[i] ||
-		        cluster_peer_of(&c, &p.slots[i]) == target[i] || (orphan[i] && moves));
+		LAW(cluster_peer_of(&c, &p.slots[i]) == peer[i] || (contested[i] && moves));
 }
 
 static void live_claims_are_kept(struct drbg *r)
