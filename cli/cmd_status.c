@@ -18,7 +18,9 @@ int cmd_status(struct cli *cli)
 		fprintf(cli->out, "%s\n", json_string_value(json_object_get(status, "state")));
 	else
 		out_object(cli, status);
-	if (json_is_string(json_object_get(status, "reason")))
+	if (!strcmp(json_string_value(json_object_get(status, "state")), "waiting"))
+		cli_warn(cli, "not ready: %s", json_string_value(json_object_get(status, "reason")));
+	else if (json_is_string(json_object_get(status, "reason")))
 		cli_warn(cli,
 		        "this peer is out of the flock: %s. To bring the host back: stop the agent, remove %s, and join with a "
 		        "new token",

@@ -38,6 +38,8 @@ const char *agent_state_name(const struct agent *a)
 		return "starting";
 	if (!gossip_ready(a->gossip))
 		return "joining";
+	if (agent_held_back((struct agent *)a) != MONO_NEVER)
+		return "waiting";
 	if (gossip_isolated(a->gossip))
 		return "isolated";
 	if (a->view.n_members && a->view.members[a->view.self].draining)
@@ -300,6 +302,7 @@ int agent_run(const struct config *cfg, void (*ready)(void *ctx), void *ctx, str
 	if (open_all(a, err) < 0) {
 		code = err->code;
 	} else {
+		agent_count_start(a);
 		gossip_start(a->gossip, agent_now(a));
 		agent_pump(a);
 		agent_work(a);
@@ -307,6 +310,8 @@ int agent_run(const struct config *cfg, void (*ready)(void *ctx), void *ctx, str
 		uv_run(&a->loop, UV_RUN_DEFAULT);
 		notify_stopping();
 		code = a->exit_code;
+		if (!code)
+			agent_ended_well(a);
 	}
 	close_all(a);
 	free(a);

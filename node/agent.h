@@ -35,6 +35,9 @@ struct agent {
 	struct facts host; /* what hostfacts_fill() found at start */
 	bool adopted;      /* tasks of the last boot were found again */
 	bool said_ready;
+	uint32_t
+	        restarts; /* in a row, soon after each other (agent_restarts.c); until when it takes no new work */
+	mono_ms held_until;
 	bool was_ready, was_isolated; /* as agent_pump() saw them last */
 	void (*ready)(void *ctx);
 	void *ready_ctx;
@@ -99,5 +102,7 @@ void agent_look_at_disk(struct agent *a);
 /* While it is full, looks again when it is time; returns when that is next, or MONO_NEVER. */
 mono_ms agent_watch_disk(struct agent *a);
 const char *agent_state_name(const struct agent *a);
+/* In state waiting: "restarted 3 times in a row; takes new work in 20 s". False: it is in another state. */
+bool agent_held_text(const struct agent *a, char *out, size_t size);
 
 #endif

@@ -10,9 +10,16 @@ static bool ready(void *ctx, struct wr *body)
 {
 	const struct agent *a = ctx;
 	const char *state = agent_state_name(a);
+	char why[96];
 
 	if (a->disk_full) {
 		say(body, "disk full: this peer takes no new work\n");
+		return false;
+	}
+	if (agent_held_text(a, why, sizeof(why))) {
+		say(body, "not ready: ");
+		say(body, why);
+		say(body, "\n");
 		return false;
 	}
 	if (!strcmp(state, "ready")) {

@@ -14,6 +14,13 @@ void agent_net_free(struct agent *a);
 void agent_on_persisted(void *ctx, const struct key32 *id, bool ok, bool fatal, const char *why);
 bool agent_load_addr(const struct stored *admission, void *ctx);
 
+/* agent_restarts.c. Once all is open: was it restarted again and again? Then it takes no new work for a while. */
+void agent_count_start(struct agent *a);
+/* It ends as asked. */
+void agent_ended_well(struct agent *a);
+/* Until when it takes no new work; MONO_NEVER: it does. */
+mono_ms agent_held_back(struct agent *a);
+
 /* agent_work.c: one pass from the store to starts, stops, claims and the zone. */
 void agent_work(struct agent *a);
 

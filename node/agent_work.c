@@ -108,6 +108,7 @@ static struct work_input input_of(struct agent *a)
 	        .host = facts_of(a),
 	        .adopted = a->adopted,
 	        .disk_full = a->disk_full,
+	        .held_back = agent_held_back(a) != MONO_NEVER,
 	        .leaving = a->leaving,
 	        .left = a->left,
 	};
@@ -259,7 +260,7 @@ void agent_work(struct agent *a)
 	control_changed(a->control);
 	if (a->leaving)
 		wake = MIN(wake, a->worked_at + LEAVE_LOOK);
-	wake = MIN(wake, agent_watch_disk(a));
+	wake = MIN(wake, MIN(agent_watch_disk(a), agent_held_back(a)));
 	if (wake != MONO_NEVER && !a->stopping)
 		set_work_timer(a, MAX(wake, a->worked_at + WORK_GAP));
 	if (!a->leaving)

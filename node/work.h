@@ -45,6 +45,7 @@ struct work_input {
 	const struct facts *host;
 	bool adopted;   /* tasks of the last run were found again */
 	bool disk_full; /* it takes no new work */
+	bool held_back; /* nor does one that was restarted again and again, for a while */
 	bool leaving;   /* its operator lets it go: it hands its tasks over */
 	bool left;      /* and it is gone: it decides nothing more */
 };

@@ -123,7 +123,7 @@ mono_ms work_publish_facts(const struct work_input *in)
 	if (facts_can_wait(in))
 		return in->now.mono + FIRST_FACTS_MS;
 	f.algorithm = PLACE_ALGORITHM;
-	f.ready = gossip_ready(in->gossip) && !in->disk_full;
+	f.ready = gossip_ready(in->gossip) && !in->disk_full && !in->held_back;
 	f.adopted = in->adopted;
 	f.leaving = in->leaving;
 	f.started = in->started;

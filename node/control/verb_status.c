@@ -91,6 +91,7 @@ void verb_status(struct call *c)
 	struct addr dns = {0};
 	struct addr http = {0};
 	struct key32 hash;
+	char held[96];
 	char id[17];
 	struct wr w;
 
@@ -110,6 +111,8 @@ void verb_status(struct call *c)
 	pk_kv_str(&w, "state", agent_state_name(a));
 	if (a->out)
 		pk_kv_str(&w, "reason", a->out_why);
+	else if (agent_held_text(a, held, sizeof(held)))
+		pk_kv_str(&w, "reason", held);
 	else
 		pk_kv_nil(&w, "reason");
 	pack_addr(&w, "address", &a->advertise);

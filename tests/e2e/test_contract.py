@@ -32,7 +32,7 @@ TASK = {"stack": str, "service": str, "slot": int, "task": Either(ID, None), "pe
         "exit": Either({"code": Either(int, None), "signal": Either(int, str, None), "oom": bool}, None),
         "started_at": Either(TIME, None), "endpoints": [{"name": str, "proto": {"tcp", "udp"}, "address": str, "port": int}]}
 STATUS = {"flock": Either(str, dict), "name": str, "peer": Either(str, dict), "version": str,
-          "state": {"starting", "joining", "ready", "draining", "isolated"},
+          "state": {"starting", "joining", "waiting", "ready", "draining", "isolated"},
           "peers": {"alive": int, "suspect": int, "dead": int, "left": int}, "store": {"records": int, "root_hash": str},
           "dns": {"address": Either(str, [str], None)}, "http": {"address": Either(str, None)}, "data": str, "clock": {"peers": int, "offset_ms": int, "doubted": bool}}
 
