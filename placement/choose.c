@@ -30,7 +30,7 @@ void turn_to(struct turn *t, const struct item *it)
 		return;
 	t->item = it;
 	for (size_t m = 0; m < b->view->n_members; m++) {
-		t->fixed[m] = filter_static(b->view, it->stack, it->service, m);
+		t->fixed[m] = filter_static(b->view, it->stack, it->service, it->pinned, m);
 		t->weight[m] = t->fixed[m] == REASON_OK
 		                       ? rank_weight(b->peers[m].facts, &b->peers[m].load, &it->service->reserve)
 		                       : 1;

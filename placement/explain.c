@@ -34,15 +34,23 @@ static void add_decided(
 		}
 }
 
-enum place_reason place_permits(const struct view *view, const struct placement *p, size_t slot, size_t member)
+static enum place_reason permits(
+        const struct view *view, const struct placement *p, size_t slot, uint32_t pinned, size_t member)
 {
 	const struct placed_slot *ps = &p->slots[slot];
 	const struct view_stack *stack = &view->stacks[ps->stack];
-	enum place_reason r = filter_static(view, stack, &stack->spec->services[ps->service], member);
+	enum place_reason r = filter_static(view, stack, &stack->spec->services[ps->service], pinned, member);
 
 	if (r == REASON_OK && slot_refused(view, claims_of(view, ps->slot), stack, member))
 		r = REASON_REFUSED;
 	return r;
+}
+
+enum place_reason place_permits(const struct view *view, const struct placement *p, size_t slot, size_t member)
+{
+	const struct spec *spec = view->stacks[p->slots[slot].stack].spec;
+
+	return permits(view, p, slot, filter_pinned(view, spec, &spec->services[p->slots[slot].service]), member);
 }
 
 size_t place_claims(const struct view *view, id64 slot, size_t *from)
@@ -75,7 +83,7 @@ void place_explain(const struct view *view, const struct placement *p, size_t sl
 		bool here = (ps->owner >= 0 && view->claims[ps->owner].member == m) ||
 		            (int32_t)m == slot_heir(view, ps);
 
-		out[m] = place_permits(view, p, slot, m);
+		out[m] = permits(view, p, slot, it->pinned, m);
 		/* The room, port and count of the owner, and of whom it hands over to, are taken by this very slot. */
 		if (out[m] == REASON_OK && !here)
 			out[m] = filter_dynamic(b.peers[m].facts, &b.peers[m].load, it->service, same[m]);

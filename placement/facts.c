@@ -8,6 +8,14 @@
 #define SHORT_TEXT_MAX 63
 #define LABEL_TEXT_MAX 255
 
+uint64_t facts_generic(const struct facts *f, const char *kind)
+{
+	for (size_t i = 0; i < f->n_generic; i++)
+		if (!strcmp(f->generic[i].kind, kind))
+			return f->generic[i].value;
+	return 0;
+}
+
 static void pack_addrs(struct wr *w, const struct facts *f)
 {
 	pk_array(w, (uint32_t)f->n_addrs);

@@ -38,6 +38,8 @@ struct facts {
 	bool leaving;         /* its operator lets it go: as draining */
 };
 
+/* How much of a kind of device the host has. */
+uint64_t facts_generic(const struct facts *f, const char *kind);
 void facts_encode(struct wr *w, const struct facts *f);
 int facts_decode(struct facts *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err);
 bool driver_in(uint32_t drivers, enum spec_driver d);

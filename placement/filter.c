@@ -28,50 +28,6 @@ const char *place_reason_text(enum place_reason r)
 	return (size_t)r < ARRAY_LEN(texts) ? texts[r] : "unknown reason";
 }
 
-static uint32_t port_key(const struct spec_port *p)
-{
-	return (uint32_t)p->proto << 16 | p->published;
-}
-
-void load_add(struct load *l, const struct service *s, struct arena *arena)
-{
-	l->cpu_milli += s->reserve.cpu_milli;
-	l->memory += s->reserve.memory;
-	l->felt_cpu_milli += felt_cpu(&s->reserve);
-	l->felt_memory += felt_memory(&s->reserve);
-	for (size_t i = 0; i < s->n_ports; i++) {
-		if (s->ports[i].mode != PORT_HOST)
-			continue;
-		if (l->n_ports == l->cap_ports) {
-			uint32_t *more = arena_array(arena, l->cap_ports * 2 + 4, sizeof(*more));
-
-			if (l->n_ports)
-				memcpy(more, l->ports, l->n_ports * sizeof(*more));
-			l->ports = more;
-			l->cap_ports = l->cap_ports * 2 + 4;
-		}
-		l->ports[l->n_ports++] = port_key(&s->ports[i]);
-	}
-}
-
-void load_sub(struct load *l, const struct service *s)
-{
-	l->cpu_milli -= s->reserve.cpu_milli;
-	l->memory -= s->reserve.memory;
-	l->felt_cpu_milli -= felt_cpu(&s->reserve);
-	l->felt_memory -= felt_memory(&s->reserve);
-	for (size_t i = 0; i < s->n_ports; i++) {
-		size_t k = 0;
-
-		if (s->ports[i].mode != PORT_HOST)
-			continue;
-		while (k < l->n_ports && l->ports[k] != port_key(&s->ports[i]))
-			k++;
-		if (k < l->n_ports)
-			l->ports[k] = l->ports[--l->n_ports];
-	}
-}
-
 /* ASCII only: names compare alike under every locale. */
 static char lower(char c)
 {
@@ -168,9 +124,58 @@ static bool has_driver(const struct facts *f, const struct service *s)
 	return false;
 }
 
+static bool has_volume(const struct facts *f, const char *stack, const char *name)
+{
+	size_t len = strlen(stack), from = 0, to = f->n_volumes;
+
+	while (from < to) {
+		size_t mid = from + (to - from) / 2;
+		const char *at = f->volumes[mid];
+		int cmp = strncmp(at, stack, len);
+
+		if (cmp == 0)
+			cmp = at[len] == '/' ? strcmp(at + len + 1, name) : (unsigned char)at[len] - '/';
+		if (cmp == 0)
+			return true;
+		if (cmp < 0)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return false;
+}
+
+uint32_t filter_pinned(const struct view *view, const struct spec *spec, const struct service *s)
+{
+	uint32_t pinned = 0;
+
+	for (size_t v = 0; v < s->n_volumes; v++)
+		for (size_t m = 0; m < view->n_members && !(pinned >> v & 1); m++)
+			if (view->members[m].facts && view->members[m].state != VIEW_LEFT &&
+			        has_volume(view->members[m].facts, spec->name, s->volumes[v]))
+				pinned |= 1U << v;
+	return pinned;
+}
+
+static bool has_pinned(const struct facts *f, const struct spec *spec, const struct service *s, uint32_t pinned)
+{
+	for (size_t v = 0; v < s->n_volumes; v++)
+		if (pinned >> v & 1 && !has_volume(f, spec->name, s->volumes[v]))
+			return false;
+	return true;
+}
+
+static bool has_devices(const struct facts *f, const struct service *s)
+{
+	for (size_t i = 0; i < s->n_generic; i++)
+		if (facts_generic(f, s->generic[i].kind) < s->generic[i].value)
+			return false;
+	return true;
+}
+
 /* What a peer is and has, apart from its state and its size. */
 static enum place_reason filter_nature(
-        const struct view_member *m, const struct spec *spec, const struct service *s)
+        const struct view_member *m, const struct spec *spec, const struct service *s, uint32_t pinned)
 {
 	if (!has_features(m->facts, spec))
 		return REASON_FEATURE;
@@ -179,11 +184,15 @@ static enum place_reason filter_nature(
 	for (size_t i = 0; i < s->n_constraints; i++)
 		if (!constraint_holds(m, &s->constraints[i]))
 			return REASON_CONSTRAINT;
+	if (!has_pinned(m->facts, spec, s, pinned))
+		return REASON_VOLUME;
+	if (!has_devices(m->facts, s))
+		return REASON_DEVICE;
 	return REASON_OK;
 }
 
-enum place_reason filter_static(
-        const struct view *view, const struct view_stack *stack, const struct service *s, size_t member)
+enum place_reason filter_static(const struct view *view, const struct view_stack *stack, const struct service *s,
+        uint32_t pinned, size_t member)
 {
 	const struct view_member *m = &view->members[member];
 	const struct facts *f = m->facts;
@@ -191,6 +200,8 @@ enum place_reason filter_static(
 
 	if (service_powers(s) & ~stack->powers)
 		return REASON_POWER;
+	if (s->partition == PARTITION_MAJORITY && !view->n_voters)
+		return REASON_VOTERS;
 	if (m->state != VIEW_ALIVE)
 		return REASON_NOT_ALIVE;
 	if (!f)
@@ -199,7 +210,7 @@ enum place_reason filter_static(
 		return REASON_NOT_READY;
 	if (m->draining)
 		return REASON_DRAINING;
-	r = filter_nature(m, stack->spec, s);
+	r = filter_nature(m, stack->spec, s, pinned);
 	if (r != REASON_OK)
 		return r;
 	if (s->reserve.cpu_milli > f->cpu_milli || s->reserve.memory > f->memory)
@@ -207,34 +218,12 @@ enum place_reason filter_static(
 	return REASON_OK;
 }
 
-enum place_reason filter_lost(
-        const struct view *view, const struct view_stack *stack, const struct service *s, size_t member)
+enum place_reason filter_lost(const struct view *view, const struct view_stack *stack, const struct service *s,
+        uint32_t pinned, size_t member)
 {
 	const struct view_member *m = &view->members[member];
 
 	if (m->draining)
 		return REASON_DRAINING;
-	return m->facts ? filter_nature(m, stack->spec, s) : REASON_OK;
-}
-
-static bool port_taken(const struct load *l, uint32_t key)
-{
-	for (size_t i = 0; i < l->n_ports; i++)
-		if (l->ports[i] == key)
-			return true;
-	return false;
-}
-
-enum place_reason filter_dynamic(
-        const struct facts *f, const struct load *load, const struct service *s, uint32_t same)
-{
-	if (s->reserve.cpu_milli > room_left(f->cpu_milli, load->cpu_milli) ||
-	        s->reserve.memory > room_left(f->memory, load->memory))
-		return REASON_ROOM;
-	for (size_t i = 0; i < s->n_ports; i++)
-		if (s->ports[i].mode == PORT_HOST && port_taken(load, port_key(&s->ports[i])))
-			return REASON_PORT;
-	if (s->max_replicas_per_node && same >= s->max_replicas_per_node)
-		return REASON_PER_NODE;
-	return REASON_OK;
+	return m->facts ? filter_nature(m, stack->spec, s, pinned) : REASON_OK;
 }

@@ -35,14 +35,6 @@ static bool ended_there(const struct board *b, size_t slot, size_t member)
 	return false;
 }
 
-/* More on it than it has. Of handovers that were promised the same room by peers that did not know of each other,
- * the first in order go on. */
-static bool is_overloaded(const struct peer *peer)
-{
-	return peer->facts &&
-	       (peer->load.cpu_milli > peer->facts->cpu_milli || peer->load.memory > peer->facts->memory);
-}
-
 static bool handover_goes_on(
         const struct board *b, const struct item *it, const struct placed_slot *s, size_t slot)
 {
@@ -51,7 +43,7 @@ static bool handover_goes_on(
 	if (to < 0 || ended_there(b, slot, (size_t)to) ||
 	        slot_refused(b->view, b->claims[slot], it->stack, (size_t)to))
 		return false;
-	switch (filter_static(b->view, it->stack, it->service, (size_t)to)) {
+	switch (filter_static(b->view, it->stack, it->service, it->pinned, (size_t)to)) {
 	case REASON_OK:
 		break;
 	case REASON_NOT_ALIVE:
@@ -66,7 +58,10 @@ static bool handover_goes_on(
 	default:
 		return false;
 	}
-	return slot_promised(b->view, it->service, s, b->claims[slot]) < 0 || !is_overloaded(&b->peers[to]);
+	/* Of handovers that were promised the same room by peers that did not know of each other, the first in order go
+	 * on. */
+	return slot_promised(b->view, it->service, s, b->claims[slot]) < 0 || !b->peers[to].facts ||
+	       !load_exceeds(&b->peers[to].load, b->peers[to].facts);
 }
 
 /* Why the slot has to go from where it runs; REASON_OK: it may stay. */
@@ -77,7 +72,7 @@ static enum place_reason must_go(const struct board *b, const struct item *it, c
 	/* Who is away cannot hand over: it is no owner, or its slot waits for it (`partition: pause`). */
 	if (!c || s->peer_only >= 0 || !claim_takes_room(c) || b->view->members[c->member].state == VIEW_DEAD)
 		return REASON_OK;
-	return filter_lost(b->view, it->stack, it->service, c->member);
+	return filter_lost(b->view, it->stack, it->service, it->pinned, c->member);
 }
 
 static void list_move(struct turn *t, size_t slot, enum place_reason why)

@@ -31,7 +31,8 @@ static void list_items(struct board *b)
 			        .service = &st->spec->services[k],
 			        .stack_index = (uint32_t)i,
 			        .service_index = (uint32_t)k,
-			        .content = service_content(&st->spec->services[k])};
+			        .content = service_content(&st->spec->services[k]),
+			        .pinned = filter_pinned(view, st->spec, &st->spec->services[k])};
 			service_hash(&it->hash, st->spec->name, it->service->name);
 		}
 	}
@@ -40,18 +41,18 @@ static void list_items(struct board *b)
 }
 
 /* A global service has a slot on each permitted peer. A peer that only may not be given new slots now keeps what it
- * runs, unless it drains; without the author's power every live peer's slot shows that. */
+ * runs, unless it drains; without the author's power, or voters, every live peer's slot shows that. */
 static bool global_wanted(const struct board *b, const struct item *it, size_t member, struct range claims)
 {
-	enum place_reason r = filter_static(b->view, it->stack, it->service, member);
+	enum place_reason r = filter_static(b->view, it->stack, it->service, it->pinned, member);
 	enum view_state state = b->view->members[member].state;
 
 	if (r == REASON_OK)
 		return true;
-	if (r == REASON_POWER)
+	if (r == REASON_POWER || r == REASON_VOTERS)
 		return state == VIEW_ALIVE;
 	if ((r != REASON_NOT_ALIVE && r != REASON_NO_FACTS && r != REASON_NOT_READY) ||
-	        filter_lost(b->view, it->stack, it->service, member) != REASON_OK)
+	        filter_lost(b->view, it->stack, it->service, it->pinned, member) != REASON_OK)
 		return false;
 	for (size_t i = claims.from; i < claims.to; i++)
 		if (claim_keeps(b->view, it->service, &b->view->claims[i]))

@@ -20,7 +20,8 @@ struct item {
 	uint32_t stack_index, service_index;
 	struct key32 hash; /* service_hash() */
 	id64 content;
-	size_t first; /* its slots in the placement */
+	uint32_t pinned; /* filter_pinned(): of members' facts */
+	size_t first;    /* its slots in the placement */
 	size_t n_slots;
 };
 
