@@ -4,30 +4,55 @@
 
 #include <unistd.h>
 
+bool id_begins(const char *id, const char *text)
+{
+	size_t len = strlen(text);
+
+	return id && len >= ID_PREFIX_MIN && strncmp(id, text, len) == 0;
+}
+
+/* NAME, NAME~ID with as many digits as one likes, or the id. */
+static bool is_called(const json_t *row, const char *name)
+{
+	const char *id = json_string_value(json_object_get(row, "id"));
+	const char *shown = json_string_value(json_object_get(row, "name"));
+	size_t bare = shown ? strcspn(shown, "~") : 0;
+
+	if (id && strcmp(id, name) == 0)
+		return true;
+	if (!shown || strncmp(shown, name, bare) != 0)
+		return false;
+	return !name[bare] || (name[bare] == '~' && id_begins(id, name + bare + 1));
+}
+
 json_t *node_find(struct client *c, const char *name, struct err *err)
 {
 	json_t *rows = client_list(c, "members", NULL, false, err);
 	json_t *found = NULL;
+	bool by_id = false;
 	size_t n = 0;
 	size_t i;
 	json_t *row;
 
 	if (!rows)
 		return NULL;
-	json_array_foreach (rows, i, row) {
-		const char *id = json_string_value(json_object_get(row, "id"));
-		const char *shown = json_string_value(json_object_get(row, "name"));
-		size_t bare = shown ? strcspn(shown, "~") : 0;
-
-		if ((id && strcmp(id, name) == 0) || (shown && strcmp(shown, name) == 0) ||
-		        (shown && strlen(name) == bare && strncmp(shown, name, bare) == 0)) {
+	json_array_foreach (rows, i, row)
+		if (is_called(row, name)) {
 			found = row;
 			n++;
 		}
-	}
-	if (n == 0)
+	/* A name stands above the beginning of an id. */
+	json_array_foreach (rows, i, row)
+		if ((!n || by_id) && id_begins(json_string_value(json_object_get(row, "id")), name)) {
+			found = row;
+			by_id = true;
+			n++;
+		}
+	if (n > 1 && by_id)
+		err_set(err, ERR_USAGE, "%zu peers' ids begin with %s; give more digits", n, name);
+	else if (n == 0)
 		err_set(err, ERR_FAILED, "no peer %s; see starling node ls", name);
-	if (n > 1)
+	else if (n > 1)
 		err_set(err, ERR_USAGE, "%zu peers are called %s; write NAME~ID as starling node ls shows it", n,
 		        name);
 	if (n == 1)

@@ -9,7 +9,12 @@ struct key_array {
 	size_t n;
 };
 
-/* A row of `members` by name, NAME~ID or id; a name that two peers have is refused. NULL with err. */
+/* Digits of an id that stand for it, at least: fewer are too easily somebody else's tomorrow. */
+#define ID_PREFIX_MIN 4
+/* Does the id begin with these digits, and are they enough? */
+bool id_begins(const char *id, const char *text);
+
+/* A row of `members` by name, NAME~ID, id or its beginning; a name that two peers have is refused. NULL with err. */
 json_t *node_find(struct client *c, const char *name, struct err *err);
 
 /* Is there --yes, or a person who can be asked? */

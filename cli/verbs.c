@@ -1,6 +1,8 @@
 /* The verb table. Order is the order of the help text. */
 #include "cli/cli.h"
 
+#include "placement/settings.h"
+
 #define VERB(name, alias, args, min, max, id, brief, ...)                                                        \
 	{                                                                                                        \
 		name, alias, args, brief, min, max, cmd_##id##_options, cmd_##id, __VA_ARGS__                    \
@@ -31,9 +33,23 @@ const struct cli_verb cli_verbs[] = {
         VERB("key unseal", NULL, "FILE", 1, 1, key_unseal, "take a key file's passphrase away", NULL),
         VERB("status", NULL, "", 0, 0, status, "this peer: state, peers in sight, store, DNS", NULL),
         VERB("node ls", NULL, "", 0, 0, node_ls, "list the flock's peers", NULL),
+        VERB("node drain", NULL, "PEER", 1, 1, node_drain,
+                "hand over all that a peer runs, and give it nothing new",
+                "Shows each task that another peer has taken over; one stops only once it is served elsewhere. What fits\n"
+                "nowhere else keeps running, and is named with its reason. Tasks of global services stay. Ctrl-C ends the\n"
+                "waiting, not the drain; node resume does. Exit: 4 all that is left fits nowhere, 6 after --timeout (10m)."),
+        VERB("node resume", NULL, "PEER", 1, 1, node_resume, "let a drained peer take tasks again", NULL),
+        VERB("node label", NULL, "PEER KEY=VALUE... KEY-...", 2, 33, node_label,
+                "set labels of a peer, or take them away",
+                "KEY=VALUE sets, KEY- takes away; both stand above what the agent was started with (--label). For\n"
+                "deploy.placement (constraints, preferences) and x-starling.prefer: node.labels.KEY."),
         VERB("node evict", NULL, "PEER", 1, 1, node_evict, "put a peer out of the flock for good",
                 "PEER is a name, NAME~ID or an id, as node ls shows them. Every peer closes its sessions with it and\n"
                 "starts its tasks elsewhere. Peers that joined by its word stay."),
+        VERB("voters set", NULL, "PEER...", 1, VOTERS_MAX, voters_set, "name the peers that decide in a split",
+                "For services with `x-starling.partition: majority`: they run only on a side of a split that sees more than\n"
+                "half of these peers. Name 3 or 5 on hosts that do not fail together. The list replaces the one before."),
+        VERB("voters ls", NULL, "", 0, 0, voters_ls, "list the peers that decide in a split", NULL),
         VERB("leave", NULL, "", 0, 0, leave, "move this host's tasks elsewhere and end its agent",
                 "Waits for other peers to take over, at most --timeout (1m), then for the agent to end."),
         VERB("deploy", "up", "FILE | --revision ID STACK", 0, 1, deploy,

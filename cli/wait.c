@@ -2,11 +2,10 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "cli/interrupt.h"
 #include "cli/list.h"
 #include "cli/slots.h"
 #include "cli/why.h"
-
-#include <signal.h>
 
 /* Milliseconds without progress after which slots that fit nowhere, or tasks that gave up, end the waiting: long
  * enough for a new peer's facts to arrive and for a slot's next candidate to act. */
@@ -21,25 +20,6 @@
 /* A task without a check counts as healthy once it runs; one that fails at once (no such module, no such file) would
  * slip through if nobody looked again so many milliseconds later. */
 #define SECOND_LOOK_MS 100
-/* Exit code after SIGINT, as shells have it. */
-#define EXIT_INTERRUPTED 130
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signo)
-{
-	(void)signo;
-	interrupted = 1;
-}
-
-/* No SA_RESTART: a poll that waits must notice. */
-static void catch_interrupt(void)
-{
-	struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
-
-	sigaction(SIGINT, &sa, NULL);
-}
-
 struct wait {
 	struct cli *cli;
 	struct client *c;
@@ -73,7 +53,7 @@ static int wait_begin(struct wait *w, struct cli *cli, const char *stack, struct
 	w->fit_at = w->progressed + POWER_MS;
 	w->rows = json_array();
 	arena_init(&w->arena);
-	catch_interrupt();
+	interrupt_catch();
 	w->c = client_open(cli, err);
 	if (!w->c)
 		return -1;
@@ -265,7 +245,7 @@ static int wait_loop(struct wait *w)
 		mono_ms now = clock_mono();
 		int code;
 
-		if (interrupted)
+		if (interrupted())
 			return say_interrupted(w);
 		if (got < 0) {
 			err_wrap(&err, "no longer waiting; the flock goes on");
@@ -377,7 +357,7 @@ static int removed_loop(struct wait *w, json_t *seen, const char *lost)
 		struct err err = {0};
 		int got = list_next(w->c, &w->rows, STEP_MS, &err);
 
-		if (interrupted)
+		if (interrupted())
 			return say_interrupted(w);
 		if (got < 0) {
 			err_wrap(&err, "no longer waiting; the flock goes on");

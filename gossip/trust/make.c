@@ -106,6 +106,23 @@ void trust_make_eviction(struct wr *w, const struct key32 *flock, const struct k
 	make_with_list(w, REC_EVICTION, flock, peer, good, n_good, stamp, prev, n_prev, operator_secret);
 }
 
+void trust_make_setting(struct wr *w, const struct key32 *flock, const struct setting_text *s, uint64_t stamp,
+        const struct key32 *prev, size_t n_prev, const uint8_t operator_secret[64])
+{
+	struct record r = {.kind = REC_SETTING,
+	        .stamp = stamp,
+	        .n_parents = (uint8_t)s->n_parents,
+	        .parents = s->parents,
+	        .prev = prev,
+	        .n_prev = (uint8_t)n_prev,
+	        .body = s->body,
+	        .body_len = (uint32_t)s->body_len};
+
+	text_copy(r.name, sizeof(r.name), s->name);
+	record_sign(&r, flock, operator_secret);
+	record_encode(w, &r);
+}
+
 void trust_claim_invite(struct admission *a, const struct key32 *flock, const struct key32 *peer,
         const uint8_t invite_secret[64], uint32_t use)
 {

@@ -105,6 +105,16 @@ void trust_make_revocation(struct wr *w, const struct key32 *flock, const struct
 void trust_make_eviction(struct wr *w, const struct key32 *flock, const struct key32 *peer,
         const struct key32 *good, size_t n_good, uint64_t stamp, const struct key32 *prev, size_t n_prev,
         const uint8_t operator_secret[64]);
+/* A setting: name, and a body of its kind (placement/settings.h). parents: the heads of that name, which it replaces. */
+struct setting_text {
+	const char *name;
+	const uint8_t *body;
+	size_t body_len;
+	const struct key32 *parents;
+	size_t n_parents;
+};
+void trust_make_setting(struct wr *w, const struct key32 *flock, const struct setting_text *s, uint64_t stamp,
+        const struct key32 *prev, size_t n_prev, const uint8_t operator_secret[64]);
 /* Admitted peers that this peer countersigned, or that joined with the invite that it holds, by key, at most max
  * of them into out; returns how many there are in all. */
 size_t trust_resting_on(const struct trust *t, const struct key32 *peer, struct key32 *out, size_t max);

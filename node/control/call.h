@@ -99,6 +99,8 @@ void verb_logs(struct call *);
 void verb_submit(struct call *);
 /* Ends a submit's call: what became of its record. */
 void submit_answer(struct call *c, const struct gossip_action *accepted);
+void verb_setting(struct call *);
+void verb_drain(struct call *);
 void verb_peer(struct call *);
 void verb_tokens(struct call *);
 void verb_revocable(struct call *);

@@ -1,11 +1,14 @@
-/* What submit refuses at the door: a grant that would be void, a revision that cannot be read, or that no peer may run as its
- * author asks. Records
- * that come by gossip are stored all the same (a grant may follow them); placement then gives them to nobody. */
+/*
+ * What submit refuses at the door: a grant that would be void, a setting that says nothing, a revision that cannot be
+ * read, or that no peer may run as its author asks. Records that come by gossip are stored all the same (a grant may
+ * follow them); placement then gives them to nobody.
+ */
 #include "node/control/submit_check.h"
 
 #include "base/hash.h"
 #include "base/text.h"
 #include "gossip/trust/bodies.h"
+#include "placement/settings.h"
 #include "placement/spec/spec.h"
 
 static int check_powers(const struct trust *t, const struct record *rec, const struct spec *spec, struct err *err)
@@ -45,6 +48,34 @@ static int check_grant(const struct trust *t, const struct record *rec, struct e
 	        id, name ? name : g.name);
 }
 
+/* A setting that placement would pass over is not written either. */
+static int check_setting(const struct trust *t, const struct record *rec, struct err *err)
+{
+	struct key32 voters[VOTERS_MAX];
+	struct arena arena;
+	struct kv *labels;
+	bool drain;
+	id64 peer;
+	size_t n;
+	int rc;
+
+	if (trust_may_write(t, rec, err) < 0)
+		return -1;
+	arena_init(&arena);
+	if (setting_peer(rec->name, SETTING_DRAIN, &peer))
+		rc = drain_decode(&drain, rec->body, rec->body_len, err);
+	else if (setting_peer(rec->name, SETTING_LABELS, &peer))
+		rc = labels_decode(&labels, &n, &arena, rec->body, rec->body_len, err);
+	else if (strcmp(rec->name, SETTING_VOTERS) == 0)
+		rc = voters_decode(voters, &n, rec->body, rec->body_len, err);
+	else if (strcmp(rec->name, SETTING_REBALANCE) == 0)
+		rc = rebalance_decode(rec->body, rec->body_len, err);
+	else
+		rc = err_set(err, ERR_USAGE, "no such setting is known here; is this peer of an older version?");
+	arena_free(&arena);
+	return rc < 0 ? err_wrap(err, "setting %s", rec->name) : 0;
+}
+
 int submit_check(const struct trust *t, const struct record *rec, struct err *err)
 {
 	struct arena arena;
@@ -53,6 +84,8 @@ int submit_check(const struct trust *t, const struct record *rec, struct err *er
 
 	if (rec->kind == REC_GRANT)
 		return check_grant(t, rec, err);
+	if (rec->kind == REC_SETTING)
+		return check_setting(t, rec, err);
 	if (rec->kind != REC_REVISION || (rec->flags & RECORD_FLAG_REMOVAL))
 		return 0;
 	/* Whether it may write there at all comes first: it is what a key without a grant has to hear. */

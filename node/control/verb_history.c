@@ -4,6 +4,7 @@
 #include "gossip/store/rules.h"
 #include "gossip/trust/bodies.h"
 #include "node/control/history.h"
+#include "placement/settings.h"
 
 #include <stdio.h>
 
@@ -273,6 +274,23 @@ static const char *named(const struct trust *t, const struct key32 *key, char id
 	return id;
 }
 
+static void say_setting(char *out, size_t cap, const struct record *r)
+{
+	bool drain = true;
+	id64 peer;
+
+	if (setting_peer(r->name, SETTING_DRAIN, &peer)) {
+		drain_decode(&drain, r->body, r->body_len, NULL);
+		snprintf(out, cap, "%s peer %s", drain ? "drain" : "resume", r->name + strlen(SETTING_DRAIN));
+	} else if (setting_peer(r->name, SETTING_LABELS, &peer)) {
+		snprintf(out, cap, "label peer %s", r->name + strlen(SETTING_LABELS));
+	} else if (strcmp(r->name, SETTING_VOTERS) == 0) {
+		snprintf(out, cap, "name the voters");
+	} else {
+		snprintf(out, cap, "set %s", r->name);
+	}
+}
+
 /* What it does, for people. */
 static void pack_what(struct agent *a, const struct record *r, struct wr *w)
 {
@@ -302,7 +320,7 @@ static void pack_what(struct agent *a, const struct record *r, struct wr *w)
 		snprintf(text, sizeof(text), "%s %s", r->flags & RECORD_FLAG_REMOVAL ? "remove" : "deploy",
 		        r->name);
 	else if (r->kind == REC_SETTING)
-		snprintf(text, sizeof(text), "set %s", r->name);
+		say_setting(text, sizeof(text), r);
 	pk_kv_str(w, "what", text);
 }
 

@@ -11,6 +11,8 @@ const struct verb verbs[] = {
         {"history", ASK_SOCKET, ROLE_READ, verb_history},
         {"signed", ASK_SOCKET, ROLE_READ, verb_signed},
         {"keys", ASK_SOCKET, ROLE_READ, verb_keys},
+        {"setting", ASK_SOCKET, ROLE_READ, verb_setting},
+        {"drain", ASK_SOCKET, ROLE_READ, verb_drain},
         {"peer", ASK_SOCKET, ROLE_READ, verb_peer},
         {"tokens", ASK_SOCKET, ROLE_READ, verb_tokens},
         {"revocable", ASK_SOCKET, ROLE_READ, verb_revocable},

@@ -20,7 +20,7 @@ class Either:
 
 
 NODE = {"id": ID, "name": str, "address": str, "state": {"alive", "suspect", "dead", "left"},
-        "availability": {"active", "drain", "draining"}, "incarnation": int, "version": str, "arch": str, "os": str,
+        "availability": {"active", "draining", "drained"}, "incarnation": int, "version": str, "arch": str, "os": str,
         "drivers": [str], "labels": {}, "cpus": Either(int, float), "memory_bytes": int, "tasks": int}
 STACK = {"stack": str, "revision": ID, "services": int, "desired": int, "running": int, "healthy": int, "conflict": bool,
          "update": Either(str, None, dict)}

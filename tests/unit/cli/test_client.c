@@ -1,109 +1,11 @@
 /* The client against an agent whose every byte is scripted: greeting, answers, faults, and nonsense. */
 #include "tests/unit/unit.h"
 
-#include "cli/client.h"
 #include "cli/list.h"
 #include "cli/tail.h"
+#include "tests/unit/cli/fake_agent.h"
 
-#include <pthread.h>
 #include <sodium.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-struct agent {
-	char dir[64];
-	int listener;
-	pthread_t thread;
-	struct wr says; /* all at once, to the first who connects */
-	struct cli cli;
-};
-
-/* Says its piece, then reads until the client has gone, so that no reset swallows what was said. */
-static void *serve(void *arg)
-{
-	struct agent *a = arg;
-	int fd = accept(a->listener, NULL, NULL);
-	char buf[4096];
-
-	for (size_t at = 0; at < a->says.len;) {
-		ssize_t n = send(fd, a->says.p + at, a->says.len - at, MSG_NOSIGNAL);
-
-		if (n <= 0)
-			break;
-		at += (size_t)n;
-	}
-	shutdown(fd, SHUT_WR);
-	while (read(fd, buf, sizeof(buf)) > 0)
-		;
-	close(fd);
-	return NULL;
-}
-
-static void prepare(struct agent *a)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-
-	memset(a, 0, sizeof(*a));
-	strcpy(a->dir, "/tmp/starling-test-XXXXXX");
-	assert_non_null(mkdtemp(a->dir));
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s/control.sock", a->dir);
-	a->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(a->listener, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(a->listener, 1), 0);
-	a->cli.data_dir = a->dir;
-	a->cli.key_path = "/nonexistent/operator.key";
-	wr_init(&a->says, 4 * CONTROL_MESSAGE_MAX);
-}
-
-static void greet(struct agent *a)
-{
-	struct hello h = {.flock_name = "birds", .peer_name = "one", .boot = 1, .version = "9", .stamp = 77};
-
-	h.peer.b[0] = 0xab;
-	proto_hello(&a->says, &h);
-}
-
-static void say_row(struct agent *a, const char *name)
-{
-	struct wr row;
-
-	wr_init(&row, 1024);
-	pk_map(&row, 1);
-	pk_kv_str(&row, "name", name);
-	proto_item(&a->says, &row);
-	wr_free(&row);
-}
-
-static void say_end(struct agent *a)
-{
-	struct wr end;
-
-	wr_init(&end, 1024);
-	pk_map(&end, 1);
-	pk_kv_str(&end, "state", "ready");
-	proto_end(&a->says, &end);
-	wr_free(&end);
-}
-
-static void go(struct agent *a)
-{
-	assert_true(wr_ok(&a->says));
-	assert_int_equal(pthread_create(&a->thread, NULL, serve, a), 0);
-}
-
-static void finish(struct agent *a, struct client *c)
-{
-	char path[100];
-
-	client_close(c);
-	pthread_join(a->thread, NULL);
-	close(a->listener);
-	snprintf(path, sizeof(path), "%s/control.sock", a->dir);
-	unlink(path);
-	rmdir(a->dir);
-	wr_free(&a->says);
-}
 
 static void rows_and_the_end_arrive_in_order(void **state)
 {

@@ -120,6 +120,8 @@ static const struct {
         {"tokens", true, 0, false, false, false},
         {"revocable", true, 0, false, false, false},
         {"explain", true, 0, false, false, false},
+        {"setting", true, 0, false, false, false},
+        {"drain", true, 0, false, false, false},
         {"submit", true, 0, false, false, false}, /* the record is signed, and judged by that */
         {"chain", true, 0, false, false, true},
         {"inspect", false, ROLE_READ, false, false, false},

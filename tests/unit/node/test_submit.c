@@ -1,7 +1,9 @@
 /* What an agent refuses at the door of its store. */
 #include "tests/unit/gossip/flock.h"
 
+#include "base/pack.h"
 #include "node/control/submit_check.h"
+#include "placement/settings.h"
 #include "placement/spec/spec.h"
 
 #define CI 40
@@ -186,9 +188,64 @@ static void a_doubted_clock_stamps_nothing_unless_forced(void **state)
 	assert_non_null(strstr(err.text, "--force-clock"));
 }
 
+static int submit_setting(struct scene *s, const char *name, const struct wr *body, int who, struct err *err)
+{
+	struct setting_text text = {.name = name, .body = body->p, .body_len = body->len};
+	struct actor ci = actor(CI);
+	struct record rec;
+	struct wr w;
+	int rc;
+
+	wr_init(&w, RECORD_BYTES_MAX);
+	trust_make_setting(&w, &s->f.id, &text, 60, NULL, 0, who == CI ? ci.secret : s->f.admin.secret);
+	assert_int_equal(record_decode(&rec, w.p, w.len, err), 0);
+	assert_true(record_verify(&rec, &s->f.id));
+	rc = submit_check(s->t, &rec, err);
+	wr_free(&w);
+	return rc;
+}
+
+static void only_an_admin_drains_a_peer(void **state)
+{
+	struct scene s = scene_new(POWER_ALL);
+	struct err err = {0};
+	struct wr body;
+
+	(void)state;
+	wr_init(&body, 64);
+	drain_encode(&body, true);
+	assert_int_equal(submit_setting(&s, "drain/00000000000000aa", &body, CI, &err), -1);
+	assert_int_equal(err.code, ERR_UNAUTHORISED);
+	if (submit_setting(&s, "drain/00000000000000aa", &body, 0, &err) < 0)
+		fail_msg("%s", err.text);
+	wr_free(&body);
+	scene_free(&s);
+}
+
+static void a_setting_that_nobody_would_heed_is_refused(void **state)
+{
+	static const char *const names[] = {
+	        "labels/00000000000000aa", "voters", "rebalance", "drain/aa", "drain", "speed"};
+	struct scene s = scene_new(0);
+	struct err err = {0};
+	struct wr body;
+
+	(void)state;
+	wr_init(&body, 64);
+	pk_str(&body, "not what any of these takes");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		assert_int_equal(submit_setting(&s, names[i], &body, 0, &err), -1);
+		assert_non_null(strstr(err.text, names[i]));
+	}
+	wr_free(&body);
+	scene_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(only_an_admin_drains_a_peer),
+	        cmocka_unit_test(a_setting_that_nobody_would_heed_is_refused),
 	        cmocka_unit_test(a_grant_to_a_revoked_key_is_refused),
 	        cmocka_unit_test(a_doubted_clock_stamps_nothing_unless_forced),
 	        cmocka_unit_test(a_spec_that_asks_for_no_power_is_taken),

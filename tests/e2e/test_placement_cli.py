@@ -1,0 +1,51 @@
+"""What operators set about peers and where things run, and how they ask: drain, label, voters, explain, plan."""
+import re
+
+from test_operators import new_key
+
+
+def test_labels_are_set_and_taken_away_by_any_name_of_the_peer(flock):
+    f = flock(2)
+    ids = {name: row["id"] for name, row in f.nodes().items()}
+    f.cli("node", "label", "p2", "disk=ssd", "zone=b")
+    f.cli("node", "label", ids["p2"][:6], "zone-", peer=1)
+    f.cli("node", "label", ids["p2"], "rack=7")
+    assert "nothing changed" in f.cli("node", "label", "p2", "rack=7").stderr
+    for peer in 0, 1:
+        assert f.nodes(peer)["p2"]["labels"] == {"disk": "ssd", "rack": "7"}
+        assert f.nodes(peer)["p1"]["labels"] == {}
+    assert "KEY=VALUE" in f.cli("node", "label", "p2", "zone", check=2).stderr
+    assert "no peer p9" in f.cli("node", "label", "p9", "a=b", check=1).stderr
+
+
+def test_only_admins_set_what_concerns_all(flock):
+    f = flock(1)
+    path, public = new_key(f, "ci")
+    f.cli("key", "grant", public, "ci", "--role", "deploy")
+    for args in ("node", "drain", "p1"), ("node", "label", "p1", "a=b"), ("voters", "set", "p1"):
+        assert "admin" in f.cli("--key", path, *args, check=8).stderr
+    assert f.nodes()["p1"]["availability"] == "active"
+    f.cli("node", "drain", "p1", "--detach")
+    f.cli("node", "resume", "p1")
+    assert [row["what"].rpartition(" ")[0] for row in f.json("key", "history", "admin")[:2]] == ["resume peer", "drain peer"]
+
+
+def test_voters_are_named_and_a_bad_number_is_warned_of(flock):
+    f = flock(3)
+    assert f.json("voters", "ls") == []
+    assert "name 3 or 5" in f.cli("voters", "set", "p1").stderr
+    assert "warning" not in f.cli("voters", "set", "p3", "p1", "p2").stderr
+    assert sorted(r["name"] for r in f.json("voters", "ls", peer=2)) == ["p1", "p2", "p3"]
+    assert {r["state"] for r in f.json("voters", "ls")} == {"alive"}
+    assert "stands twice" in f.cli("voters", "set", "p1", "p1", check=2).stderr
+
+
+def test_a_peer_with_nothing_to_hand_over_is_drained_at_once(flock):
+    f = flock(2)
+    said = f.cli("node", "drain", "p2").stderr
+    assert re.search(r"^p2 is drained: 0 tasks handed over$", said, re.M), said
+    assert f.nodes(1)["p2"]["availability"] == "drained"
+    assert "drains already, by admin" in f.cli("node", "drain", "p2").stderr
+    f.cli("node", "resume", "p2")
+    assert f.nodes()["p2"]["availability"] == "active"
+    assert "not drained" in f.cli("node", "resume", "p2").stderr
