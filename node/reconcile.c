@@ -14,9 +14,9 @@
  *      those that do not serve come first, then by index; at most `parallelism` are under way at once, and a slot is
  *      under way from its stop until it has served for `monitor`, and while it is handed over; one that was refused and
  *      that nobody serves stays under way, so an update that no peer can start stops at its first slots.
- *  R6  A task that was stopped for its replacement, or was lost with its host's reboot, is started again here at
- *      once, ready or not, while no other peer has the slot. One that ended by its watchdog, or unseen although it
- *      has one, waits until this peer is ready, and so knows who has the slot.
+ *  R6  A task that was stopped for its replacement is started again here at once, ready or not, while no other peer
+ *      has the slot. One that was lost with its host's reboot, ended by its watchdog, or ended unseen although it has
+ *      one, waits until this peer is ready, and so knows who has the slot.
  *
  * Slots that nobody has
  *  R7  A peer that is not ready starts nothing new; an isolated one no orphan; none beyond its own room.
@@ -133,7 +133,7 @@ static void tend_finished(struct run *x, struct group *g, size_t k, const struct
 		return;
 	if (other_owner(x, k))
 		rc_forget(x, mine, "another peer has its slot");
-	else if (mine->alone && !x->ready)
+	else if ((mine->alone || mine->state == TASK_LOST) && !x->ready)
 		return; /* readiness makes another run */
 	else if (mine->stopping)
 		start_again(x, g, k, mine, "replaces the task that was stopped");

@@ -132,13 +132,19 @@ static struct work_action action_of(const struct work *w, const struct reconcile
 static void decide(struct work *w, const struct work_input *in, struct reconcile_action **acts, size_t *n)
 {
 	struct own_task *own = arena_array(&w->arena, in->n_tasks, sizeof(*own));
+	bool ready = gossip_ready(in->gossip) && w->found;
 	mono_ms wake;
 
+	/* Tasks that are found again are seen before this peer is ready, however late that is: it has not seen what
+	 * others did meanwhile, and its claims have to say so. */
+	if (in->adopted && !w->found) {
+		w->found = true;
+		w->wake = in->now.mono;
+	}
 	for (size_t i = 0; i < in->n_tasks; i++)
 		own[i] = in->tasks[i].own;
-	reconcile_run(w->reconcile, &w->view, &w->placement, own, in->n_tasks,
-	        gossip_ready(in->gossip) && in->adopted, gossip_isolated(in->gossip), in->now.mono, &w->arena,
-	        acts, n, &wake);
+	reconcile_run(w->reconcile, &w->view, &w->placement, own, in->n_tasks, ready, gossip_isolated(in->gossip),
+	        in->now.mono, &w->arena, acts, n, &wake);
 	w->wake = MIN(w->wake, wake);
 }
 

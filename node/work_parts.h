@@ -16,6 +16,7 @@ struct work {
 	struct view view;
 	struct placement placement;
 	bool acted; /* since then */
+	bool found; /* reconcile has seen the tasks of the last run */
 	mono_ms wake;
 	mono_ms stranded_since; /* since when no task of a peer that leaves can go anywhere; 0 not */
 

@@ -143,5 +143,7 @@ mono_ms work_tell(struct work *w, const struct work_input *in)
 		work_look(w, in);
 	if (work_drop_old_refusals(w))
 		wake = in->now.mono;
-	return MIN(MIN(wake, work_refusals_due(w)), publish_claims(w, in));
+	wake = MIN(wake, work_refusals_due(w));
+	/* Until the tasks of the last run are found again, what it said of them holds. */
+	return in->adopted ? MIN(wake, publish_claims(w, in)) : wake;
 }

@@ -121,7 +121,7 @@ bench-flocks: all static
 # --- Simulator: whole flocks in virtual time; see docs/simulator.md. SEED=n STORY=name replays; SEEDS=n tells each
 # --- story so often, SECONDS_MAX=n as often as there is time for.
 # --- The engine is an archive of its own, which benchmarks link too: $(SIM_LIB) with $(SIM_LDFLAGS).
-LAYERS_sim  := gossip gossip/trust gossip/store base
+LAYERS_sim  := node dns placement placement/spec gossip gossip/trust gossip/store base
 SIM_LIB     := $(B)/tests/sim/libsim.a
 SIM_LDFLAGS := -Wl,--wrap=crypto_sign_verify_detached
 SIM_STORIES := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/story_*.c)) $(B)/tests/sim/main.o

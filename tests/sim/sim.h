@@ -17,6 +17,7 @@
  *	sim_view.c    what peers say of each other      sim_records.c what they know, and what they are made to write
  *	sim_liar.c    a peer that lies                  sim_replay.c  and repeats what it has no right to
  *	sim_newer.c   peers of the version after this one
+ *	sim_work.h    what a flock runs: view, placement, reconcile, tasks (option .work)
  *	sim_chaos.c   trouble of every kind, by chance  sim_fail.c    what failed, and how to see it again
  *	sim_crypto.c  each signature is checked once for all peers
  */
@@ -35,7 +36,9 @@
 /* Unix ms at the start of every simulation: any fixed date. */
 #define SIM_WALL_START INT64_C(1790000000000)
 
+struct reconcile_config;
 struct sim;
+struct sim_works;
 
 /* How packets and stream data fare on their way. Percentages are of packets. */
 struct sim_link {
@@ -64,9 +67,11 @@ struct sim_options {
 	unsigned joined; /* peers that are started and know each other at first; 0 means all */
 	bool sealed;     /* packets are really encrypted; else plain, for speed */
 	bool later;      /* nothing is started: the story does */
+	bool work;       /* peers place and run tasks: sim_work.h */
 	bool slow;       /* a story that takes long: told in few rounds, as those of large flocks are */
 	unsigned loss;   /* percent of packets */
 	enum gossip_profile profile;
+	const struct reconcile_config *timing; /* with work; NULL: the defaults */
 	struct sim_hooks hooks;
 };
 
@@ -176,7 +181,8 @@ struct sim {
 		struct addr from;
 		bool unknown;
 		size_t len;
-	} answering; /* the packet that is being taken */
+	} answering;             /* the packet that is being taken */
+	struct sim_works *works; /* NULL without option work */
 };
 
 /* Engine. */
@@ -257,6 +263,9 @@ void sim_evict(struct sim *s, unsigned at, unsigned peer);
 /* Records. A ticket is for sim_accepted(). */
 struct key32 sim_submit(struct sim *s, unsigned peer, const char *stack, const char *body, uint64_t *ticket);
 struct key32 sim_remove(struct sim *s, unsigned peer, const char *stack, uint64_t *ticket);
+/* The same with any body, where it may be refused (false; err says why). NULL: the stack is removed. */
+bool sim_submit_body(struct sim *s, unsigned peer, const char *stack, const uint8_t *body, size_t len,
+        struct key32 *id, uint64_t *ticket, struct err *err);
 /* The same where it may be refused (false; err says why). body NULL: the stack is removed. */
 bool sim_try_submit(struct sim *s, unsigned peer, const char *stack, const char *body, struct key32 *id,
         uint64_t *ticket, struct err *err);

@@ -18,16 +18,22 @@ enum sim_event_kind {
 	EV_WRITTEN, /* a: number of the write */
 	EV_STOP,    /* the agent ends itself */
 	EV_LIE,     /* the liar's next turn */
+	EV_WORK,    /* a pass; a: number of its alarm */
+	EV_ADOPT,   /* a new agent has found its tasks */
+	EV_TASK,    /* a: host, b: number of the change; of the world */
 	EV_KINDS
 };
 
 typedef void sim_event_fn(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const uint8_t *bytes, size_t len);
-sim_event_fn on_tick, on_packet, on_accept, on_opened, on_frame, on_retry, on_closed, on_written, on_stop, on_lie;
+sim_event_fn on_tick, on_packet, on_accept, on_opened, on_frame, on_retry, on_closed, on_written, on_stop, on_lie,
+        on_work, on_adopt, on_task;
 
 /* The event comes to the peer at `at`, unless that run of it has ended by then. bytes are copied. */
 void sim_at(struct sim *s, mono_ms at, unsigned peer, enum sim_event_kind kind, uint64_t a, uint64_t b,
         const void *bytes, size_t len);
 bool sim_chance(struct sim *s, unsigned percent);
+/* The first moment, after now, at which the peer's clock has reached `mono`. */
+mono_ms sim_moment(const struct sim *s, unsigned peer, mono_ms mono);
 
 /* sim_net.c */
 #define SIM_ADDR_KEY 19

@@ -4,6 +4,7 @@
  * take that too.
  */
 #include "tests/sim/sim_core.h"
+#include "tests/sim/sim_work.h"
 
 /* A write that was asked for: its record may or may not be on the disk. */
 struct write {
@@ -331,6 +332,7 @@ void sim_disk_lose(struct sim *s, unsigned peer)
 	struct record r;
 
 	s->disk_lost_at = s->now;
+	sim_work_disk_lost(s, peer);
 	contents_free(d);
 	map_init(&d->records, sizeof(struct key32), NULL);
 	map_init(&d->gone, sizeof(struct key32), NULL);

@@ -22,7 +22,10 @@ static sim_event_fn *const on_event[EV_KINDS] = {[EV_TICK] = on_tick,
         [EV_CLOSED] = on_closed,
         [EV_WRITTEN] = on_written,
         [EV_STOP] = on_stop,
-        [EV_LIE] = on_lie};
+        [EV_LIE] = on_lie,
+        [EV_WORK] = on_work,
+        [EV_ADOPT] = on_adopt,
+        [EV_TASK] = on_task};
 
 static bool before(const struct sim_event *x, const struct sim_event *y)
 {

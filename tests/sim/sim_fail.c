@@ -1,5 +1,6 @@
 /* Failures: what is wrong, and how to see it again. */
 #include "tests/sim/sim_core.h"
+#include "tests/sim/sim_work.h"
 
 /* Of larger flocks a table of who says what of whom is no help. */
 #define PRINTED_MAX 20
@@ -22,6 +23,8 @@ _Noreturn void sim_fail(struct sim *s, const char *file, int line, const char *w
 	fputs(text, stderr);
 	if (s->n <= PRINTED_MAX && s->peer)
 		sim_print(s, stderr);
+	if (s->n <= PRINTED_MAX)
+		sim_print_work(s, stderr);
 	if (handler)
 		handler(s, text);
 	exit(1);

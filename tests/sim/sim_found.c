@@ -2,6 +2,7 @@
 #include "tests/sim/sim_core.h"
 
 #include "base/hash.h"
+#include "tests/sim/sim_work.h"
 
 #include <sodium.h>
 
@@ -45,7 +46,7 @@ static void found(struct sim *s)
 		admit(s, i);
 }
 
-static void place(struct sim *s, unsigned i, unsigned joined)
+static void set_up(struct sim *s, unsigned i, unsigned joined)
 {
 	struct sim_peer *p = &s->peer[i];
 	const struct wr *own = &s->trust[2 + i];
@@ -92,9 +93,10 @@ struct sim *sim_new(const char *name, uint64_t seed, const struct sim_options *o
 	map_init(&s->ends, 12, NULL);
 	map_init(&s->accepted, sizeof(uint64_t), NULL);
 	found(s);
+	sim_work_init(s);
 	joined = opt->joined ? opt->joined : s->n;
 	for (unsigned i = 0; i < s->n; i++)
-		place(s, i, joined);
+		set_up(s, i, joined);
 	for (unsigned i = 0; i < joined && !opt->later; i++)
 		sim_start(s, i);
 	return s;
@@ -115,6 +117,7 @@ void sim_free(struct sim *s)
 {
 	for (unsigned i = 0; i < s->n; i++)
 		sim_kill(s, i);
+	sim_work_free(s);
 	sim_net_free(s);
 	for (unsigned i = 0; i < s->n; i++) {
 		struct sim_peer *p = &s->peer[i];

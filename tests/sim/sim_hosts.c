@@ -1,5 +1,6 @@
 /* Hosts: agents that start and end, and what their clocks say. */
 #include "tests/sim/sim_core.h"
+#include "tests/sim/sim_work.h"
 
 /* An agent that leaves goes on for so long, so that others hear it. */
 #define LEAVE_MS SECONDS(1)
@@ -19,9 +20,9 @@ struct now sim_peer_now(const struct sim *s, unsigned peer)
 	return (struct now){.mono = p->clock + s->now + ahead, .wall = SIM_WALL_START + s->now + p->skew + ahead};
 }
 
-/* The first moment, after now, at which the peer's clock has reached `mono`. */
-static mono_ms moment_of(const struct sim *s, const struct sim_peer *p, mono_ms mono)
+mono_ms sim_moment(const struct sim *s, unsigned peer, mono_ms mono)
 {
+	const struct sim_peer *p = &s->peer[peer];
 	int64_t left = MAX(mono - mono_of(p, s->now), INT64_C(0));
 	mono_ms at = s->now + left * 1000000 / (1000000 + p->ppm);
 
@@ -75,6 +76,7 @@ static void carry_out(struct sim *s, unsigned peer, const struct gossip_action *
 		break;
 	case GOSSIP_MEMBER:
 		sim_view_member(s, peer, &a->peer);
+		sim_work_kick(s, peer);
 		break;
 	case GOSSIP_RECORD: {
 		const struct stored *r = store_get(gossip_store(p->gossip), &a->id);
@@ -82,6 +84,7 @@ static void carry_out(struct sim *s, unsigned peer, const struct gossip_action *
 		/* A host keeps its own status over restarts. */
 		if (r && record_is_volatile(r->rec.kind) && key32_eq(&r->rec.author, &p->key))
 			sim_disk_put(&p->disk.own, &r->rec.key, r->bytes, r->len);
+		sim_work_record(s, peer, &a->id);
 		break;
 	}
 	case GOSSIP_ACCEPTED:
@@ -91,6 +94,7 @@ static void carry_out(struct sim *s, unsigned peer, const struct gossip_action *
 		break;
 	case GOSSIP_BOOT:
 		p->boot = (uint32_t)a->ticket;
+		sim_work_kick(s, peer);
 		break;
 	case GOSSIP_FENCED:
 		p->fenced = true;
@@ -106,7 +110,7 @@ static void arm(struct sim *s, unsigned peer)
 
 	if (wake == MONO_NEVER)
 		return;
-	wake = moment_of(s, p, wake);
+	wake = sim_moment(s, peer, wake);
 	if (wake < p->armed) {
 		p->armed = wake;
 		sim_at(s, wake, peer, EV_TICK, ++p->alarm, 0, NULL, 0);
@@ -124,6 +128,7 @@ void sim_drain(struct sim *s, unsigned peer)
 		carry_out(s, peer, &a);
 	}
 	arm(s, peer);
+	sim_work_drained(s, peer);
 }
 
 void on_tick(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const uint8_t *bytes, size_t len)
@@ -172,6 +177,7 @@ void sim_start(struct sim *s, unsigned i)
 	gossip_start(p->gossip, sim_peer_now(s, i));
 	if (p->newer)
 		sim_newer_started(s, i);
+	sim_work_started(s, i);
 	sim_drain(s, i);
 }
 
@@ -182,6 +188,7 @@ static void end(struct sim *s, unsigned i, bool power)
 	if (!p->gossip)
 		return;
 	sim_view_ended(s, i);
+	sim_work_ended(s, i);
 	p->runs++;
 	sim_net_agent_gone(s, i);
 	sim_disk_agent_gone(s, i, power);
@@ -198,6 +205,7 @@ void sim_crash(struct sim *s, unsigned i)
 {
 	s->peer[i].host_down = true;
 	end(s, i, true);
+	sim_work_power_cut(s, i);
 }
 
 void on_stop(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const uint8_t *bytes, size_t len)

@@ -60,8 +60,8 @@ bool sim_submit_as(struct sim *s, unsigned peer, struct record *r, const uint8_t
 	return ok;
 }
 
-bool sim_try_submit(struct sim *s, unsigned peer, const char *stack, const char *body, struct key32 *id,
-        uint64_t *ticket, struct err *err)
+bool sim_submit_body(struct sim *s, unsigned peer, const char *stack, const uint8_t *body, size_t len,
+        struct key32 *id, uint64_t *ticket, struct err *err)
 {
 	struct gossip *g = sim_agent(s, peer);
 	struct record r = {.kind = REC_REVISION};
@@ -71,8 +71,8 @@ bool sim_try_submit(struct sim *s, unsigned peer, const char *stack, const char 
 
 	snprintf(r.name, sizeof(r.name), "%s", stack);
 	if (body) {
-		r.body = (const uint8_t *)body;
-		r.body_len = (uint32_t)strlen(body) + 1;
+		r.body = body;
+		r.body_len = (uint32_t)len;
 	} else {
 		r.flags = RECORD_FLAG_REMOVAL;
 	}
@@ -84,6 +84,13 @@ bool sim_try_submit(struct sim *s, unsigned peer, const char *stack, const char 
 	ok = sim_submit_as(s, peer, &r, s->admin, ticket, err);
 	*id = r.id;
 	return ok;
+}
+
+bool sim_try_submit(struct sim *s, unsigned peer, const char *stack, const char *body, struct key32 *id,
+        uint64_t *ticket, struct err *err)
+{
+	return sim_submit_body(
+	        s, peer, stack, (const uint8_t *)body, body ? strlen(body) + 1 : 0, id, ticket, err);
 }
 
 struct key32 sim_submit(struct sim *s, unsigned peer, const char *stack, const char *body, uint64_t *ticket)

@@ -1,0 +1,301 @@
+/*
+ * What is counted while a flock works, and what must hold once all is quiet: each slot that some peer can run has
+ * exactly one task, which serves the winning content; nothing else runs; and all peers name the same owners.
+ */
+#include "tests/sim/sim_work.h"
+
+#include "base/text.h"
+#include "tests/sim/sim_core.h"
+
+#include <stdarg.h>
+
+/* A flock at rest stays so; longer than any timer of reconcile but that of refusals. */
+#define STAYS_MS MINUTES(1)
+
+/* On the way. */
+
+static bool serves(const struct sim_task *t)
+{
+	return t->w.own.state == TASK_RUNNING && t->w.own.health == HEALTH_HEALTHY && !t->w.own.stopping;
+}
+
+static struct sim_slot *slot_of(struct sim *s, id64 id)
+{
+	struct sim_slot *slot = map_get(&s->works->slots, &id);
+
+	if (slot)
+		return slot;
+	slot = xcalloc(1, sizeof(*slot));
+	slot->slot = id;
+	map_put(&s->works->slots, &id, slot);
+	return slot;
+}
+
+void sim_count_serving(struct sim *s, struct sim_task *t)
+{
+	struct sim_slot *slot;
+	bool now = serves(t);
+
+	if (now == t->serving)
+		return;
+	t->serving = now;
+	slot = slot_of(s, t->w.own.slot);
+	if (now) {
+		if (slot->served && !slot->serving)
+			slot->dark_ms += s->now - slot->dark_since;
+		slot->served = true;
+		if (slot->serving++) {
+			s->works->doubles++;
+			if (s->works->strict)
+				sim_fail(s, __FILE__, __LINE__, "two tasks of one slot serve in a quiet flock");
+		}
+	} else if (--slot->serving == 0) {
+		slot->dark_since = s->now;
+	}
+}
+
+int64_t sim_dark(const struct sim *s)
+{
+	int64_t dark = 0;
+
+	map_each (&s->works->slots, value) {
+		const struct sim_slot *slot = value;
+
+		dark += slot->dark_ms;
+		if (slot->served && !slot->serving)
+			dark += s->now - slot->dark_since;
+	}
+	return dark;
+}
+
+void sim_count_anew(struct sim *s)
+{
+	map_each (&s->works->slots, value) {
+		struct sim_slot *slot = value;
+
+		slot->dark_ms = 0;
+		slot->dark_since = s->now;
+		slot->served = slot->serving > 0;
+	}
+	s->works->starts = s->works->stops = s->works->refusals = s->works->doubles = 0;
+}
+
+unsigned sim_tasks_on(const struct sim *s, unsigned host)
+{
+	const struct sim_worker *w = &s->works->worker[host];
+	unsigned n = 0;
+
+	for (size_t i = 0; i < w->n_tasks; i++)
+		n += !sim_task_over(w->tasks[i]);
+	return n;
+}
+
+unsigned sim_serving(const struct sim *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->works->worker[i].n_tasks; k++)
+			n += s->works->worker[i].tasks[k]->serving;
+	return n;
+}
+
+/* At rest. */
+
+static PRINTF_LIKE(2, 3) void fault(struct sim_rest *r, const char *fmt, ...)
+{
+	va_list args;
+
+	if (r->text[0])
+		return;
+	va_start(args, fmt);
+	vsnprintf(r->text, sizeof(r->text), fmt, args);
+	va_end(args);
+}
+
+static const struct work *work_of(const struct sim *s, unsigned peer)
+{
+	const struct sim_peer *p = &s->peer[peer];
+
+	return p->gossip && gossip_ready(p->gossip) ? s->works->worker[peer].work : NULL;
+}
+
+/* All other peers must say the same of each slot. */
+static void compare(const struct sim *s, unsigned a, unsigned b, struct sim_rest *r)
+{
+	const struct placement *p = work_placement(work_of(s, a)), *q = work_placement(work_of(s, b));
+	const struct view *v = work_view(work_of(s, a)), *u = work_view(work_of(s, b));
+
+	if (p->n_slots != q->n_slots) {
+		r->disputes++;
+		fault(r, "peer %u sees %zu slots, peer %u %zu", a, p->n_slots, b, q->n_slots);
+		return;
+	}
+	for (size_t k = 0; k < p->n_slots; k++) {
+		const struct placed_slot *x = &p->slots[k], *y = &q->slots[k];
+		id64 here = x->owner < 0 ? 0 : v->claims[x->owner].c.task;
+		id64 there = y->owner < 0 ? 0 : u->claims[y->owner].c.task;
+
+		if (x->slot == y->slot && here == there)
+			continue;
+		r->disputes++;
+		fault(r, "peers %u and %u name different owners of slot %zu", a, b, k);
+	}
+}
+
+/* Of a task that is over, and whose host has no agent to forget it. */
+static bool is_record(const struct sim *s, const struct sim_task *t)
+{
+	return sim_task_over(t) && !s->peer[t->host].gossip;
+}
+
+struct slot_tasks {
+	unsigned serving, others;
+};
+
+static struct slot_tasks tasks_of(const struct sim *s, id64 slot, id64 content, id64 revision)
+{
+	struct slot_tasks n = {0};
+
+	for (unsigned i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->works->worker[i].n_tasks; k++) {
+			const struct sim_task *t = s->works->worker[i].tasks[k];
+
+			if (t->w.own.slot != slot || is_record(s, t))
+				continue;
+			if (t->serving && t->w.own.content == content && t->w.own.revision == revision)
+				n.serving++;
+			else
+				n.others++;
+		}
+	return n;
+}
+
+static void check_slot(
+        const struct sim *s, const struct view *v, const struct placed_slot *slot, struct sim_rest *r)
+{
+	const struct view_stack *st = &v->stacks[slot->stack];
+	const struct service *service = &st->spec->services[slot->service];
+	struct slot_tasks n = tasks_of(s, slot->slot, service_content(service), st->revision_id);
+	bool placeable = slot->owner >= 0 || slot->n_candidates;
+
+	r->unplaced += !placeable;
+	if (placeable && !n.serving) {
+		r->missing++;
+		fault(r, "%s/%s/%u: nobody serves it", st->name, service->name, slot->index);
+	}
+	if (n.serving + n.others > placeable) {
+		r->surplus += n.serving + n.others - placeable;
+		fault(r, "%s/%s/%u: %u tasks serve it, %u others are there", st->name, service->name, slot->index,
+		        n.serving, n.others);
+	}
+}
+
+static void check_strays(const struct sim *s, const struct placement *p, struct sim_rest *r)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->works->worker[i].n_tasks; k++) {
+			const struct sim_task *t = s->works->worker[i].tasks[k];
+
+			if (is_record(s, t) || view_slot(p, t->w.own.slot))
+				continue;
+			r->surplus++;
+			fault(r, "%s/%s/%u is on peer %u, and nobody wants it", t->stack, t->service, t->w.index,
+			        i);
+		}
+}
+
+static size_t slots_of_specs(const struct view *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->n_stacks; i++)
+		for (size_t k = 0; v->stacks[i].spec && k < v->stacks[i].spec->n_services; k++)
+			if (v->stacks[i].spec->services[k].mode == MODE_REPLICATED)
+				n += v->stacks[i].spec->services[k].replicas;
+	return n;
+}
+
+struct sim_rest sim_rest(const struct sim *s)
+{
+	struct sim_rest r = {0};
+	const struct placement *p;
+	const struct view *v;
+	unsigned first = 0;
+
+	if (!sim_all_quiet(s) || !sim_digests_equal(s)) {
+		r.disputes = 1;
+		fault(&r, "not all have heard of everything");
+		return r;
+	}
+	while (first < s->n && !work_of(s, first))
+		first++;
+	if (first == s->n) {
+		r.disputes = 1;
+		fault(&r, "no peer is ready");
+		return r;
+	}
+	for (unsigned i = first + 1; i < s->n; i++)
+		if (work_of(s, i))
+			compare(s, first, i, &r);
+	p = work_placement(work_of(s, first));
+	v = work_view(work_of(s, first));
+	r.wanted = (unsigned)p->n_slots;
+	if (p->n_slots < slots_of_specs(v)) {
+		r.missing++;
+		fault(&r, "%zu slots are wanted, %zu are placed", slots_of_specs(v), p->n_slots);
+	}
+	for (size_t k = 0; k < p->n_slots; k++)
+		check_slot(s, v, &p->slots[k], &r);
+	check_strays(s, p, &r);
+	return r;
+}
+
+bool sim_at_rest(const struct sim *s)
+{
+	struct sim_rest r = sim_rest(s);
+
+	return !r.text[0] && !r.unplaced;
+}
+
+void sim_expect_rest(struct sim *s, int64_t ms, unsigned unplaced)
+{
+	mono_ms until = s->now + ms;
+	struct sim_rest r;
+	unsigned starts, stops;
+	char text[320];
+
+	/* Looking is dear; what is right for a moment only will be seen to be wrong again. */
+	while ((r = sim_rest(s)).text[0] || r.unplaced != unplaced) {
+		if (s->now >= until) {
+			snprintf(text, sizeof(text), "at rest: %s",
+			        r.text[0] ? r.text : "more or fewer slots than expected have no peer");
+			sim_fail(s, __FILE__, __LINE__, text);
+		}
+		sim_run(s, 50);
+	}
+	starts = s->works->starts;
+	stops = s->works->stops;
+	sim_run(s, STAYS_MS);
+	r = sim_rest(s);
+	if (r.text[0])
+		sim_fail(s, __FILE__, __LINE__, r.text);
+	if (s->works->starts != starts || s->works->stops != stops)
+		sim_fail(s, __FILE__, __LINE__, "a flock at rest starts or stops tasks");
+}
+
+void sim_print_work(const struct sim *s, FILE *out)
+{
+	for (unsigned i = 0; s->works && i < s->n; i++) {
+		const struct sim_worker *w = &s->works->worker[i];
+
+		fprintf(out, "tasks of peer %u:", i);
+		for (size_t k = 0; k < w->n_tasks; k++) {
+			const struct sim_task *t = w->tasks[k];
+
+			fprintf(out, " %s/%s/%u %s%s", t->stack, t->service, t->w.index,
+			        task_state_name(t->w.own.state), t->w.own.stopping ? " (stopping)" : "");
+		}
+		fputc('\n', out);
+	}
+}
