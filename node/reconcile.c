@@ -156,8 +156,8 @@ static bool is_disputed(
 {
 	const struct memory *m = x->memory[k];
 
-	return serves(mine) && mine->healthy_at && x->r->sight == SIGHT_MOST && !rival->c.replaces &&
-	       m->beaten_since - mine->healthy_at >= RC_SIGHT_MEMORY &&
+	return serves(mine) && mine->healthy_at && x->r->sight == SIGHT_MOST && !m->replaces &&
+	       !rival->c.replaces && m->beaten_since - mine->healthy_at >= RC_SIGHT_MEMORY &&
 	       m->beaten_since - x->view->members[rival->member].seen >= RC_SIGHT_MEMORY;
 }
 

@@ -254,9 +254,14 @@ bool rc_handed_over(struct run *x, size_t k, const struct own_task *mine)
 		return true;
 	if (!m->handover_to)
 		return false;
-	if (m->handover_task == mine->task && !other_owner(x, k) && mine->stopping && !heir_claim(x, k) &&
-	        goes_on(x, k, m))
-		return true; /* stop-first: its claim is what lets the other start */
+	if (m->handover_task == mine->task && !other_owner(x, k) && mine->stopping && goes_on(x, k, m)) {
+		/* Stop-first: its claim is what lets the other start. */
+		if (!heir_claim(x, k))
+			return true;
+		rc_forget(x, mine, why_text(m->handover_why));
+		break_off(x, m, 0);
+		return true;
+	}
 	if (m->handover_to)
 		break_off(x, m, 0);
 	return false;
