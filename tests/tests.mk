@@ -111,6 +111,15 @@ bench_gossip := $(B)/tests/bench/bench_sync $(bench_flocks)
 bench-gossip: $(bench_gossip)
 	@for program in $^; do $$program $(BENCH_ARGS) || exit 1; echo; done
 
+# The tables of placement, as markdown: ours beside rules that remember nothing. BENCH_ARGS as above: --seeds 3.
+bench_placement := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/placement/bench_*.c))
+$(bench_placement): $(B)/%: $(B)/%.o $(B)/tests/bench/placement/flock.o $(B)/tests/bench/placement/maxflow.o $(foreach d,$(LAYERS_placement),$(call archive,$(d)))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/tests/bench/placement/flock.o $(B)/tests/bench/placement/maxflow.o -Wl,--start-group $(foreach d,$(LAYERS_placement),$(call archive,$(d))) -Wl,--end-group $(LIBS_base)
+.PHONY: bench-placement
+bench-placement: $(bench_placement)
+	@for program in $^; do $$program $(BENCH_ARGS) || exit 1; echo; done
+
 # Real agents beside as many of serf's, if that is installed; the table goes to FLOCKS_OUT as well.
 FLOCKS_OUT ?= build/bench-flocks.md
 .PHONY: bench-flocks
