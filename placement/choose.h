@@ -6,6 +6,7 @@
 #define PLACEMENT_CHOOSE_H
 
 #include "placement/slots.h"
+#include "placement/spread.h"
 
 /* What is decided so far in one run of place(). */
 struct plan {
@@ -23,6 +24,8 @@ struct turn {
 	enum place_reason *fixed; /* per member: the static filters' answer */
 	uint32_t *weight;         /* per member that passes them */
 	uint32_t *same;           /* per member: replicas of the service, with those decided on so far */
+	int32_t *wishes;          /* per member: filter_wishes(), if the service has any */
+	struct spread spread;     /* those replicas by zone and the like */
 };
 
 void turn_init(struct turn *t, struct plan *plan);

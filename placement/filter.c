@@ -75,14 +75,23 @@ static bool text_matches(const char *have, const char *want)
 	return have && same_text(have, want);
 }
 
-static bool attr_matches(const struct view_member *m, const char *attr, const char *value)
+const char *member_attr(const struct view_member *m, const char *attr)
 {
 	static const char node_label[] = "node.labels.", engine_label[] = "engine.labels.";
 
+	if (!strncmp(attr, node_label, strlen(node_label)))
+		return label_of(m->labels, m->n_labels, attr + strlen(node_label));
+	if (!m->facts)
+		return NULL;
+	if (!strncmp(attr, engine_label, strlen(engine_label)))
+		return label_of(m->facts->labels, m->facts->n_labels, attr + strlen(engine_label));
+	return !strcmp(attr, "node.hostname") ? m->facts->name : NULL;
+}
+
+static bool attr_matches(const struct view_member *m, const char *attr, const char *value)
+{
 	if (!strcmp(attr, "node.id"))
 		return id_matches(&m->key, m->id, value);
-	if (!strcmp(attr, "node.hostname"))
-		return text_matches(m->facts->name, value);
 	/* Every peer takes specs. */
 	if (!strcmp(attr, "node.role"))
 		return same_text("manager", value);
@@ -90,17 +99,25 @@ static bool attr_matches(const struct view_member *m, const char *attr, const ch
 		return text_matches(m->facts->os, value);
 	if (!strcmp(attr, "node.platform.arch"))
 		return m->facts->arch && same_text(arch_name(m->facts->arch), arch_name(value));
-	if (!strncmp(attr, node_label, strlen(node_label)))
-		return text_matches(label_of(m->labels, m->n_labels, attr + strlen(node_label)), value);
-	if (!strncmp(attr, engine_label, strlen(engine_label)))
-		return text_matches(
-		        label_of(m->facts->labels, m->facts->n_labels, attr + strlen(engine_label)), value);
-	return false;
+	return text_matches(member_attr(m, attr), value);
 }
 
 bool constraint_holds(const struct view_member *m, const struct spec_constraint *c)
 {
 	return attr_matches(m, c->attr, c->value) == (c->op == OP_EQ);
+}
+
+int32_t filter_wishes(const struct view_member *m, const struct service *s)
+{
+	int32_t sum = 0;
+
+	for (size_t i = 0; i < s->n_prefer && m->facts; i++) {
+		const struct spec_constraint c = {s->prefer[i].attr, s->prefer[i].op, s->prefer[i].value};
+
+		if (constraint_holds(m, &c))
+			sum += s->prefer[i].weight;
+	}
+	return sum;
 }
 
 static bool has_features(const struct facts *f, const struct spec *spec)

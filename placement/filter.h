@@ -69,6 +69,10 @@ enum place_reason filter_lost(const struct view *view, const struct view_stack *
  * the service on that peer now. */
 enum place_reason filter_dynamic(
         const struct facts *f, const struct load *load, const struct service *s, uint32_t same);
+/* The value of node.labels.NAME, engine.labels.NAME or node.hostname; NULL: it has none. */
+const char *member_attr(const struct view_member *m, const char *attr);
+/* How much the peer is what the service wishes: the sum of the weights of the wishes that hold. */
+int32_t filter_wishes(const struct view_member *m, const struct service *s);
 /* Does one constraint hold for a peer whose facts are known? */
 bool constraint_holds(const struct view_member *m, const struct spec_constraint *c);
 
