@@ -22,7 +22,7 @@ struct drain {
 	json_t *rows; /* as the agent listed them last: the peer, then its tasks */
 	json_t *told; /* task -> the reason that was printed */
 	mono_ms until, changed, since;
-	unsigned handed, ended;
+	unsigned handed;
 	bool draining; /* the agent has taken note */
 	bool begun;
 };
@@ -70,10 +70,8 @@ static void say_gone(struct drain *d, const json_t *row)
 		cli_say(d->cli, "%s: handed over from %s to %s, %.1f s", slot, d->name, to,
 		        (double)(clock_mono() - d->since) / 1000);
 	} else if (phase_is(row, "stopping")) {
-		d->handed++;
 		cli_say(d->cli, "%s: stopped on %s", slot, d->name);
 	} else {
-		d->ended++;
 		cli_say(d->cli, "%s: no longer on %s", slot, d->name);
 	}
 }
@@ -140,7 +138,7 @@ static void tell_kept(struct drain *d)
 }
 
 struct left {
-	unsigned all, stays, global;
+	unsigned all, stays;
 };
 
 static struct left count_left(const json_t *rows)
@@ -152,10 +150,7 @@ static struct left count_left(const json_t *rows)
 	json_array_foreach (rows, i, row) {
 		if (!text_of(row, "task"))
 			continue;
-		if (phase_is(row, "global"))
-			n.global++;
-		else
-			n.all++;
+		n.all++;
 		n.stays += phase_is(row, "stays");
 	}
 	return n;
@@ -180,7 +175,7 @@ static void look(struct drain *d, const json_t *before, mono_ms now)
 	d->changed = now;
 }
 
-static int say_drained(const struct drain *d, struct left left)
+static int say_drained(const struct drain *d)
 {
 	const char *state = text_of(json_array_get(d->rows, 0), "state");
 
@@ -190,9 +185,7 @@ static int say_drained(const struct drain *d, struct left left)
 		        "resume %s`",
 		        d->name, state, d->name);
 	else
-		cli_say(d->cli, "%s is drained: %u task%s handed over%s", d->name, d->handed,
-		        d->handed == 1 ? "" : "s",
-		        left.global ? "; tasks of global services stay, they belong to each peer" : "");
+		cli_say(d->cli, "%s is drained: %u task%s handed over", d->name, d->handed, d->handed == 1 ? "" : "s");
 	return 0;
 }
 
@@ -213,7 +206,7 @@ static int say_left(const struct drain *d, struct left left, int code)
 	json_array_foreach (d->rows, i, row) {
 		char slot[256];
 
-		if (!text_of(row, "task") || phase_is(row, "global"))
+		if (!text_of(row, "task"))
 			continue;
 		if (phase_is(row, "stays")) {
 			fputs("  ", d->cli->errors);
@@ -252,7 +245,7 @@ static int drain_loop(struct drain *d, struct client *c)
 			return cli_fail(d->cli, &err);
 		}
 		if (d->draining && !left.all)
-			return say_drained(d, left);
+			return say_drained(d);
 		if (now - d->changed >= DRAIN_TELL_MS)
 			tell_kept(d);
 		if (d->draining && left.stays == left.all && now - d->changed >= DRAIN_STALL_MS)

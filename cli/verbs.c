@@ -36,7 +36,7 @@ const struct cli_verb cli_verbs[] = {
         VERB("node drain", NULL, "PEER", 1, 1, node_drain,
                 "hand over all that a peer runs, and give it nothing new",
                 "Shows each task that another peer has taken over; one stops only once it is served elsewhere. What fits\n"
-                "nowhere else keeps running, and is named with its reason. Tasks of global services stay. Ctrl-C ends the\n"
+                "nowhere else keeps running, and is named with its reason. Tasks of global services stop. Ctrl-C ends the\n"
                 "waiting, not the drain; node resume does. Exit: 4 all that is left fits nowhere, 6 after --timeout (10m)."),
         VERB("node resume", NULL, "PEER", 1, 1, node_resume, "let a drained peer take tasks again", NULL),
         VERB("node label", NULL, "PEER KEY=VALUE... KEY-...", 2, 33, node_label,

@@ -48,8 +48,7 @@
  *	                             sign (placement/settings.h), what the next one replaces
  *	drain    socket              {peer: 16 hex digits, watch} -> items: {peer, name, state, draining: bool}, then for each
  *	                             task that still runs there {stack, service, slot, task, phase, to, number, reason}; phase is
- *	                             one of waiting, starting, serving (elsewhere: this one is about to stop), stays, global,
- *	                             stopping
+ *	                             one of waiting, starting, serving (elsewhere: this one is about to stop), stays, stopping
  *	peer     socket              {peer: 16 hex digits} -> end: {key: bin32, resting: [bin32]}: who rests on its word
  *	tokens   socket              {} -> items: `token ls -o json` rows
  *	revocable socket             {key: bin32} -> end: {heads: [bin32], admissions: [bin32]}: what of an operator's key,

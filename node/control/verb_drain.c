@@ -82,14 +82,33 @@ static struct held held_by(const struct agent *a, const struct placed_slot *s, s
 		return (struct held){"serving", (int32_t)v->claims[s->owner].member, REASON_OK};
 	if (s->owner != (int32_t)claim)
 		return h;
-	if (s->peer_only >= 0)
-		return (struct held){"global", -1, REASON_OK};
 	m = move_of(&a->placement, (size_t)(s - a->placement.slots));
 	if (m && m->to < 0)
 		return (struct held){"stays", -1, m->reason};
 	h.to = m ? m->to : member_of(v, v->claims[claim].c.handover_to);
 	h.phase = s->successor >= 0 ? "starting" : "waiting";
 	return h;
+}
+
+/* A global service has no slot on a peer that drains: its task there is about to stop. Which is it? */
+static bool pack_global(const struct view *v, const struct view_claim *c, struct wr *w)
+{
+	for (size_t i = 0; i < v->n_stacks; i++) {
+		const struct view_stack *st = &v->stacks[i];
+
+		for (size_t k = 0; st->spec && k < st->spec->n_services; k++) {
+			const struct service *s = &st->spec->services[k];
+
+			if (s->mode != MODE_GLOBAL || slot_id_global(&v->flock, st->spec->name, s->name,
+			                                      &v->members[c->member].key) != c->c.slot)
+				continue;
+			pk_kv_str(w, "stack", st->name);
+			pk_kv_str(w, "service", s->name);
+			pk_kv_u64(w, "slot", 0);
+			return true;
+		}
+	}
+	return false;
 }
 
 static void pack_held(struct agent *a, size_t claim, struct arena *arena, struct rows *r)
@@ -106,7 +125,7 @@ static void pack_held(struct agent *a, size_t claim, struct arena *arena, struct
 		pk_kv_str(w, "stack", st->name);
 		pk_kv_str(w, "service", st->spec->services[s->service].name);
 		pk_kv_u64(w, "slot", s->index);
-	} else {
+	} else if (!pack_global(v, &v->claims[claim], w)) {
 		pk_kv_nil(w, "stack");
 		pk_kv_nil(w, "service");
 		pk_kv_nil(w, "slot");

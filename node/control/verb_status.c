@@ -167,24 +167,12 @@ static uint64_t tasks_of(const struct view *v, size_t member)
 	return n;
 }
 
-/* Draining; drained once nothing is left that could be handed over: tasks of global services belong to each peer. */
-static const char *availability(const struct agent *a, size_t member)
+/* Draining; drained once nothing runs there any more. */
+static const char *availability(const struct view *v, size_t member)
 {
-	const struct view *v = &a->view;
-
 	if (!v->members[member].draining)
 		return "active";
-	for (size_t i = 0; i < v->n_claims; i++) {
-		const struct placed_slot *s;
-
-		if (v->claims[i].member != member || v->claims[i].c.state >= TASK_DONE ||
-		        !claim_is_live(v, &v->claims[i]))
-			continue;
-		s = view_slot(&a->placement, v->claims[i].c.slot);
-		if (!s || s->peer_only < 0)
-			return "draining";
-	}
-	return "drained";
+	return tasks_of(v, member) ? "draining" : "drained";
 }
 
 static void pack_member(struct agent *a, size_t i, struct arena *arena, struct wr *w)
@@ -203,7 +191,7 @@ static void pack_member(struct agent *a, size_t i, struct arena *arena, struct w
 	pk_kv_str(w, "name", view_member_name(&a->view, i, arena));
 	pack_addr(w, "address", &member.addr);
 	pk_kv_str(w, "state", states[m->state]);
-	pk_kv_str(w, "availability", availability(a, i));
+	pk_kv_str(w, "availability", availability(&a->view, i));
 	pk_kv_u64(w, "incarnation", member.incarnation);
 	pk_kv_str(w, "version", f->version ? f->version : "");
 	pk_kv_str(w, "arch", f->arch ? f->arch : "");

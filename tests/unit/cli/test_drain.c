@@ -119,17 +119,19 @@ static void a_task_that_ended_by_itself_is_not_said_to_be_elsewhere(void **state
 	free(d.said);
 }
 
-static void tasks_of_global_services_do_not_hold_it_up(void **state)
+static void a_task_that_no_peer_wants_any_more_just_stops(void **state)
 {
 	struct drained d;
 
 	(void)state;
 	begin(&d);
 	list(&d, "alive", true, 1);
-	task(&d, 0, "global", NULL, REASON_OK);
+	task(&d, 0, "stopping", NULL, REASON_OK);
+	list(&d, "alive", true, 0);
 	end(&d);
 	assert_int_equal(d.code, 0);
-	expect(&d, "tasks of global services stay");
+	expect(&d, "shop/web/0: stopped on p3\n");
+	expect(&d, "p3 is drained: 0 tasks handed over\n");
 	free(d.said);
 }
 
@@ -210,7 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_task_is_told_with_where_it_went),
 	        cmocka_unit_test(a_task_that_ended_by_itself_is_not_said_to_be_elsewhere),
-	        cmocka_unit_test(tasks_of_global_services_do_not_hold_it_up),
+	        cmocka_unit_test(a_task_that_no_peer_wants_any_more_just_stops),
 	        cmocka_unit_test(what_fits_nowhere_keeps_running_and_is_named_with_its_reason_and_what_helps),
 	        cmocka_unit_test(what_is_on_its_way_at_the_timeout_is_named_with_where_it_goes),
 	        cmocka_unit_test(a_dead_peer_has_nothing_to_hand_over),
