@@ -17,6 +17,10 @@ const struct cli_option cmd_agent_options[] = {
                 "DNS listens here, may repeat; `none` for no DNS (default: 127.78.27.53:53)"},
         {"http", 0, OPT_TEXT, "ADDR:PORT", "health and metrics; `none` for no HTTP (default: 127.0.0.1:7828)"},
         {"label", 0, OPT_LIST, "KEY=VALUE", "a label for placement constraints, may repeat"},
+        {"resource", 0, OPT_LIST, "KIND=N", "devices and the like for generic_resources (gpu=2), may repeat"},
+        {"reserve-cpu", 0, OPT_TEXT, "CORES", "kept back for the host and the agent (default: 0.1)"},
+        {"reserve-memory", 0, OPT_TEXT, "SIZE",
+                "the same of memory (default: 5%, at least 64 MiB, at most 1 GiB)"},
         {"profile", 0, OPT_TEXT, "lan|wan|local", "timing of failure detection (default: lan)"},
         {"log", 0, OPT_TEXT, "LEVEL", "debug, info, warn or error (default: info)"},
         {0},
@@ -54,6 +58,7 @@ int cmd_agent(struct cli *cli)
 {
 	const char *dns[CLI_VALUES_MAX];
 	const char *labels[CLI_VALUES_MAX];
+	const char *resources[CLI_VALUES_MAX];
 	struct config_flags flags = {
 	        .data_dir = cli->data_dir,
 	        .name = cli_text(cli, "name"),
@@ -66,6 +71,10 @@ int cmd_agent(struct cli *cli)
 	        .n_dns = gather(cli, "dns", dns, ARRAY_LEN(dns)),
 	        .labels = labels,
 	        .n_labels = gather(cli, "label", labels, ARRAY_LEN(labels)),
+	        .resources = resources,
+	        .n_resources = gather(cli, "resource", resources, ARRAY_LEN(resources)),
+	        .reserve_cpu = cli_text(cli, "reserve-cpu"),
+	        .reserve_memory = cli_text(cli, "reserve-memory"),
 	};
 	struct err err = {0};
 	struct config cfg;

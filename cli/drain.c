@@ -185,7 +185,8 @@ static int say_drained(const struct drain *d)
 		        "resume %s`",
 		        d->name, state, d->name);
 	else
-		cli_say(d->cli, "%s is drained: %u task%s handed over", d->name, d->handed, d->handed == 1 ? "" : "s");
+		cli_say(d->cli, "%s is drained: %u task%s handed over", d->name, d->handed,
+		        d->handed == 1 ? "" : "s");
 	return 0;
 }
 

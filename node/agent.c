@@ -280,6 +280,19 @@ static void close_all(struct agent *a)
 	sodium_memzero(&a->keys, sizeof(a->keys));
 }
 
+/* What tasks may have: what the host lets this process use, less the reserve. */
+static void take_host(struct agent *a)
+{
+	hostfacts_fill(&a->host);
+	a->reserve = hostfacts_reserve(&a->host, a->cfg.reserve_cpu_milli, a->cfg.reserve_memory);
+	a->host.cpu_milli -= a->reserve.cpu_milli;
+	a->host.memory -= a->reserve.memory;
+	if (!a->host.cpu_milli || !a->host.memory)
+		log_warn("agent",
+		        "the reserve (--reserve-cpu, --reserve-memory) is all that this host has: no task that reserves cpu or "
+		        "memory starts here");
+}
+
 int agent_run(const struct config *cfg, void (*ready)(void *ctx), void *ctx, struct err *err)
 {
 	struct agent *a = xcalloc(1, sizeof(*a));
@@ -296,7 +309,7 @@ int agent_run(const struct config *cfg, void (*ready)(void *ctx), void *ctx, str
 	uv_loop_init(&a->loop);
 	map_init(&a->links, sizeof(uint64_t), NULL);
 	arena_init(&a->arena);
-	hostfacts_fill(&a->host);
+	take_host(a);
 	a->started = agent_now(a).wall;
 	start_timers(a);
 	if (open_all(a, err) < 0) {

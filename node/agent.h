@@ -32,8 +32,9 @@ struct agent {
 	bool bound_gone; /* no interface has --bind's address any more */
 	uint32_t boot;
 	wall_ms started;
-	struct facts host; /* what hostfacts_fill() found at start */
-	bool adopted;      /* tasks of the last boot were found again */
+	struct facts host; /* what hostfacts_fill() found at start, less the reserve */
+	struct host_reserve reserve;
+	bool adopted; /* tasks of the last boot were found again */
 	bool said_ready;
 	uint32_t
 	        restarts; /* in a row, soon after each other (agent_restarts.c); until when it takes no new work */

@@ -78,6 +78,8 @@ static const struct facts *facts_of(struct agent *a)
 	        .os = a->host.os,
 	        .cpu_milli = a->host.cpu_milli,
 	        .memory = a->host.memory,
+	        .n_generic = a->cfg.n_generic,
+	        .generic = a->cfg.generic,
 	        .drivers = 1u << DRIVER_EXEC,
 	        .n_addrs = 1,
 	        .addrs = {a->advertise},

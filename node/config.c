@@ -267,6 +267,47 @@ static int read_label(struct config *out, const char *text, struct err *err)
 	return 0;
 }
 
+static int read_resource(struct config *out, const char *text, struct err *err)
+{
+	const char *eq = strchr(text, '=');
+	char kind[NAME_MAX_BYTES];
+	size_t at = 0;
+	int order = -1;
+	uint64_t n;
+
+	if (!eq || eq == text || (size_t)(eq - text) >= sizeof(kind))
+		return err_set(err, ERR_USAGE, "--resource %.80s: write KIND=N, as in gpu=2", text);
+	text_copy(kind, (size_t)(eq - text) + 1, text);
+	if (!text_is_label(kind, true) || !text_u64(eq + 1, 0, SPEC_GENERIC_VALUE_MAX, &n))
+		return err_set(err, ERR_USAGE,
+		        "--resource %.80s: write KIND=N, a label (a-z, 0-9, - and _) and a whole number, as in gpu=2",
+		        text);
+	if (out->n_generic == SPEC_GENERIC_MAX)
+		return err_set(err, ERR_USAGE, "--resource: more than %d", SPEC_GENERIC_MAX);
+	while (at < out->n_generic && (order = strcmp(out->generic[at].kind, kind)) < 0)
+		at++;
+	if (at < out->n_generic && order == 0)
+		return err_set(err, ERR_USAGE, "--resource %s: its kind was given twice", text);
+	memmove(&out->generic[at + 1], &out->generic[at], (out->n_generic - at) * sizeof(out->generic[0]));
+	out->generic[at] = (struct spec_generic){.kind = xstrdup(kind), .value = n};
+	out->n_generic++;
+	return 0;
+}
+
+static int read_reserve(struct config *out, const struct config_flags *in, struct err *err)
+{
+	out->reserve_cpu_milli = out->reserve_memory = RESERVE_UNSET;
+	if (in->reserve_cpu && (!text_milli(in->reserve_cpu, &out->reserve_cpu_milli) ||
+	                               out->reserve_cpu_milli > SPEC_CPU_MILLI_MAX))
+		return err_set(
+		        err, ERR_USAGE, "--reserve-cpu %.40s: a number of cores, as 0.5 or 2", in->reserve_cpu);
+	if (in->reserve_memory &&
+	        (!text_size(in->reserve_memory, &out->reserve_memory) || out->reserve_memory > SPEC_MEMORY_MAX))
+		return err_set(
+		        err, ERR_USAGE, "--reserve-memory %.40s: a size, as 512m or 2g", in->reserve_memory);
+	return 0;
+}
+
 /* Position of word in words, or -1 with the choices named. */
 static int choose(const char *flag, const char *word, const char *const *words, size_t n, struct err *err)
 {
@@ -314,7 +355,10 @@ static int read_flags(struct config *out, const struct config_flags *in, struct 
 	for (size_t i = 0; i < in->n_labels; i++)
 		if (read_label(out, in->labels[i], err) < 0)
 			return -1;
-	return 0;
+	for (size_t i = 0; i < in->n_resources; i++)
+		if (read_resource(out, in->resources[i], err) < 0)
+			return -1;
+	return read_reserve(out, in, err);
 }
 
 int config_read(struct config *out, const struct config_flags *in, struct err *err)
@@ -332,5 +376,7 @@ void config_free(struct config *cfg)
 		free((char *)cfg->labels[i].key);
 		free((char *)cfg->labels[i].value);
 	}
+	for (size_t i = 0; i < cfg->n_generic; i++)
+		free((char *)cfg->generic[i].kind);
 	*cfg = (struct config){0};
 }

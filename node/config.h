@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "gossip/gossip.h"
 #include "node/datadir.h"
+#include "node/hostfacts.h"
 #include "node/net/dns_server.h"
 #include "placement/facts.h"
 
@@ -28,6 +29,10 @@ struct config_flags {
 	size_t n_dns;
 	const char *const *labels; /* --label KEY=VALUE, repeatable */
 	size_t n_labels;
+	const char *const *resources; /* --resource KIND=N, repeatable */
+	size_t n_resources;
+	const char *reserve_cpu;    /* --reserve-cpu CORES */
+	const char *reserve_memory; /* --reserve-memory SIZE */
 };
 
 struct config {
@@ -43,6 +48,9 @@ struct config {
 	struct addr dns_fallback; /* 127.0.0.1:7853 */
 	size_t n_labels;
 	struct kv labels[FACTS_LABELS_MAX]; /* sorted by key; owned */
+	size_t n_generic;
+	struct spec_generic generic[SPEC_GENERIC_MAX]; /* sorted by kind; owned */
+	uint64_t reserve_cpu_milli, reserve_memory;    /* RESERVE_UNSET: the host's default */
 	enum gossip_profile profile;
 	enum log_level log_level;
 };

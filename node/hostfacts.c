@@ -1,7 +1,11 @@
 #include "node/hostfacts.h"
 
+#include "node/hostlimits.h"
+#include "node/runtime/cgroup.h"
+
 #include <sched.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 #include <uv.h>
 
 const char *hostfacts_arch(const char *machine)
@@ -26,19 +30,42 @@ const char *hostfacts_arch(const char *machine)
 	return "unknown";
 }
 
+static uint64_t usable_cpus(void)
+{
+	cpu_set_t cpus;
+	long online;
+
+	/* The scheduler's mask, which cpusets narrow. A host with more cores than the set has room for gives an error. */
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		return (uint64_t)MAX(CPU_COUNT(&cpus), 1);
+	online = sysconf(_SC_NPROCESSORS_ONLN);
+	return online > 0 ? (uint64_t)online : 1;
+}
+
 void hostfacts_fill(struct facts *f)
 {
-	uint64_t limit = uv_get_constrained_memory();
+	struct host_limits limits = {.cpu_milli = usable_cpus() * 1000, .memory = uv_get_total_memory()};
 	struct utsname u;
-	cpu_set_t cpus;
 
+	hostlimits_apply(&limits, "/proc/self/cgroup", CGROUP_ROOT);
 	f->os = "linux";
 	f->arch = uname(&u) == 0 ? hostfacts_arch(u.machine) : "unknown";
-	f->cpu_milli = 1000;
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
-		f->cpu_milli = (uint64_t)CPU_COUNT(&cpus) * 1000;
-	f->memory = uv_get_total_memory();
-	/* libuv gives 0 or a huge number where there is no limit. */
-	if (limit && limit < f->memory)
-		f->memory = limit;
+	f->cpu_milli = limits.cpu_milli;
+	f->memory = limits.memory;
+}
+
+struct host_reserve hostfacts_reserve(const struct facts *f, uint64_t cpu_milli, uint64_t memory)
+{
+	struct host_reserve r = {.cpu_milli = cpu_milli, .memory = memory};
+
+	if (cpu_milli == RESERVE_UNSET)
+		r.cpu_milli = MIN((uint64_t)RESERVE_CPU_MILLI, f->cpu_milli / 2);
+	if (memory == RESERVE_UNSET) {
+		r.memory = f->memory / 100 * RESERVE_MEMORY_PERCENT;
+		r.memory = MIN(MAX(r.memory, RESERVE_MEMORY_MIN), RESERVE_MEMORY_MAX);
+		r.memory = MIN(r.memory, f->memory / 2);
+	}
+	r.cpu_milli = MIN(r.cpu_milli, f->cpu_milli);
+	r.memory = MIN(r.memory, f->memory);
+	return r;
 }

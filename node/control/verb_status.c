@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "node/control/call.h"
+#include "node/control/fill.h"
 
 #include <stdio.h>
 
@@ -72,6 +73,23 @@ static uint64_t count_void(const struct agent *a)
 	return v.n;
 }
 
+static void pack_cpus(struct wr *w, uint64_t milli)
+{
+	pk_str(w, "cpus");
+	if (milli % 1000)
+		pk_double(w, (double)milli / 1000);
+	else
+		pk_u64(w, milli / 1000);
+}
+
+static void pack_size(struct wr *w, const char *key, uint64_t cpu_milli, uint64_t memory)
+{
+	pk_str(w, key);
+	pk_map(w, 2);
+	pack_cpus(w, cpu_milli);
+	pk_kv_u64(w, "memory_bytes", memory);
+}
+
 static void pack_clock(struct wr *w, struct agent *a)
 {
 	struct gossip_clock clock;
@@ -102,7 +120,7 @@ void verb_status(struct call *c)
 	store_hash(st, &hash);
 	id64_text(id, key32_id(&a->keys.public_key));
 	wr_init(&w, 4096);
-	pk_map(&w, 15);
+	pk_map(&w, 17);
 	pack_hex(&w, "flock", &a->flock);
 	pk_kv_str(&w, "flock_name", trust_flock_name(gossip_trust(a->gossip)));
 	pk_kv_str(&w, "name", a->cfg.name);
@@ -131,6 +149,8 @@ void verb_status(struct call *c)
 	pk_kv_str(&w, "data", a->cfg.data_dir);
 	pk_kv_u64(&w, "boot", a->boot);
 	pack_clock(&w, a);
+	pack_size(&w, "capacity", a->host.cpu_milli, a->host.memory);
+	pack_size(&w, "reserve", a->reserve.cpu_milli, a->reserve.memory);
 	call_end(c, &w);
 	wr_free(&w);
 }
@@ -147,35 +167,13 @@ static void pack_drivers(struct wr *w, uint32_t drivers)
 			pk_str(w, spec_driver_name(d));
 }
 
-static void pack_cpus(struct wr *w, uint64_t milli)
-{
-	pk_str(w, "cpus");
-	if (milli % 1000)
-		pk_double(w, (double)milli / 1000);
-	else
-		pk_u64(w, milli / 1000);
-}
-
-static uint64_t tasks_of(const struct view *v, size_t member)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < v->n_claims; i++)
-		if (v->claims[i].member == member && v->claims[i].c.state < TASK_DONE &&
-		        claim_is_live(v, &v->claims[i]))
-			n++;
-	return n;
-}
-
 /* Draining; drained once nothing runs there any more. */
-static const char *availability(const struct view *v, size_t member)
+static const char *availability(const struct view_member *m, const struct fill *f)
 {
-	if (!v->members[member].draining)
-		return "active";
-	return tasks_of(v, member) ? "draining" : "drained";
+	return !m->draining ? "active" : f->tasks ? "draining" : "drained";
 }
 
-static void pack_member(struct agent *a, size_t i, struct arena *arena, struct wr *w)
+static void pack_member(struct agent *a, size_t i, const struct fill *fill, struct arena *arena, struct wr *w)
 {
 	static const char *const states[] = {"alive", "suspect", "dead", "left"};
 	static const struct facts none;
@@ -186,12 +184,12 @@ static void pack_member(struct agent *a, size_t i, struct arena *arena, struct w
 
 	gossip_member(a->gossip, &m->key, &member);
 	id64_text(id, m->id);
-	pk_map(w, 15);
+	pk_map(w, 18);
 	pk_kv_str(w, "id", id);
 	pk_kv_str(w, "name", view_member_name(&a->view, i, arena));
 	pack_addr(w, "address", &member.addr);
 	pk_kv_str(w, "state", states[m->state]);
-	pk_kv_str(w, "availability", availability(&a->view, i));
+	pk_kv_str(w, "availability", availability(m, fill));
 	pk_kv_u64(w, "incarnation", member.incarnation);
 	pk_kv_str(w, "version", f->version ? f->version : "");
 	pk_kv_str(w, "arch", f->arch ? f->arch : "");
@@ -204,7 +202,16 @@ static void pack_member(struct agent *a, size_t i, struct arena *arena, struct w
 		pk_kv_str(w, m->labels[k].key, m->labels[k].value);
 	pack_cpus(w, f->cpu_milli);
 	pk_kv_u64(w, "memory_bytes", f->memory);
-	pk_kv_u64(w, "tasks", tasks_of(&a->view, i));
+	pk_kv_u64(w, "tasks", fill->tasks);
+	pack_size(w, "reserved", fill->cpu_milli, fill->memory);
+	pk_str(w, "resources");
+	pk_map(w, (uint32_t)f->n_generic);
+	for (size_t k = 0; k < f->n_generic; k++)
+		pk_kv_u64(w, f->generic[k].kind, f->generic[k].value);
+	if (i == a->view.self)
+		pack_size(w, "reserve", a->reserve.cpu_milli, a->reserve.memory);
+	else
+		pk_kv_nil(w, "reserve");
 	pk_kv_bool(w, "self", i == a->view.self);
 }
 
@@ -222,17 +229,20 @@ void verb_members(struct call *c)
 {
 	const struct view *v = &c->agent->view;
 	struct named *order;
+	struct fill *fill;
 	struct arena arena;
 	struct rows r;
 
 	arena_init(&arena);
 	rows_init(&r);
 	order = arena_array(&arena, v->n_members, sizeof(*order));
+	fill = arena_array(&arena, v->n_members, sizeof(*fill));
+	fill_members(v, &c->agent->placement, fill);
 	for (size_t i = 0; i < v->n_members; i++)
 		order[i] = (struct named){.name = view_member_name(v, i, &arena), .member = i};
 	qsort(order, v->n_members, sizeof(*order), by_name);
 	for (size_t i = 0; i < v->n_members; i++) {
-		pack_member(c->agent, order[i].member, &arena, &r.w);
+		pack_member(c->agent, order[i].member, &fill[order[i].member], &arena, &r.w);
 		rows_end(&r);
 	}
 	call_rows(c, &r);

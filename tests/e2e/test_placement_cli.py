@@ -49,3 +49,15 @@ def test_a_peer_with_nothing_to_hand_over_is_drained_at_once(flock):
     f.cli("node", "resume", "p2")
     assert f.nodes()["p2"]["availability"] == "active"
     assert "not drained" in f.cli("node", "resume", "p2").stderr
+
+
+def test_what_tasks_may_reserve_is_the_host_less_the_reserve(flock):
+    f = flock(1, up=False)
+    f.init()
+    f[0].start("--reserve-cpu", "0.5", "--reserve-memory", "1g", "--resource", "gpu=2")
+    status = f.json("status")
+    assert status["reserve"] == {"cpus": 0.5, "memory_bytes": 1 << 30}
+    node, = f.json("node", "ls")
+    assert (node["cpus"], node["memory_bytes"]) == (status["capacity"]["cpus"], status["capacity"]["memory_bytes"])
+    assert node["reserve"] == status["reserve"] and node["resources"] == {"gpu": 2}
+    assert node["reserved"] == {"cpus": 0, "memory_bytes": 0}

@@ -200,6 +200,40 @@ static void words_are_among_those_named(void **state UNUSED)
 	expect_refused(&(struct config_flags){.data_dir = ""}, "--data");
 }
 
+static void resources_are_sorted_and_said_once(void **state UNUSED)
+{
+	static const char *const some[] = {"ssd=4", "gpu=2"};
+	static const char *const twice[] = {"gpu=2", "gpu=1"};
+	static const char *const bad[] = {"gpu", "=2", "gpu=", "gpu=-1", "gpu=2.5", "GPU=1", "a b=1"};
+
+	assert_int_equal(read_it(&(struct config_flags){.resources = some, .n_resources = 2}), 0);
+	assert_int_equal(cfg.n_generic, 2);
+	assert_string_equal(cfg.generic[0].kind, "gpu");
+	assert_int_equal(cfg.generic[0].value, 2);
+	assert_string_equal(cfg.generic[1].kind, "ssd");
+	config_free(&cfg);
+	expect_refused(
+	        &(struct config_flags){.resources = twice, .n_resources = 2}, "gpu=1: its kind was given twice");
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		expect_refused(&(struct config_flags){.resources = &bad[i], .n_resources = 1}, "--resource");
+}
+
+static void a_reserve_is_cores_and_bytes(void **state UNUSED)
+{
+	assert_int_equal(read_it(&(struct config_flags){0}), 0);
+	assert_true(cfg.reserve_cpu_milli == RESERVE_UNSET && cfg.reserve_memory == RESERVE_UNSET);
+	config_free(&cfg);
+	assert_int_equal(read_it(&(struct config_flags){.reserve_cpu = "0.25", .reserve_memory = "512m"}), 0);
+	assert_int_equal(cfg.reserve_cpu_milli, 250);
+	assert_int_equal(cfg.reserve_memory, 512ULL << 20);
+	config_free(&cfg);
+	assert_int_equal(read_it(&(struct config_flags){.reserve_cpu = "0", .reserve_memory = "0"}), 0);
+	assert_true(!cfg.reserve_cpu_milli && !cfg.reserve_memory);
+	config_free(&cfg);
+	expect_refused(&(struct config_flags){.reserve_cpu = "many"}, "--reserve-cpu many");
+	expect_refused(&(struct config_flags){.reserve_memory = "5%"}, "--reserve-memory 5%");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +244,8 @@ int main(void)
 	        cmocka_unit_test(names_are_labels),
 	        cmocka_unit_test(a_hosts_name_becomes_a_label),
 	        cmocka_unit_test(labels_are_sorted_and_said_once),
+	        cmocka_unit_test(resources_are_sorted_and_said_once),
+	        cmocka_unit_test(a_reserve_is_cores_and_bytes),
 	        cmocka_unit_test(an_address_of_this_host_is_told_from_another),
 	        cmocka_unit_test(words_are_among_those_named),
 	};
