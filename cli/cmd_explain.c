@@ -5,27 +5,71 @@
 
 const struct cli_option cmd_explain_options[] = {{0}};
 
+static const char *text_of(const json_t *row, const char *field)
+{
+	const char *text = json_string_value(json_object_get(row, field));
+
+	return text ? text : "";
+}
+
+static uint64_t number_of(const json_t *row, const char *field)
+{
+	return (uint64_t)json_integer_value(json_object_get(row, field));
+}
+
+/* What matters of a peer: it has the slot; how full it is, when it may take it; why it may not. */
+static void verdict_cell(char *out, size_t cap, const json_t *peer)
+{
+	const char *detail = text_of(peer, "detail");
+	json_int_t number = json_integer_value(json_object_get(peer, "number"));
+
+	if (number)
+		snprintf(out, cap, "%s%s%s%s", text_of(peer, "reason"), *detail ? ": " : "", detail,
+		        json_is_true(json_object_get(peer, "here")) ? "; it has it now" : "");
+	else
+		snprintf(
+		        out, cap, "%s", json_is_true(json_object_get(peer, "here")) ? "has it" : "could take it");
+}
+
+static void number_cell(char *out, size_t cap, const json_t *peer)
+{
+	json_int_t number = json_integer_value(json_object_get(peer, "number"));
+
+	if (number)
+		snprintf(out, cap, "%lld", (long long)number);
+	else
+		snprintf(out, cap, "-");
+}
+
+static void free_cell(char *out, size_t cap, const json_t *peer)
+{
+	const json_t *f = json_object_get(peer, "free");
+	char has[32], of[32];
+
+	if (!json_is_object(f)) {
+		snprintf(out, cap, "-");
+		return;
+	}
+	out_bytes(has, sizeof(has), number_of(f, "memory_bytes"));
+	out_bytes(of, sizeof(of), number_of(f, "memory_bytes_of"));
+	snprintf(out, cap, "%g of %g cpus, %s of %s", (double)number_of(f, "cpu_milli") / 1000,
+	        (double)number_of(f, "cpu_milli_of") / 1000, has, of);
+}
+
+static const struct column cols[] = {
+        {"PEER", "name", false, NULL},
+        {"NUMBER", NULL, false, number_cell},
+        {"VERDICT", NULL, false, verdict_cell},
+        {"TASKS", "tasks", false, NULL},
+        {"NOT RESERVED", NULL, false, free_cell},
+};
+
 static void print_slot(const struct cli *cli, const struct address *a, const json_t *item)
 {
-	const char *owner = json_string_value(json_object_get(item, "owner"));
-	size_t n_candidates = json_array_size(json_object_get(item, "candidates"));
-	char candidates[256];
-	size_t i;
-	const json_t *p;
-
-	out_cell(candidates, sizeof(candidates), item, "candidates");
-	fprintf(cli->out, "%s/%s/%lld: ", a->stack, a->service,
-	        (long long)json_integer_value(json_object_get(item, "slot")));
-	if (owner)
-		fprintf(cli->out, "runs on %s\n", owner);
-	else if (n_candidates)
-		fprintf(cli->out, "runs nowhere yet; next in turn: %s\n", candidates);
-	else
-		fprintf(cli->out, "fits on no peer\n");
-	json_array_foreach (json_object_get(item, "peers"), i, p)
-		fprintf(cli->out, "  %-20s %2lld  %s\n", json_string_value(json_object_get(p, "name")),
-		        (long long)json_integer_value(json_object_get(p, "number")),
-		        json_string_value(json_object_get(p, "reason")));
+	if (!cli->quiet)
+		fprintf(cli->out, "%s/%s/%llu %s\n", a->stack, a->service,
+		        (unsigned long long)number_of(item, "slot"), text_of(item, "why"));
+	out_rows(cli, json_object_get(item, "peers"), cols, ARRAY_LEN(cols), "name");
 }
 
 int cmd_explain(struct cli *cli)
@@ -56,8 +100,11 @@ int cmd_explain(struct cli *cli)
 	if (cli->format == FORMAT_JSON) {
 		out_json(cli->out, items);
 	} else {
-		json_array_foreach (items, i, item)
+		json_array_foreach (items, i, item) {
+			if (i && !cli->quiet)
+				fputc('\n', cli->out);
 			print_slot(cli, &a, item);
+		}
 	}
 	json_decref(items);
 	return 0;

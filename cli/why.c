@@ -57,6 +57,15 @@ static json_t *explain(const struct why *w, const json_t *row)
 	return items;
 }
 
+static void print_peer(FILE *out, const json_t *p)
+{
+	const char *detail = json_string_value(json_object_get(p, "detail"));
+
+	fprintf(out, "    %s: %s%s%s\n", json_string_value(json_object_get(p, "name")),
+	        json_string_value(json_object_get(p, "reason")), detail && *detail ? ": " : "",
+	        detail ? detail : "");
+}
+
 static void print_reasons(const struct why *w, const json_t *row)
 {
 	json_t *items = explain(w, row);
@@ -67,8 +76,7 @@ static void print_reasons(const struct why *w, const json_t *row)
 
 	json_array_foreach (items, i, item)
 		json_array_foreach (json_object_get(item, "peers"), k, p)
-			fprintf(w->cli->errors, "    %s: %s\n", json_string_value(json_object_get(p, "name")),
-			        json_string_value(json_object_get(p, "reason")));
+			print_peer(w->cli->errors, p);
 	json_decref(items);
 }
 

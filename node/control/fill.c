@@ -26,3 +26,61 @@ void fill_members(const struct view *v, const struct placement *p, struct fill *
 		}
 	}
 }
+
+const struct placed_move *fill_move(const struct placement *p, size_t slot)
+{
+	size_t from = 0, to = p->n_moves;
+
+	while (from < to) {
+		size_t mid = from + (to - from) / 2;
+
+		if (p->moves[mid].slot == slot)
+			return &p->moves[mid];
+		if (p->moves[mid].slot < slot)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return NULL;
+}
+
+int32_t fill_bound_for(const struct view *v, const struct placement *p, size_t slot)
+{
+	const struct placed_slot *s = &p->slots[slot];
+	const struct placed_move *m = fill_move(p, slot);
+
+	if (s->owner < 0)
+		return s->n_candidates ? (int32_t)s->candidate[0] : -1;
+	if (m)
+		return m->to;
+	if (s->successor >= 0)
+		return -1;
+	for (size_t i = 0; v->claims[s->owner].c.handover_to && i < v->n_members; i++)
+		if (v->members[i].id == v->claims[s->owner].c.handover_to)
+			return (int32_t)i;
+	return -1;
+}
+
+bool fill_is_at(const struct view *v, const struct placement *p, size_t slot, size_t member)
+{
+	size_t from, to = place_claims(v, p->slots[slot].slot, &from);
+
+	for (size_t i = from; i < to; i++)
+		if (v->claims[i].member == member && fill_counts(v, &v->claims[i]))
+			return true;
+	return fill_bound_for(v, p, slot) == (int32_t)member;
+}
+
+void fill_planned(const struct view *v, const struct placement *p, struct fill *out)
+{
+	for (size_t k = 0; k < p->n_slots; k++) {
+		const struct placed_slot *s = &p->slots[k];
+		const struct service *service = &v->stacks[s->stack].spec->services[s->service];
+		int32_t to = fill_bound_for(v, p, k);
+
+		if (to < 0)
+			continue;
+		out[to].cpu_milli += service->reserve.cpu_milli;
+		out[to].memory += service->reserve.memory;
+	}
+}

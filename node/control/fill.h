@@ -1,4 +1,4 @@
-/* How full peers are: what their tasks have reserved. */
+/* How full peers are: what their tasks have reserved, and what is about to come. Pure. */
 #ifndef NODE_CONTROL_FILL_H
 #define NODE_CONTROL_FILL_H
 
@@ -11,7 +11,15 @@ struct fill {
 
 /* out has an entry for each member. */
 void fill_members(const struct view *v, const struct placement *p, struct fill *out);
+/* Adds to it what slots will take where they are about to be: orphans at their first candidate, moves at their target. */
+void fill_planned(const struct view *v, const struct placement *p, struct fill *out);
 /* Is there a task behind this claim now? */
 bool fill_counts(const struct view *v, const struct view_claim *c);
+/* The move of a slot, or NULL. */
+const struct placed_move *fill_move(const struct placement *p, size_t slot);
+/* The member where a slot is about to be besides those that claim it, or -1. */
+int32_t fill_bound_for(const struct view *v, const struct placement *p, size_t slot);
+/* Does the slot take room on the member, now or soon? */
+bool fill_is_at(const struct view *v, const struct placement *p, size_t slot, size_t member);
 
 #endif

@@ -35,7 +35,9 @@
  *	signed   socket              {key: bin32} -> items: {record: hex, stamp, time, kind, what, previous: [hex], valid: bool,
  *	                             why}: an operator's records, newest first
  *	inspect  operator            {stack?, service?, node?} -> end: a map for people and jq
- *	explain  socket              {stack, service, slot?} -> items: {slot, owner, peers: [{peer, name, reason, number}]}
+ *	explain  socket              {stack, service, slot?} -> items: {slot, owner, why, global: bool, candidates,
+ *	                             peers: [{peer, name, number, reason, detail, here: bool, tasks, free: {cpu_milli,
+ *	                             cpu_milli_of, memory_bytes, memory_bytes_of}}]}
  *	logs     operator            {task: text id, tail, since, follow} -> items: {at, stderr: bool, text}
  *	submit   the record's author {record: bin, or again: bin32, copies?, wait?: ms, force_clock?} -> end: {id: bin32, copies,
  *	                             wanted, missing: [{peer, name, why}], more}: on how many disks it is; with copies, once it is

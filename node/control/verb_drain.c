@@ -1,6 +1,7 @@
 /* setting, drain: what admins set for the flock and its peers, and how far a drain has come. */
 #include "base/text.h"
 #include "gossip/trust/trust.h"
+#include "node/control/fill.h"
 #include "node/control/row.h"
 #include "placement/settings.h"
 
@@ -54,14 +55,6 @@ struct held {
 	enum place_reason number;
 };
 
-static const struct placed_move *move_of(const struct placement *p, size_t slot)
-{
-	for (size_t i = 0; i < p->n_moves; i++)
-		if (p->moves[i].slot == slot)
-			return &p->moves[i];
-	return NULL;
-}
-
 static int32_t member_of(const struct view *v, id64 id)
 {
 	for (size_t i = 0; id && i < v->n_members; i++)
@@ -82,7 +75,7 @@ static struct held held_by(const struct agent *a, const struct placed_slot *s, s
 		return (struct held){"serving", (int32_t)v->claims[s->owner].member, REASON_OK};
 	if (s->owner != (int32_t)claim)
 		return h;
-	m = move_of(&a->placement, (size_t)(s - a->placement.slots));
+	m = fill_move(&a->placement, (size_t)(s - a->placement.slots));
 	if (m && m->to < 0)
 		return (struct held){"stays", -1, m->reason};
 	h.to = m ? m->to : member_of(v, v->claims[claim].c.handover_to);

@@ -1,4 +1,4 @@
-/* stack, inspect, explain: what stands at a stack's head, and why its slots are where they are. */
+/* stack, inspect: what stands at a stack's head, and all that is known of it. */
 #include "base/hash.h"
 #include "base/text.h"
 #include "node/control/history.h"
@@ -129,82 +129,6 @@ void verb_stack(struct call *c)
 	pack_record(c, asked, &w);
 	call_end(c, &w);
 	wr_free(&w);
-}
-
-/* --- explain --- */
-
-static void pack_reasons(struct agent *a, size_t slot, struct arena *arena, struct wr *w)
-{
-	const struct view *v = &a->view;
-	const struct placed_slot *s = &a->placement.slots[slot];
-	enum place_reason *why = arena_array(arena, v->n_members, sizeof(*why));
-
-	place_explain(v, &a->placement, slot, why);
-	pk_map(w, 4);
-	pk_kv_u64(w, "slot", s->index);
-	pk_str(w, "owner");
-	if (s->owner >= 0)
-		pk_str(w, view_member_name(v, v->claims[s->owner].member, arena));
-	else
-		pk_nil(w);
-	pk_str(w, "candidates");
-	pk_array(w, s->n_candidates);
-	for (size_t i = 0; i < s->n_candidates; i++)
-		pk_str(w, view_member_name(v, s->candidate[i], arena));
-	pk_str(w, "peers");
-	pk_array(w, (uint32_t)v->n_members);
-	for (size_t i = 0; i < v->n_members; i++) {
-		char id[17];
-
-		id64_text(id, v->members[i].id);
-		pk_map(w, 4);
-		pk_kv_str(w, "peer", id);
-		pk_kv_str(w, "name", view_member_name(v, i, arena));
-		pk_kv_u64(w, "number", why[i]);
-		pk_kv_str(w, "reason", place_reason_text(why[i]));
-	}
-}
-
-void verb_explain(struct call *c)
-{
-	struct agent *a = c->agent;
-	char stack[NAME_MAX_BYTES];
-	char service[NAME_MAX_BYTES];
-	struct arena arena;
-	bool given, all;
-	uint64_t index;
-	struct rows r;
-	struct err err;
-
-	if (arg_text(c, "stack", stack, sizeof(stack), &given, &err) < 0 ||
-	        arg_text(c, "service", service, sizeof(service), &given, &err) < 0 ||
-	        arg_u64(c, "slot", &index, &given, &err) < 0) {
-		call_fail(c, &err);
-		return;
-	}
-	all = !given;
-	arena_init(&arena);
-	rows_init(&r);
-	for (size_t i = 0; i < a->placement.n_slots; i++) {
-		const struct placed_slot *s = &a->placement.slots[i];
-		const struct view_stack *st = &a->view.stacks[s->stack];
-
-		if (strcmp(st->name, stack) || strcmp(st->spec->services[s->service].name, service) ||
-		        (!all && s->index != index))
-			continue;
-		pack_reasons(a, i, &arena, &r.w);
-		rows_end(&r);
-	}
-	if (r.n) {
-		call_rows(c, &r);
-	} else {
-		err_set(&err, ERR_FAILED,
-		        "explain %s/%s: no such slot here; `starling ls` and `starling ps` list what there is",
-		        stack, service);
-		call_fail(c, &err);
-	}
-	rows_free(&r);
-	arena_free(&arena);
 }
 
 /* --- inspect --- */

@@ -1,6 +1,7 @@
 """What operators set about peers and where things run, and how they ask: drain, label, voters, explain, plan."""
 import re
 
+from conftest import sleeper, stack
 from test_operators import new_key
 
 
@@ -61,3 +62,24 @@ def test_what_tasks_may_reserve_is_the_host_less_the_reserve(flock):
     assert (node["cpus"], node["memory_bytes"]) == (status["capacity"]["cpus"], status["capacity"]["memory_bytes"])
     assert node["reserve"] == status["reserve"] and node["resources"] == {"gpu": 2}
     assert node["reserved"] == {"cpus": 0, "memory_bytes": 0}
+
+
+def test_explain_says_what_each_peer_lacks_in_figures(flock):
+    f = flock(2)
+    f.cli("node", "label", "p2", "zone=b")
+    ask = {"resources": {"reservations": {"cpus": "640"}}}
+    where = {"placement": {"constraints": ["node.labels.zone == a"]}}
+    f.cli("deploy", f.write("a.yaml", stack("shop", huge=sleeper(1, deploy=ask), zoned=sleeper(1, deploy=where), s=sleeper(1))),
+          "--detach")
+    f.wait_serving("shop", 1, "s")
+    out = f.cli("explain", "shop/huge").stdout
+    assert out.startswith("shop/huge/0 fits on no peer: reservation is larger than the whole peer (9)\n") and "asks 640 cpus" in out
+    peers = {p["name"]: p for p in f.json("explain", "shop/zoned/0")[0]["peers"]}
+    assert {p["number"] for p in peers.values()} == {8}
+    assert peers["p1"]["detail"] == "node.labels.zone == a, and it has none"
+    assert peers["p2"]["detail"] == "node.labels.zone == a, and it is b"
+    slot, = f.json("explain", "shop/s")
+    assert slot["why"] == f"runs on {slot['owner']}, and nothing asks it to move"
+    assert [p["name"] for p in slot["peers"] if p["here"]] == [slot["owner"]]
+    assert "no such stack" in f.cli("explain", "nope/s", check=1).stderr
+    assert "1 replicas, so no such slot" in f.cli("explain", "shop/s/7", check=1).stderr

@@ -1,0 +1,142 @@
+/* explain: why a slot is where it is, or cannot be anywhere, peer by peer. */
+#include "base/text.h"
+#include "node/control/call.h"
+#include "node/control/fill.h"
+#include "node/control/reason.h"
+#include "node/control/row.h"
+
+static void pack_free(const struct facts *f, const struct fill *fill, struct wr *w)
+{
+	pk_str(w, "free");
+	if (!f) {
+		pk_nil(w);
+		return;
+	}
+	pk_map(w, 4);
+	pk_kv_u64(w, "cpu_milli", f->cpu_milli - MIN(fill->cpu_milli, f->cpu_milli));
+	pk_kv_u64(w, "cpu_milli_of", f->cpu_milli);
+	pk_kv_u64(w, "memory_bytes", f->memory - MIN(fill->memory, f->memory));
+	pk_kv_u64(w, "memory_bytes_of", f->memory);
+}
+
+/* This peer's own refusal says what its host lacks; of others' only the number is known. */
+static const char *detail_of(struct agent *a, size_t slot, size_t member, enum place_reason reason,
+        const struct fill *fill, struct arena *arena)
+{
+	const struct refusal *refusal = work_refusal(a->work, a->placement.slots[slot].slot);
+
+	if (reason == REASON_REFUSED && member == a->view.self && refusal)
+		return refusal->why;
+	return reason_detail(&a->view, &a->placement, slot, member, reason, fill, arena);
+}
+
+static void pack_peer(struct agent *a, size_t slot, size_t member, enum place_reason reason,
+        const struct fill *fill, struct arena *arena, struct wr *w)
+{
+	const struct view *v = &a->view;
+	const struct placed_slot *s = &a->placement.slots[slot];
+
+	pk_map(w, 8);
+	row_id(w, "peer", v->members[member].id);
+	pk_kv_str(w, "name", view_member_name(v, member, arena));
+	pk_kv_u64(w, "number", reason);
+	pk_kv_str(w, "reason", place_reason_text(reason));
+	pk_kv_str(w, "detail", detail_of(a, slot, member, reason, fill, arena));
+	pk_kv_bool(w, "here", s->owner >= 0 && v->claims[s->owner].member == member);
+	pk_kv_u64(w, "tasks", fill[member].tasks);
+	pack_free(v->members[member].facts, &fill[member], w);
+}
+
+static void pack_slot(struct agent *a, size_t slot, const struct fill *fill, struct arena *arena, struct wr *w)
+{
+	const struct view *v = &a->view;
+	const struct placed_slot *s = &a->placement.slots[slot];
+	enum place_reason *why = arena_array(arena, v->n_members, sizeof(*why));
+
+	place_explain(v, &a->placement, slot, why);
+	pk_map(w, 6);
+	pk_kv_u64(w, "slot", s->index);
+	pk_str(w, "owner");
+	if (s->owner >= 0)
+		pk_str(w, view_member_name(v, v->claims[s->owner].member, arena));
+	else
+		pk_nil(w);
+	pk_kv_str(w, "why", reason_slot(v, &a->placement, slot, arena));
+	pk_kv_bool(w, "global", s->peer_only >= 0);
+	pk_str(w, "candidates");
+	pk_array(w, s->n_candidates);
+	for (size_t i = 0; i < s->n_candidates; i++)
+		pk_str(w, view_member_name(v, s->candidate[i], arena));
+	pk_str(w, "peers");
+	pk_array(w, s->peer_only >= 0 ? 1 : (uint32_t)v->n_members);
+	for (size_t i = 0; i < v->n_members; i++)
+		if (s->peer_only < 0 || (size_t)s->peer_only == i)
+			pack_peer(a, slot, i, why[i], fill, arena, w);
+}
+
+static const struct service *find_service(
+        const struct view *v, const char *stack, const char *service, const struct view_stack **of)
+{
+	for (size_t i = 0; i < v->n_stacks; i++)
+		if (strcmp(v->stacks[i].name, stack) == 0 && v->stacks[i].spec) {
+			*of = &v->stacks[i];
+			return spec_service(v->stacks[i].spec, service);
+		}
+	return NULL;
+}
+
+void verb_explain(struct call *c)
+{
+	struct agent *a = c->agent;
+	const struct view_stack *of = NULL;
+	char stack[NAME_MAX_BYTES], service[NAME_MAX_BYTES];
+	struct fill *fill;
+	struct arena arena;
+	bool given, all;
+	uint64_t index;
+	struct rows r;
+	struct err err;
+
+	if (arg_text(c, "stack", stack, sizeof(stack), &given, &err) < 0 ||
+	        arg_text(c, "service", service, sizeof(service), &given, &err) < 0 ||
+	        arg_u64(c, "slot", &index, &given, &err) < 0) {
+		call_fail(c, &err);
+		return;
+	}
+	all = !given;
+	arena_init(&arena);
+	rows_init(&r);
+	fill = arena_array(&arena, a->view.n_members, sizeof(*fill));
+	fill_members(&a->view, &a->placement, fill);
+	fill_planned(&a->view, &a->placement, fill);
+	for (size_t i = 0; i < a->placement.n_slots; i++) {
+		const struct placed_slot *s = &a->placement.slots[i];
+		const struct view_stack *st = &a->view.stacks[s->stack];
+
+		if (strcmp(st->name, stack) || strcmp(st->spec->services[s->service].name, service) ||
+		        (!all && s->index != index))
+			continue;
+		pack_slot(a, i, fill, &arena, &r.w);
+		rows_end(&r);
+	}
+	if (r.n) {
+		call_rows(c, &r);
+	} else {
+		const struct service *s = find_service(&a->view, stack, service, &of);
+
+		if (s && s->mode == MODE_GLOBAL)
+			err_set(&err, ERR_UNPLACEABLE,
+			        "explain %s/%s: a global service that no peer may run: see its constraints",
+			        stack, service);
+		else if (s)
+			err_set(&err, ERR_FAILED, "explain %s/%s: it has %u replicas, so no such slot", stack,
+			        service, s->replicas);
+		else
+			err_set(&err, ERR_FAILED,
+			        "explain %s/%s: no such %s here; `starling ls` and `starling ps` list what there is",
+			        stack, service, of ? "service" : "stack");
+		call_fail(c, &err);
+	}
+	rows_free(&r);
+	arena_free(&arena);
+}
