@@ -64,8 +64,7 @@ static bool handover_goes_on(
 	       !load_exceeds(&b->peers[to].load, b->peers[to].facts);
 }
 
-/* Why the slot has to go from where it runs; REASON_OK: it may stay. */
-static enum place_reason must_go(const struct board *b, const struct item *it, const struct placed_slot *s)
+enum place_reason must_go(const struct board *b, const struct item *it, const struct placed_slot *s)
 {
 	const struct view_claim *c = s->owner >= 0 ? &b->view->claims[s->owner] : NULL;
 

@@ -176,7 +176,7 @@ static const struct view_claim *best_claim(
 	return best;
 }
 
-static void find_owner(struct board *b, const struct item *it, struct placed_slot *slot, struct range claims)
+void slot_find_owner(const struct board *b, const struct item *it, struct placed_slot *slot, struct range claims)
 {
 	int32_t counterpart;
 	const struct view_claim *best = best_claim(b, it, claims, true, &counterpart);
@@ -190,8 +190,6 @@ static void find_owner(struct board *b, const struct item *it, struct placed_slo
 		slot->successor = counterpart;
 	else
 		slot->predecessor = counterpart;
-	if (claim_takes_room(best))
-		load_add(&b->peers[best->member].load, it->service, &b->scratch);
 }
 
 /* ---- what else takes room ---- */
@@ -255,43 +253,77 @@ int32_t slot_promised(
 	return to < 0 || slot_runs_at(view, s, claims, (size_t)to) ? -1 : to;
 }
 
-static void add_surplus(struct board *b, const struct placement *p)
+static void each_surplus(const struct board *b, const struct item *it, const struct placed_slot *slot,
+        struct range claims, slot_carrier *fn, void *ctx)
 {
-	for (size_t i = 0; i < b->n_items; i++) {
-		const struct item *it = &b->items[i];
+	int32_t promised = slot_promised(b->view, it->service, slot, claims);
 
-		for (size_t k = it->first; k < it->first + it->n_slots; k++) {
-			int32_t promised = slot_promised(b->view, it->service, &p->slots[k], b->claims[k]);
+	for (size_t c = claims.from; c < claims.to; c++)
+		if (is_surplus(b, it, slot, claims, c))
+			fn(ctx, b->view->claims[c].member, false);
+	if (promised >= 0)
+		fn(ctx, (size_t)promised, true);
+}
 
-			for (size_t c = b->claims[k].from; c < b->claims[k].to; c++)
-				if (is_surplus(b, it, &p->slots[k], b->claims[k], c))
-					load_add(&b->peers[b->view->claims[c].member].load, it->service,
-					        &b->scratch);
-			if (promised >= 0)
-				load_add(&b->peers[promised].load, it->service, &b->scratch);
-		}
-	}
+void slot_each_carrier(const struct board *b, const struct item *it, const struct placed_slot *slot,
+        struct range claims, slot_carrier *fn, void *ctx)
+{
+	if (slot->owner >= 0 && claim_takes_room(&b->view->claims[slot->owner]))
+		fn(ctx, b->view->claims[slot->owner].member, false);
+	each_surplus(b, it, slot, claims, fn, ctx);
+}
+
+static void count_one(void *ctx, size_t member, bool promised)
+{
+	(void)promised;
+	((uint32_t *)ctx)[member]++;
 }
 
 void board_count(const struct board *b, const struct placement *p, const struct item *it, uint32_t *same)
 {
 	for (size_t k = it->first; k < it->first + it->n_slots; k++) {
-		int32_t promised = slot_promised(b->view, it->service, &p->slots[k], b->claims[k]);
-
 		if (p->slots[k].owner >= 0)
 			same[b->view->claims[p->slots[k].owner].member]++;
-		for (size_t c = b->claims[k].from; c < b->claims[k].to; c++)
-			if (is_surplus(b, it, &p->slots[k], b->claims[k], c))
-				same[b->view->claims[c].member]++;
-		if (promised >= 0)
-			same[promised]++;
+		each_surplus(b, it, &p->slots[k], b->claims[k], count_one, same);
+	}
+}
+
+struct carrying {
+	struct board *b;
+	const struct service *service;
+};
+
+static void carry(void *ctx, size_t member, bool promised)
+{
+	struct carrying *c = ctx;
+
+	(void)promised;
+	load_add(&c->b->peers[member].load, c->service, &c->b->scratch);
+}
+
+static void find_owners(struct board *b, const struct item *it, const struct placement *out)
+{
+	for (size_t k = it->first; k < it->first + it->n_slots; k++) {
+		struct placed_slot *slot = &out->slots[k];
+		const struct view_claim *c;
+
+		slot_find_owner(b, it, slot, b->claims[k]);
+		c = slot->owner >= 0 ? &b->view->claims[slot->owner] : NULL;
+		if (c && claim_takes_room(
+		                 c)) /* before the next: claims beyond a peer's size are void in this order */
+			load_add(&b->peers[c->member].load, it->service, &b->scratch);
 	}
 }
 
 void board_find_owners(struct board *b, const struct placement *out)
 {
 	for (size_t i = 0; i < b->n_items; i++)
-		for (size_t k = b->items[i].first; k < b->items[i].first + b->items[i].n_slots; k++)
-			find_owner(b, &b->items[i], &out->slots[k], b->claims[k]);
-	add_surplus(b, out);
+		find_owners(b, &b->items[i], out);
+	for (size_t i = 0; i < b->n_items; i++) {
+		const struct item *it = &b->items[i];
+		struct carrying c = {b, it->service};
+
+		for (size_t k = it->first; k < it->first + it->n_slots; k++)
+			each_surplus(b, it, &out->slots[k], b->claims[k], carry, &c);
+	}
 }

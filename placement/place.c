@@ -36,7 +36,8 @@ void place_on(struct board *b, struct arena *arena, struct placement *out)
 	memset(plan.target, -1, out->n_slots * sizeof(*plan.target));
 	turn_init(&t, &plan);
 	for (size_t i = 0; i < b->n_items; i++)
-		place_service(&t, &b->items[i]);
+		if (!b->items[i].quiet)
+			place_service(&t, &b->items[i]);
 }
 
 void place(const struct view *view, struct arena *arena, struct placement *out)

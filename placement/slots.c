@@ -1,6 +1,8 @@
 /* Services in the order in which they are placed, and their slots. */
 #include "placement/slots.h"
 
+#include "base/map.h"
+
 static int by_order(const void *pa, const void *pb)
 {
 	const struct item *a = pa, *b = pb;
@@ -12,10 +14,32 @@ static int by_order(const void *pa, const void *pb)
 	return key32_cmp(&a->hash, &b->hash);
 }
 
+/* Of the board before, by the service's address. */
+static void map_before(const struct board *b, struct map *map)
+{
+	map_init(map, sizeof(const struct service *), NULL);
+	for (size_t i = 0; b->before && i < b->before->n_items; i++)
+		map_put(map, &b->before->items[i].service, &b->before->items[i]);
+}
+
+static void hash_item(struct item *it, const struct spec *spec)
+{
+	if (it->before) {
+		it->content = it->before->content;
+		it->hash = it->before->hash;
+		return;
+	}
+	it->content = service_content(it->service);
+	service_hash(&it->hash, spec->name, it->service->name);
+}
+
 static void list_items(struct board *b)
 {
 	const struct view *view = b->view;
+	struct map before;
 	size_t n = 0;
+
+	map_before(b, &before);
 
 	for (size_t i = 0; i < view->n_stacks; i++)
 		if (view->stacks[i].spec && !view->stacks[i].removed)
@@ -31,18 +55,19 @@ static void list_items(struct board *b)
 			        .service = &st->spec->services[k],
 			        .stack_index = (uint32_t)i,
 			        .service_index = (uint32_t)k,
-			        .content = service_content(&st->spec->services[k]),
 			        .pinned = filter_pinned(view, st->spec, &st->spec->services[k])};
-			service_hash(&it->hash, st->spec->name, it->service->name);
+			it->before = map_get(&before, &it->service);
+			hash_item(it, st->spec);
 		}
 	}
+	map_free(&before);
 	if (b->n_items)
 		qsort(b->items, b->n_items, sizeof(*b->items), by_order);
 }
 
 /* A global service has a slot on each permitted peer. A peer that only may not be given new slots now keeps what it
  * runs, unless it drains; without the author's power, or voters, every live peer's slot shows that. */
-static bool global_wanted(const struct board *b, const struct item *it, size_t member, struct range claims)
+bool global_wanted(const struct board *b, const struct item *it, size_t member, struct range claims)
 {
 	enum place_reason r = filter_static(b->view, it->stack, it->service, it->pinned, member);
 	enum view_state state = b->view->members[member].state;
@@ -74,6 +99,16 @@ static void add_slot(struct board *b, const struct item *it, struct placement *o
 	b->claims[out->n_slots++] = claims;
 }
 
+static id64 slot_at(const struct board *b, const struct item *it, size_t k)
+{
+	if (it->service->mode == MODE_GLOBAL)
+		return slot_id_global(
+		        &b->view->flock, it->stack->spec->name, it->service->name, &b->view->members[k].key);
+	if (it->before && k < it->before->n_slots)
+		return b->before_slots[it->before->first + k].slot;
+	return slot_id_in(&b->view->flock, &it->hash, (uint32_t)k);
+}
+
 static void list_slots(struct board *b, struct arena *arena, struct placement *out)
 {
 	const struct view *view = b->view;
@@ -92,9 +127,7 @@ static void list_slots(struct board *b, struct arena *arena, struct placement *o
 
 		it->first = out->n_slots;
 		for (size_t k = 0; k < want; k++) {
-			id64 slot = global ? slot_id_global(&view->flock, it->stack->spec->name,
-			                             it->service->name, &view->members[k].key)
-			                   : slot_id_in(&view->flock, &it->hash, (uint32_t)k);
+			id64 slot = slot_at(b, it, k);
 			struct range claims = claims_of(view, slot);
 
 			if (global && !global_wanted(b, it, k, claims))
@@ -109,18 +142,38 @@ static void list_slots(struct board *b, struct arena *arena, struct placement *o
 	}
 }
 
-void board_init(struct board *b, const struct view *view, struct arena *arena, struct placement *out)
+/* Members of both are sorted by key, so most stand at the same index. */
+static uint64_t peer_key(const struct board *b, size_t member)
 {
-	*b = (struct board){.view = view};
+	const struct key32 *key = &b->view->members[member].key;
+
+	if (b->before && member < b->before->n_peers && key32_eq(&b->before->peers[member].id, key))
+		return b->before->peers[member].key;
+	return rank_peer_key(&b->view->flock, key);
+}
+
+void board_list(struct board *b, const struct view *view, const struct board *before,
+        const struct placed_slot *before_slots, struct arena *arena, struct placement *out)
+{
+	*b = (struct board){.view = view, .before = before, .before_slots = before_slots};
 	*out = (struct placement){0};
 	arena_init(&b->scratch);
-	b->peers = arena_array(&b->scratch, view->n_members, sizeof(*b->peers));
-	for (size_t i = 0; i < view->n_members; i++) {
+	b->n_peers = view->n_members;
+	b->peers = arena_array(&b->scratch, b->n_peers, sizeof(*b->peers));
+	for (size_t i = 0; i < b->n_peers; i++) {
 		b->peers[i].facts = view->members[i].facts;
-		b->peers[i].key = rank_peer_key(&view->flock, &view->members[i].key);
+		b->peers[i].id = view->members[i].key;
+		b->peers[i].key = peer_key(b, i);
 	}
 	list_items(b);
 	list_slots(b, arena, out);
+	b->before = NULL;
+	b->before_slots = NULL;
+}
+
+void board_init(struct board *b, const struct view *view, struct arena *arena, struct placement *out)
+{
+	board_list(b, view, NULL, NULL, arena, out);
 	board_find_owners(b, out);
 }
 

@@ -9,6 +9,7 @@
 
 struct peer {
 	const struct facts *facts; /* NULL while unknown */
+	struct key32 id;           /* its public key */
 	uint64_t key;              /* rank_peer_key */
 	struct load load;
 };
@@ -23,6 +24,8 @@ struct item {
 	uint32_t pinned; /* filter_pinned(): of members' facts */
 	size_t first;    /* its slots in the placement */
 	size_t n_slots;
+	bool quiet; /* each slot of it has an owner that may stay: place_on() has nothing to decide for it */
+	const struct item *before; /* the same on board.before, or NULL */
 };
 
 /* Claims of one slot in the view. */
@@ -33,12 +36,20 @@ struct range {
 struct board {
 	const struct view *view;
 	struct arena scratch;
+	size_t n_peers;
 	struct peer *peers; /* one per member */
 	size_t n_items;
 	struct item *items;
 	struct range *claims; /* one per slot of the placement */
+	/* Hashes of services and slots are taken over from here; NULL: they are made. A service at the same address is
+	 * the same. */
+	const struct board *before;
+	const struct placed_slot *before_slots;
 };
 
+/* The first half of board_init(): peers without loads, services, slots without owners. before: see struct board. */
+void board_list(struct board *b, const struct view *view, const struct board *before,
+        const struct placed_slot *before_slots, struct arena *arena, struct placement *out);
 /* Lists all slots into out (memory of arena), decides who keeps which and adds up what peers carry. */
 void board_init(struct board *b, const struct view *view, struct arena *arena, struct placement *out);
 void board_free(struct board *b);
@@ -48,6 +59,16 @@ void board_find_owners(struct board *b, const struct placement *out);
 /* Everything that place() decides once the board stands: candidates of orphans, reasons, moves. What it changes on the
  * board is the peers' loads alone; memory for the time being is the board's scratch, of the result arena. */
 void place_on(struct board *b, struct arena *arena, struct placement *out);
+
+/* Must the global service have a slot on the member? claims: those of that slot. */
+bool global_wanted(const struct board *b, const struct item *it, size_t member, struct range claims);
+/* Who keeps the slot, whose owner, successor and predecessor are -1, by what peers carry on the board so far. */
+void slot_find_owner(const struct board *b, const struct item *it, struct placed_slot *slot, struct range claims);
+/* Whom the slot, whose owner is found, takes room of: calls fn for its owner, for each other peer that has a task of it, and
+ * (promised) for the one that it is promised to. */
+typedef void slot_carrier(void *ctx, size_t member, bool promised);
+void slot_each_carrier(const struct board *b, const struct item *it, const struct placed_slot *slot,
+        struct range claims, slot_carrier *fn, void *ctx);
 
 /* The view's claims of a slot. */
 struct range claims_of(const struct view *view, id64 slot);
