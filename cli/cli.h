@@ -150,6 +150,8 @@ CLI_VERB(voters_ls);
 CLI_VERB(leave);
 CLI_VERB(dns_query);
 CLI_VERB(deploy);
+CLI_VERB(plan);
+CLI_VERB(rebalance);
 CLI_VERB(validate);
 CLI_VERB(ls);
 CLI_VERB(ps);

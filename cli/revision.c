@@ -198,8 +198,7 @@ int stack_head_may_resign(
 
 /* --- the next revision --- */
 
-/* A service keeps the stamp of the revision that first had it: placement goes by age. */
-static void set_born(struct spec *spec, const struct stack_head *head)
+void revision_set_born(struct spec *spec, const struct stack_head *head)
 {
 	for (size_t i = 0; i < spec->n_services; i++) {
 		const struct service *old = head->have_spec && !head->removed
@@ -278,7 +277,7 @@ int revision_submit(struct cli *cli, struct client *c, const struct keypair *key
 	text_copy(rec.name, sizeof(rec.name), stack);
 	wr_init(&body, BODY_BYTES_MAX);
 	if (spec) {
-		set_born(spec, head);
+		revision_set_born(spec, head);
 		spec_encode(&body, spec);
 		rec.body = body.p;
 		rec.body_len = (uint32_t)body.len;

@@ -47,6 +47,8 @@ int stack_head_take(struct stack_head *head, const char *stack, const struct key
 int stack_head_may_resign(
         const struct stack_head *head, const char *stack, const struct key32 *author, struct err *err);
 
+/* A service keeps the stamp of the revision that first had it, since placement goes by age; a new one takes head's. */
+void revision_set_born(struct spec *spec, const struct stack_head *head);
 /* Signs the next revision after head (spec NULL: a removal), hands it to the agent and says how durable it is. born of
  * services that stay is copied from the head. */
 int revision_submit(struct cli *cli, struct client *c, const struct keypair *key, const char *stack,

@@ -46,6 +46,9 @@ const struct cli_verb cli_verbs[] = {
         VERB("node evict", NULL, "PEER", 1, 1, node_evict, "put a peer out of the flock for good",
                 "PEER is a name, NAME~ID or an id, as node ls shows them. Every peer closes its sessions with it and\n"
                 "starts its tasks elsewhere. Peers that joined by its word stay."),
+        VERB("rebalance", NULL, "", 0, 0, rebalance, "even out what peers carry, now",
+                "The flock does so by itself, slowly, once a peer carries 1.25 times the mean and another 0.75 times. This\n"
+                "orders it to begin at once. --plan only shows what would move."),
         VERB("voters set", NULL, "PEER...", 1, VOTERS_MAX, voters_set, "name the peers that decide in a split",
                 "For services with `x-starling.partition: majority`: they run only on a side of a split that sees more than\n"
                 "half of these peers. Name 3 or 5 on hosts that do not fail together. The list replaces the one before."),
@@ -56,6 +59,9 @@ const struct cli_verb cli_verbs[] = {
                 "sign a stack, hand it to the flock, wait until it runs",
                 "FILE is a Compose file; see docs/compose.md. Waits until every slot runs the new revision and is\n"
                 "healthy; Ctrl-C ends the waiting, not the deployment. Exit: 4 a slot fits nowhere, 6 timeout."),
+        VERB("plan", NULL, "FILE", 0, 1, plan,
+                "show what deploying a file would change, and where its slots would go",
+                "Writes nothing. Exit: 0 nothing would change, 3 there are changes, 4 and a slot would fit nowhere."),
         VERB("validate", NULL, "FILE", 0, 1, validate, "check a Compose file; needs no peer",
                 "Names every fault with FILE:LINE:COLUMN. Exit 2 when there are any."),
         VERB("ls", NULL, "", 0, 0, ls, "list stacks", NULL),

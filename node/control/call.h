@@ -101,6 +101,8 @@ void verb_submit(struct call *);
 void submit_answer(struct call *c, const struct gossip_action *accepted);
 void verb_setting(struct call *);
 void verb_drain(struct call *);
+void verb_plan(struct call *);
+void verb_rebalance(struct call *);
 void verb_peer(struct call *);
 void verb_tokens(struct call *);
 void verb_revocable(struct call *);

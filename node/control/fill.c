@@ -1,5 +1,26 @@
 #include "node/control/fill.h"
 
+#include "placement/filter.h"
+
+uint64_t fill_percent(const struct fill *fill, const struct facts *facts)
+{
+	uint64_t cpu, memory;
+
+	if (!facts || !facts->cpu_milli || !facts->memory)
+		return 0;
+	cpu = fill->felt_cpu_milli * 100 / facts->cpu_milli;
+	memory = fill->felt_memory / (facts->memory / 100 + 1);
+	return MAX(cpu, memory);
+}
+
+static void add(struct fill *f, const struct service *s)
+{
+	f->cpu_milli += s->reserve.cpu_milli;
+	f->memory += s->reserve.memory;
+	f->felt_cpu_milli += felt_cpu(&s->reserve);
+	f->felt_memory += felt_memory(&s->reserve);
+}
+
 bool fill_counts(const struct view *v, const struct view_claim *c)
 {
 	return c->c.state < TASK_DONE && claim_is_live(v, c);
@@ -16,14 +37,9 @@ void fill_members(const struct view *v, const struct placement *p, struct fill *
 		const struct service *service = &v->stacks[s->stack].spec->services[s->service];
 		size_t from, to = place_claims(v, s->slot, &from);
 
-		for (size_t i = from; i < to; i++) {
-			struct fill *f = &out[v->claims[i].member];
-
-			if (!fill_counts(v, &v->claims[i]))
-				continue;
-			f->cpu_milli += service->reserve.cpu_milli;
-			f->memory += service->reserve.memory;
-		}
+		for (size_t i = from; i < to; i++)
+			if (fill_counts(v, &v->claims[i]))
+				add(&out[v->claims[i].member], service);
 	}
 }
 
@@ -78,9 +94,7 @@ void fill_planned(const struct view *v, const struct placement *p, struct fill *
 		const struct service *service = &v->stacks[s->stack].spec->services[s->service];
 		int32_t to = fill_bound_for(v, p, k);
 
-		if (to < 0)
-			continue;
-		out[to].cpu_milli += service->reserve.cpu_milli;
-		out[to].memory += service->reserve.memory;
+		if (to >= 0)
+			add(&out[to], service);
 	}
 }

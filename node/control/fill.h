@@ -5,9 +5,13 @@
 #include "placement/place.h"
 
 struct fill {
-	uint64_t cpu_milli, memory; /* reserved by tasks that run there or are about to stop */
+	uint64_t cpu_milli, memory;           /* reserved by tasks that run there or are about to stop */
+	uint64_t felt_cpu_milli, felt_memory; /* the same, as placement compares peers (placement/filter.h) */
 	uint32_t tasks;
 };
+
+/* Of the fuller of the two resources, in per cent, as placement compares peers; 0 of a peer that has not said what it has. */
+uint64_t fill_percent(const struct fill *fill, const struct facts *facts);
 
 /* out has an entry for each member. */
 void fill_members(const struct view *v, const struct placement *p, struct fill *out);

@@ -38,6 +38,12 @@
  *	explain  socket              {stack, service, slot?} -> items: {slot, owner, why, global: bool, candidates,
  *	                             peers: [{peer, name, number, reason, detail, here: bool, tasks, free: {cpu_milli,
  *	                             cpu_milli_of, memory_bytes, memory_bytes_of}}]}
+ *	plan     operator            {spec: bin} -> items: {stack, service, slot, action, from, to, number, why}: what would
+ *	                             become of each slot if the signer deployed that spec; action is keep, start, replace, move,
+ *	                             stop or nowhere. Slots of other stacks that would make room come too
+ *	rebalance socket             {} -> items: {kind: move, stack, service, slot, from, to}, then each living peer as it is
+ *	                             and as it would be, {kind: now or then, peer, name, tasks, full_percent, cpu_milli,
+ *	                             memory_bytes}
  *	logs     operator            {task: text id, tail, since, follow} -> items: {at, stderr: bool, text}
  *	submit   the record's author {record: bin, or again: bin32, copies?, wait?: ms, force_clock?} -> end: {id: bin32, copies,
  *	                             wanted, missing: [{peer, name, why}], more}: on how many disks it is; with copies, once it is

@@ -18,6 +18,8 @@ const struct verb verbs[] = {
         {"revocable", ASK_SOCKET, ROLE_READ, verb_revocable},
         {"leave", ASK_SIGNED, ROLE_ADMIN, verb_leave},
         {"explain", ASK_SOCKET, ROLE_READ, verb_explain},
+        {"plan", ASK_SIGNED, ROLE_READ, verb_plan},
+        {"rebalance", ASK_SOCKET, ROLE_READ, verb_rebalance},
         {"inspect", ASK_SIGNED, ROLE_READ, verb_inspect},
         {"logs", ASK_SIGNED | ASK_OUT, ROLE_READ, verb_logs},
         /* The record carries its author's signature; gossip_submit() judges it. */

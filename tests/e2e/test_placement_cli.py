@@ -1,4 +1,5 @@
 """What operators set about peers and where things run, and how they ask: drain, label, voters, explain, plan."""
+import json
 import re
 
 from conftest import sleeper, stack
@@ -83,3 +84,44 @@ def test_explain_says_what_each_peer_lacks_in_figures(flock):
     assert [p["name"] for p in slot["peers"] if p["here"]] == [slot["owner"]]
     assert "no such stack" in f.cli("explain", "nope/s", check=1).stderr
     assert "1 replicas, so no such slot" in f.cli("explain", "shop/s/7", check=1).stderr
+
+
+def test_a_plan_writes_nothing_and_tells_what_the_deployment_then_does(flock):
+    f = flock(3)
+    before = f.write("a.yaml", stack("shop", web=sleeper(2), old=sleeper(1), same=sleeper(3)))
+    assert f.cli("plan", before, check=3).stdout.startswith("stack shop: 3 added, 0 changed, 0 removed, 0 as they are\n")
+    assert f.json("ls") == []
+    f.cli("deploy", before)
+    assert f.cli("plan", before).stdout == "stack shop: nothing would change\n"
+    after = f.write("b.yaml", stack("shop", web=sleeper(4, environment={"A": "1"}), new=sleeper(1), same=sleeper(3)))
+    plan = json.loads(f.cli("plan", after, "-o", "json", check=3).stdout)
+    assert {s["service"]: s["change"] for s in plan["services"]} == {
+        "new": "added", "old": "removed", "same": "same", "web": "changed"}
+    web = next(s for s in plan["services"] if s["service"] == "web")
+    assert web["replaces_tasks"] and web["keys"] == ["deploy.replicas", "environment"]
+    planned = {(s["service"], s["slot"]): (s["action"], s["to"]) for s in plan["slots"]}
+    assert planned["old", 0] == ("stop", None)
+    assert [planned["web", i][0] for i in range(4)] == ["replace", "replace", "start", "start"]
+    f.cli("deploy", after)
+    assert {(r["service"], r["slot"]): r["peer_name"] for r in f.ps("shop")} == {
+        slot: to for slot, (action, to) in planned.items() if action != "stop"}
+
+
+def test_a_plan_that_fits_nowhere_says_which_slot_and_why(flock):
+    f = flock(1)
+    path = f.write("a.yaml", stack("shop", huge=sleeper(1, deploy={"resources": {"reservations": {"cpus": "640"}}})))
+    out = f.cli("plan", path, check=4).stdout
+    assert re.search(r"^shop/huge/0 +nowhere .*reservation is larger than the whole peer \(9\)$", out, re.M), out
+    path, public = new_key(f, "ci")
+    f.cli("--key", path, "plan", f.write("b.yaml", stack("shop", s=sleeper(1))), check=8)
+
+
+def test_an_even_flock_has_nothing_to_move(flock):
+    f = flock(2)
+    f.cli("deploy", f.write("a.yaml", stack("shop", s=sleeper(4))))
+    out = f.cli("rebalance", "--plan").stdout
+    assert out.startswith("the flock is even: nothing would move\n")
+    plan = f.json("rebalance", "--plan")
+    assert plan["moves"] == [] and [p["tasks"] for p in plan["peers"]] == [2, 2]
+    f.cli("rebalance")
+    assert f.json("key", "history", "admin")[0]["what"] == "set rebalance"

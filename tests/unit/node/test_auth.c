@@ -124,6 +124,8 @@ static const struct {
         {"drain", true, 0, false, false, false},
         {"submit", true, 0, false, false, false}, /* the record is signed, and judged by that */
         {"chain", true, 0, false, false, true},
+        {"plan", false, ROLE_READ, false, false, false},
+        {"rebalance", true, 0, false, false, false},
         {"inspect", false, ROLE_READ, false, false, false},
         {"logs", false, ROLE_READ, false, false, true},
         {"leave", false, ROLE_ADMIN, false, false, false},
