@@ -165,8 +165,12 @@ static int open_dns(struct agent *a, struct err *err)
 
 static void on_task_changed(void *ctx, id64 task)
 {
-	(void)task;
-	agent_kick(ctx);
+	struct agent *a = ctx;
+	const struct runtime_task *t = a->runtime ? runtime_get(a->runtime, task) : NULL;
+
+	if (t && t->spec->n_volumes)
+		a->volumes_stale = true;
+	agent_kick(a);
 }
 
 static int open_runtime(struct agent *a, struct err *err)
@@ -188,6 +192,7 @@ static int open_runtime(struct agent *a, struct err *err)
 	if (!a->runtime || runtime_adopt(a->runtime, err) < 0)
 		return -1;
 	a->adopted = true;
+	a->volumes_stale = true;
 	return 0;
 }
 
@@ -276,6 +281,7 @@ static void close_all(struct agent *a)
 	if (a->gossip)
 		gossip_free(a->gossip);
 	arena_free(&a->arena);
+	arena_free(&a->volumes_arena);
 	free(a->offers);
 	sodium_memzero(&a->keys, sizeof(a->keys));
 }
@@ -309,6 +315,7 @@ int agent_run(const struct config *cfg, void (*ready)(void *ctx), void *ctx, str
 	uv_loop_init(&a->loop);
 	map_init(&a->links, sizeof(uint64_t), NULL);
 	arena_init(&a->arena);
+	arena_init(&a->volumes_arena);
 	take_host(a);
 	a->started = agent_now(a).wall;
 	start_timers(a);

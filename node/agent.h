@@ -34,6 +34,10 @@ struct agent {
 	wall_ms started;
 	struct facts host; /* what hostfacts_fill() found at start, less the reserve */
 	struct host_reserve reserve;
+	struct arena volumes_arena; /* agent_volumes.c: folders that live here, sorted */
+	bool volumes_stale;         /* look again before the next facts */
+	size_t n_volumes;
+	const char **volumes;
 	bool adopted; /* tasks of the last boot were found again */
 	bool said_ready;
 	uint32_t

@@ -45,4 +45,7 @@ extern const struct http_callbacks agent_http_callbacks;
 /* Stops the loop: tasks go on under their shims. why goes to the log. */
 void agent_stop(struct agent *a, int exit_code, const char *why);
 
+/* agent_volumes.c. Which volumes live here now, for the facts. */
+void agent_look_at_volumes(struct agent *a);
+
 #endif

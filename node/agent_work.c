@@ -71,6 +71,9 @@ static const struct facts *facts_of(struct agent *a)
 {
 	struct facts *f = arena_alloc(&a->arena, sizeof(*f));
 
+	if (a->volumes_stale)
+		agent_look_at_volumes(a);
+
 	*f = (struct facts){
 	        .name = a->cfg.name,
 	        .version = STARLING_VERSION,
@@ -80,6 +83,8 @@ static const struct facts *facts_of(struct agent *a)
 	        .memory = a->host.memory,
 	        .n_generic = a->cfg.n_generic,
 	        .generic = a->cfg.generic,
+	        .n_volumes = a->n_volumes,
+	        .volumes = a->volumes,
 	        .drivers = 1u << DRIVER_EXEC,
 	        .n_addrs = 1,
 	        .addrs = {a->advertise},

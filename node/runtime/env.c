@@ -1,9 +1,10 @@
 #include "node/runtime/env.h"
 
 #include "base/text.h"
+#include "node/runtime/volumes.h"
 
-/* STARLING_* and the usual ones; then a port's name and number each. */
-#define OWN_MAX (16 + SERVICE_PORTS_MAX)
+/* STARLING_* and the usual ones; then a port's number and a volume's path each. */
+#define OWN_MAX (16 + SERVICE_PORTS_MAX + SPEC_VOLUMES_MAX)
 
 struct env {
 	struct arena *arena;
@@ -33,10 +34,10 @@ static void set_id(struct env *e, const char *key, id64 id)
 	set(e, key, text);
 }
 
-/* "web-admin" -> STARLING_PORT_WEB_ADMIN */
-static void set_port(struct env *e, const char *name, const char *port)
+/* "STARLING_PORT_", "web-admin" -> STARLING_PORT_WEB_ADMIN */
+static void set_named(struct env *e, const char *prefix, const char *name, const char *value)
 {
-	char *key = arena_printf(e->arena, "STARLING_PORT_%s", name);
+	char *key = arena_printf(e->arena, "%s%s", prefix, name);
 
 	for (char *p = key; *p; p++) {
 		if (*p >= 'a' && *p <= 'z')
@@ -44,7 +45,7 @@ static void set_port(struct env *e, const char *name, const char *port)
 		else if (!((*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
 			*p = '_';
 	}
-	set(e, key, port);
+	set(e, key, value);
 }
 
 static void set_ports(struct env *e, const struct runtime_task *t)
@@ -52,7 +53,7 @@ static void set_ports(struct env *e, const struct runtime_task *t)
 	bool one = t->n_ports > 0;
 
 	for (size_t i = 0; i < t->n_ports; i++) {
-		set_port(e, t->spec->ports[t->ports[i].index].name,
+		set_named(e, "STARLING_PORT_", t->spec->ports[t->ports[i].index].name,
 		        arena_printf(e->arena, "%u", t->ports[i].port));
 		one &= t->ports[i].port == t->ports[0].port;
 	}
@@ -85,6 +86,9 @@ char **env_build(struct arena *arena, const struct runtime_config *host, const s
 	set(&e, "USER", user->name);
 	set(&e, "LOGNAME", user->name);
 	set_ports(&e, t);
+	for (size_t i = 0; i < t->spec->n_volumes; i++)
+		set_named(&e, "STARLING_VOLUME_", t->spec->volumes[i],
+		        volume_path(arena, host->data_dir, t->stack, t->spec->volumes[i]));
 	for (size_t i = 0; i < t->spec->n_env; i++)
 		if (strncmp(t->spec->env[i].key, "STARLING_", 9) != 0)
 			set(&e, t->spec->env[i].key, t->spec->env[i].value ? t->spec->env[i].value : "");

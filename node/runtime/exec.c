@@ -4,6 +4,7 @@
 #include "node/runtime/files.h"
 #include "node/runtime/link.h"
 #include "node/runtime/signals.h"
+#include "node/runtime/volumes.h"
 
 #include <unistd.h>
 
@@ -59,6 +60,16 @@ static int describe(struct launch *l, struct arena *arena, const struct driver_t
 	return 0;
 }
 
+/* What the task finds there is its user's; a disk that is full may have room later. */
+static enum driver_answer make_volumes(const struct driver_task *t, const struct launch *l, struct err *err)
+{
+	uint32_t uid = l->set_user ? l->uid : geteuid();
+
+	if (volumes_make(t->host->data_dir, t->task->stack, t->task->spec, uid, l->gid, err) == 0)
+		return DRIVER_OK;
+	return err->code == ERR_UNPLACEABLE ? DRIVER_REFUSES : DRIVER_BLOCKED;
+}
+
 static enum driver_answer exec_prepare(const struct driver_task *t, struct err *err)
 {
 	enum driver_answer answer = DRIVER_OK;
@@ -71,8 +82,11 @@ static enum driver_answer exec_prepare(const struct driver_task *t, struct err *
 	if (describe(&l, &arena, t, err) < 0) {
 		answer = DRIVER_REFUSES;
 	} else {
+		answer = make_volumes(t, &l, err);
 		launch_put(&w, &l);
-		if (!wr_ok(&w)) {
+		if (answer != DRIVER_OK) {
+			err_wrap(err, "volumes");
+		} else if (!wr_ok(&w)) {
 			err_set(err, ERR_USAGE, "its command and environment are too large");
 			answer = DRIVER_REFUSES;
 		} else if (file_replace(t->dir_fd, "launch", w.p, w.len, err) < 0) {

@@ -1,8 +1,10 @@
 """What operators set about peers and where things run, and how they ask: drain, label, voters, explain, plan."""
 import json
+import os
+import pwd
 import re
 
-from conftest import sleeper, stack
+from conftest import shell, sleeper, stack
 from test_operators import new_key
 
 
@@ -125,3 +127,28 @@ def test_an_even_flock_has_nothing_to_move(flock):
     assert plan["moves"] == [] and [p["tasks"] for p in plan["peers"]] == [2, 2]
     f.cli("rebalance")
     assert f.json("key", "history", "admin")[0]["what"] == "set rebalance"
+
+
+def test_what_a_task_keeps_in_a_volume_outlives_its_stack_and_pins_it(flock):
+    f = flock(2)
+    keep = shell('echo "$STARLING_REVISION" >> "$STARLING_VOLUME_DATA"/runs && exec sleep 1000')
+    keep["x-starling"] = {"volumes": ["data"]}
+    path = f.write("a.yaml", stack("shop", db=keep))
+    f.cli("deploy", path)
+    row, = f.ps("shop")
+    home = next(p for p in f.peers if p.name == row["peer_name"])
+    runs = os.path.join(home.data, "volumes", "shop", "data", "runs")
+    assert len(open(runs).read().splitlines()) == 1
+    if os.geteuid() == 0:
+        assert pwd.getpwuid(os.stat(os.path.dirname(runs)).st_uid).pw_name == "nobody"
+    other = next(p for p in f.peers if p is not home)
+    for _ in range(3):
+        f.cli("rm", "shop", "--yes")
+        f.cli("deploy", path)
+        assert f.ps("shop")[0]["peer_name"] == home.name
+    assert len(open(runs).read().splitlines()) == 4
+    lacks = next(p for p in f.json("explain", "shop/db")[0]["peers"] if p["name"] == other.name)
+    assert (lacks["number"], lacks["detail"]) == (15, f"data lives on {home.name}")
+    kept = f.cli("node", "drain", home.name, "--timeout", "4s", check=4).stderr
+    assert "shop/db/0: stays on" in kept and "(15)" in kept
+    assert f.serving("shop", on=[home.name])

@@ -412,7 +412,11 @@ static void the_services_environment_wins_but_never_over_ours(void **state)
 	t.n_ports = 2;
 	t.ports[1].index = 1;
 	t.ports[1].port = 20002;
+	host.data_dir = "/var/lib/starling";
+	s.volumes = (const char *[]){"user-data"};
+	s.n_volumes = 1;
 	list = env_build(&arena, &host, &t, &user);
+	assert_string_equal(value(list, "STARLING_VOLUME_USER_DATA"), "/var/lib/starling/volumes/shop/user-data");
 	assert_string_equal(value(list, "STARLING_DNS"), "127.78.27.53:53");
 	assert_string_equal(value(list, "STARLING_PORT_53"), "20002");
 	/* Which of two would it be? */
