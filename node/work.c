@@ -14,6 +14,7 @@ struct work *work_new(const struct key32 *self, const struct key32 *flock, const
 
 	w->self = *self;
 	w->viewer = viewer_new(flock);
+	w->placer = placer_new();
 	w->pager = pager_new();
 	w->reconcile = reconcile_new(timing);
 	w->wake = MONO_NEVER;
@@ -26,6 +27,7 @@ void work_free(struct work *w)
 	if (!w)
 		return;
 	reconcile_free(w->reconcile);
+	placer_free(w->placer);
 	viewer_free(w->viewer);
 	pager_free(w->pager);
 	arena_free(&w->arena);
@@ -52,7 +54,7 @@ void work_look(struct work *w, const struct work_input *in)
 	own = work_claims(w, in, &n);
 	viewer_build(w->viewer, in->gossip, &w->self, own, n, in->now.mono, &w->arena, &w->view);
 	w->wake = MIN(w->wake, viewer_due(w->viewer));
-	place(&w->view, &w->arena, &w->placement);
+	placer_place(w->placer, &w->view, &w->arena, &w->placement);
 	w->acted = false;
 }
 
@@ -62,7 +64,7 @@ void work_look_on(struct work *w, const struct gossip *g, mono_ms now)
 	arena_free(&w->arena);
 	viewer_build(w->viewer, g, &w->self, NULL, 0, now, &w->arena, &w->view);
 	w->view.self = SIZE_MAX;
-	place(&w->view, &w->arena, &w->placement);
+	placer_place(w->placer, &w->view, &w->arena, &w->placement);
 }
 
 const struct view *work_view(const struct work *w)

@@ -3,11 +3,14 @@
 #define NODE_WORK_PARTS_H
 
 #include "node/work.h"
+#include "placement/placer.h"
 
 struct work {
 	struct key32 self;
 	struct reconcile *reconcile;
 	struct viewer *viewer;
+	struct placer
+	        *placer; /* after each viewer_build(), so that facts and specs at the same address are the same */
 	struct pager *pager;
 	mono_ms published_at; /* claims */
 

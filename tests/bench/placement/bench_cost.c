@@ -4,6 +4,7 @@
  *
  *	bench_cost [--rounds N] [--largest PEERS]
  */
+#include "placement/placer.h"
 #include "tests/bench/placement/flock.h"
 
 #include <stdio.h>
@@ -68,6 +69,60 @@ static double cold(struct flock *f)
 	return median(took, rounds);
 }
 
+/* Calls of a placer that has seen the flock: something changes, and back, in turn; the changes are timed. */
+static double kept(struct flock *f, void (*change)(struct flock *f, size_t round, bool back))
+{
+	struct placer *placer = placer_new();
+	struct placement p;
+	struct arena arena;
+	double took[64];
+
+	arena_init(&arena);
+	placer_place(placer, &f->view, &arena, &p);
+	for (size_t i = 0; i < rounds; i++) {
+		double from;
+
+		arena_free(&arena);
+		change(f, i, false);
+		from = ms_now();
+		placer_place(placer, &f->view, &arena, &p);
+		took[i] = ms_now() - from;
+		arena_free(&arena);
+		change(f, i, true);
+		placer_place(placer, &f->view, &arena, &p);
+	}
+	arena_free(&arena);
+	placer_free(placer);
+	return median(took, rounds);
+}
+
+static void nothing(struct flock *f, size_t round, bool back)
+{
+	(void)f;
+	(void)round;
+	(void)back;
+}
+
+static void leave(struct flock *f, size_t round, bool back)
+{
+	f->members[round * 7919 % f->view.n_members].state = back ? VIEW_ALIVE : VIEW_DEAD;
+}
+
+static void unhealthy(struct flock *f, size_t round, bool back)
+{
+	f->claims[round * 7919 % f->view.n_claims].c.state = back ? TASK_RUNNING : TASK_UNHEALTHY;
+}
+
+static void deploy(struct flock *f, size_t round, bool back)
+{
+	struct view_stack *st = &f->stacks[round % f->view.n_stacks];
+	struct spec *spec = arena_memdup(&f->arena, st->spec, sizeof(*spec));
+
+	(void)back;
+	spec->services = arena_memdup(&f->arena, spec->services, sizeof(*spec->services));
+	st->spec = spec;
+}
+
 /* All slots without placing them: nobody is alive. */
 static void list(struct flock *f, struct arena *arena, struct placement *p)
 {
@@ -97,8 +152,10 @@ static void measure(size_t peers, bool with_cold)
 	list(&f, &arena, &p);
 	claim_all(&f, &p);
 	row("every slot claimed, from nothing", peers, cold(&f));
-	f.members[peers / 2].state = VIEW_DEAD;
-	row("a peer is lost, from nothing", peers, cold(&f));
+	row("nothing changed", peers, kept(&f, nothing));
+	row("a task changed its state", peers, kept(&f, unhealthy));
+	row("a peer leaves", peers, kept(&f, leave));
+	row("a stack has a new revision", peers, kept(&f, deploy));
 	arena_free(&arena);
 	flock_close(&f);
 }
