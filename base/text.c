@@ -185,7 +185,8 @@ bool text_duration(const char *s, int64_t *ms)
 	static const struct {
 		const char *name;
 		int64_t us;
-	} units[] = {{"ms", 1000}, {"us", 1}, {"h", 3600000000}, {"m", 60000000}, {"s", 1000000}};
+	} units[] = {
+	        {"ms", 1000}, {"us", 1}, {"d", 86400000000}, {"h", 3600000000}, {"m", 60000000}, {"s", 1000000}};
 	int64_t total_us = 0;
 
 	if (!*s)

@@ -64,7 +64,55 @@ static const struct column cols[] = {
         {"REASON", "reason", false, NULL},
 };
 
+static bool has_stack(const json_t *rows, const char *stack)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		const char *name = json_string_value(json_object_get(row, "stack"));
+
+		if (name && strcmp(name, stack) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Is there such a stack, or a task that is left of it? -1: it cannot be asked. */
+static int is_known(const struct cli *cli, const char *stack, struct err *err)
+{
+	struct client *c = client_open(cli, err);
+	json_t *stacks = c ? client_list(c, "stacks", NULL, false, err) : NULL;
+	json_t *tasks = NULL;
+	struct wr args;
+	int known = -1;
+
+	if (stacks && !has_stack(stacks, stack)) {
+		list_args(&args, stack, false);
+		tasks = client_list(c, "ps", &args, false, err);
+		wr_free(&args);
+		known = tasks ? json_array_size(tasks) > 0 : -1;
+	} else if (stacks) {
+		known = 1;
+	}
+	json_decref(stacks);
+	json_decref(tasks);
+	client_close(c);
+	return known;
+}
+
 int cmd_ps(struct cli *cli)
 {
-	return list_verb(cli, "ps", cli->n_args ? cli->args[0] : NULL, cols, ARRAY_LEN(cols), "task");
+	const char *stack = cli->n_args ? cli->args[0] : NULL;
+	struct err err = {0};
+	int known = stack && !cli->watch ? is_known(cli, stack, &err) : 1;
+
+	if (known < 0)
+		return cli_fail(cli, &err);
+	if (known)
+		return list_verb(cli, "ps", stack, cols, ARRAY_LEN(cols), "task");
+	if (cli->format == FORMAT_JSON)
+		fputs("[]\n", cli->out);
+	err_set(&err, ERR_FAILED, "no stack %.80s here; `starling ls` lists what there is", stack);
+	return cli_fail(cli, &err);
 }

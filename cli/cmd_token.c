@@ -18,7 +18,7 @@
 
 const struct cli_option cmd_token_create_options[] = {
         {"uses", 0, OPT_NUMBER, "N", "how many hosts may join with it (default: 1)"},
-        {"expires", 0, OPT_DURATION, "DURATION", "for how long (default: 1h, at most 720h)"},
+        {"expires", 0, OPT_DURATION, "DURATION", "for how long (default: 1h, at most 30d)"},
         {0},
 };
 
@@ -70,7 +70,7 @@ static int gather_addresses(struct client *c, struct token *token, struct err *e
 }
 
 static int create(struct cli *cli, struct client *c, uint32_t uses, int64_t expires_ms, struct token *token,
-        struct err *err)
+        char id[17], struct err *err)
 {
 	struct invite inv = {.uses = uses, .expires = clock_wall() + expires_ms};
 	struct authoring a;
@@ -82,6 +82,7 @@ static int create(struct cli *cli, struct client *c, uint32_t uses, int64_t expi
 	randombytes_buf(token->invite_seed, sizeof(token->invite_seed));
 	keypair_from_seed(&keys, token->invite_seed);
 	inv.id = keys.public_key;
+	id64_text(id, key32_id(&inv.id));
 	sodium_memzero(&keys, sizeof(keys));
 	if (gather_addresses(c, token, err) < 0 || authoring_begin(cli, c, &a, err) < 0)
 		return -1;
@@ -98,7 +99,7 @@ int cmd_token_create(struct cli *cli)
 	uint64_t uses = cli_number(cli, "uses", 1);
 	int64_t expires = cli_duration(cli, "expires", EXPIRES_DEFAULT);
 	struct token token = {0};
-	char text[TOKEN_TEXT_MAX], when[25];
+	char text[TOKEN_TEXT_MAX], when[25], id[17] = "";
 	struct err err = {0};
 	struct client *c;
 	int rc;
@@ -106,9 +107,9 @@ int cmd_token_create(struct cli *cli)
 	if (uses < 1 || uses > USES_MAX)
 		return cli_usage(cli, "--uses: a number from 1 to %d", USES_MAX);
 	if (expires < 1000 || expires > EXPIRES_MAX)
-		return cli_usage(cli, "--expires: from 1s to 720h");
+		return cli_usage(cli, "--expires: from 1s to 30d");
 	c = client_open(cli, &err);
-	rc = c ? create(cli, c, (uint32_t)uses, expires, &token, &err) : -1;
+	rc = c ? create(cli, c, (uint32_t)uses, expires, &token, id, &err) : -1;
 	if (rc == 0)
 		rc = token_format(text, &token, &err);
 	client_close(c);
@@ -117,9 +118,9 @@ int cmd_token_create(struct cli *cli)
 		return cli_fail(cli, &err);
 	text_time(when, clock_wall() + expires);
 	fprintf(cli->out, "%s\n", text);
-	cli_say(cli,
-	        "for %u host%s, until %s; on each: starling join TOKEN. Keep it secret: it admits whoever has it.",
-	        (unsigned)uses, uses == 1 ? "" : "s", when);
+	cli_say(cli, "token %s, for %u host%s, until %s; on each: starling join TOKEN", id, (unsigned)uses,
+	        uses == 1 ? "" : "s", when);
+	cli_say(cli, "Keep it secret: it admits whoever has it, until starling token revoke %s", id);
 	sodium_memzero(text, sizeof(text));
 	return 0;
 }

@@ -29,30 +29,40 @@ int cmd_token_ls(struct cli *cli)
 	return list_verb(cli, "tokens", NULL, cols, ARRAY_LEN(cols), "id");
 }
 
+/* A row of `tokens` by id or its beginning; NULL with err. */
+static const json_t *pick_token(const json_t *rows, const char *id, struct err *err)
+{
+	const json_t *row, *found = NULL;
+	size_t i, n = 0;
+
+	json_array_foreach (rows, i, row)
+		if (id_begins(json_string_value(json_object_get(row, "id")), id)) {
+			found = row;
+			n++;
+		}
+	if (n == 1)
+		return found;
+	err_set(err, n ? ERR_USAGE : ERR_FAILED,
+	        n ? "several tokens' ids begin with %.80s; give more digits"
+	          : "no token %.80s; see starling token ls",
+	        id);
+	return NULL;
+}
+
 static int find_token(struct client *c, const char *id, struct key32 *key, struct err *err)
 {
 	json_t *rows = client_list(c, "tokens", NULL, false, err);
-	json_t *row;
-	int found = 0;
-	size_t i;
+	const json_t *row = rows ? pick_token(rows, id, err) : NULL;
+	const char *hex = json_string_value(json_object_get(row, "key"));
+	const char *state = json_string_value(json_object_get(row, "state"));
+	int rc = row ? 0 : -1;
 
-	if (!rows)
-		return -1;
-	json_array_foreach (rows, i, row) {
-		const char *text = json_string_value(json_object_get(row, "id"));
-		const char *hex = json_string_value(json_object_get(row, "key"));
-		const char *state = json_string_value(json_object_get(row, "state"));
-
-		if (!text || !hex || !state || strcmp(text, id) != 0)
-			continue;
-		if (strcmp(state, "revoked") == 0) {
-			json_decref(rows);
-			return err_set(err, ERR_FAILED, "token %s is revoked already", id);
-		}
-		found = hex_decode(key->b, sizeof(key->b), hex);
-	}
+	if (row && state && strcmp(state, "revoked") == 0)
+		rc = err_set(err, ERR_FAILED, "token %s is revoked already", id);
+	else if (row && (!hex || !hex_decode(key->b, sizeof(key->b), hex)))
+		rc = err_set(err, ERR_FAILED, "the agent's answer on token %s cannot be read", id);
 	json_decref(rows);
-	return found ? 0 : err_set(err, ERR_FAILED, "no token %.80s; see starling token ls", id);
+	return rc;
 }
 
 int cmd_token_revoke(struct cli *cli)

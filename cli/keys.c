@@ -1,6 +1,7 @@
 #include "cli/keys.h"
 
 #include "base/text.h"
+#include "cli/undo.h"
 
 int read_key(struct key32 *out, const char *text, const char *kind, struct err *err)
 {
@@ -35,33 +36,50 @@ json_t *key_rows(struct client *c, struct err *err)
 	return rows;
 }
 
-int key_find(struct client *c, const char *name, bool revoked, struct key32 *key, struct err *err)
+/* How many keys are called so, the last of them into key. by_id: by the beginning of the key instead of the name. */
+static size_t count_keys(const json_t *rows, const char *name, bool by_id, bool revoked, struct key32 *key)
 {
-	json_t *rows = key_rows(c, err);
-	json_t *row;
-	struct key32 last = {{0}};
+	const json_t *row;
 	size_t n = 0, i;
 
-	if (!rows)
-		return -1;
 	json_array_foreach (rows, i, row) {
 		const char *hex = json_string_value(json_object_get(row, "key"));
 		const char *shown = json_string_value(json_object_get(row, "name"));
 		const char *state = json_string_value(json_object_get(row, "state"));
+		struct key32 one;
 
 		if (!revoked && state && strcmp(state, "revoked") == 0)
 			continue;
-		if (!hex || !shown || (strcmp(hex, name) != 0 && strcmp(shown, name) != 0) ||
-		        !hex_decode(key->b, sizeof(key->b), hex))
+		if (!hex || !shown || !(by_id ? id_begins(hex, name) : strcmp(shown, name) == 0) ||
+		        !hex_decode(one.b, sizeof(one.b), hex))
 			continue;
-		n += !n || !key32_eq(key, &last); /* rows are grants, those of one key stand together */
-		last = *key;
+		n += !n || !key32_eq(key, &one); /* rows are grants, those of one key stand together */
+		*key = one;
+	}
+	return n;
+}
+
+int key_find(struct client *c, const char *name, bool revoked, struct key32 *key, struct err *err)
+{
+	json_t *rows = key_rows(c, err);
+	size_t n;
+
+	if (!rows)
+		return -1;
+	n = count_keys(rows, name, false, revoked, key);
+	/* A name stands above the beginning of a key. */
+	if (!n) {
+		n = count_keys(rows, name, true, revoked, key);
+		if (n > 1)
+			err_set(err, ERR_USAGE, "%zu keys begin with %.80s; give more digits", n, name);
+	} else if (n > 1) {
+		err_set(err, ERR_USAGE,
+		        "%zu keys are called %.80s; give the first digits as starling key ls -o json shows them",
+		        n, name);
 	}
 	json_decref(rows);
 	if (n > 1)
-		return err_set(err, ERR_USAGE,
-		        "%zu keys are called %.80s; give its 64 digits as starling key ls -o json shows them", n,
-		        name);
+		return -1;
 	return n ? 0 : err_set(err, ERR_FAILED, "no key %.80s acts in this flock; see starling key ls", name);
 }
 

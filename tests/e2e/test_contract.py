@@ -91,7 +91,8 @@ def test_ps(shared):
         assert [e["name"] for e in row["endpoints"]] == ["http"]
         assert row["endpoints"][0]["address"] == row["address"].split(":")[0]
     assert shared.json("ps") == rows
-    assert shared.json("ps", "nosuch") == []
+    unknown = shared.cli("ps", "nosuch", "-o", "json", check=1)
+    assert json.loads(unknown.stdout) == [] and "no stack nosuch" in unknown.stderr
 
 
 def test_an_unplaced_slot_is_a_row_with_null_peer_and_a_reason(shared):

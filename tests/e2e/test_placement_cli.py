@@ -152,3 +152,21 @@ def test_what_a_task_keeps_in_a_volume_outlives_its_stack_and_pins_it(flock):
     kept = f.cli("node", "drain", home.name, "--timeout", "4s", check=4).stderr
     assert "shop/db/0: stays on" in kept and "(15)" in kept
     assert f.serving("shop", on=[home.name])
+
+
+def test_ids_may_be_cut_short_and_durations_count_days(flock):
+    f = flock(1)
+    said = f.cli("token", "create", "--expires", "10d").stderr
+    token = re.search(r"token ([0-9a-f]{16}),", said).group(1)
+    assert token in {row["id"] for row in f.json("token", "ls")}
+    assert "no token" in f.cli("token", "revoke", token[:3], check=1).stderr
+    f.cli("token", "revoke", token[:6])
+    assert "revoked already" in f.cli("token", "revoke", token, check=1).stderr
+    assert "at most 30d" in f.cli("token", "create", "--help").stdout
+    f.cli("token", "create", "--expires", "31d", check=2)
+    path, public = new_key(f, "ci")
+    f.cli("key", "grant", public, "ci")
+    f.cli("key", "history", public[:8])
+    assert "no key" in f.cli("key", "history", public[:3], check=1).stderr
+    f.cli("key", "revoke", public[:8], "--yes")
+    assert next(k for k in f.json("key", "ls", "--all") if k["name"] == "ci")["state"] == "revoked"

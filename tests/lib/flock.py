@@ -248,7 +248,11 @@ class Flock:
         return json.loads(self.cli(*args, "-o", "json", peer=peer).stdout)
 
     def ps(self, *args, peer=0):
-        return self.json("ps", *args, peer=peer)
+        """Rows; none of a stack that the peer does not know, or knows no more."""
+        done = self.cli("ps", *args, "-o", "json", peer=peer, check=False)
+        if done.returncode and not (done.returncode == 1 and "no stack" in done.stderr):
+            raise Failed(f"ps: exit {done.returncode}\n{done.stderr}")
+        return json.loads(done.stdout)
 
     def nodes(self, peer=0):
         return {row["name"]: row for row in self.json("node", "ls", peer=peer)}

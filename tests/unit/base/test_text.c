@@ -103,6 +103,9 @@ static void sizes_and_durations_do_not_wrap(void **state)
 	assert_false(text_duration("2000000h2000000h2000000h", &ms));
 	assert_false(text_duration("1h30", &ms));
 	assert_false(text_duration("s", &ms));
+	assert_true(text_duration("60d12h", &ms));
+	assert_int_equal(ms, (60 * 24 + 12) * 3600000LL);
+	assert_false(text_duration("100000000000d", &ms));
 	assert_true(text_duration("1500us", &ms));
 	assert_true(ms == 1);
 	assert_true(text_duration("0s", &ms));
