@@ -7,10 +7,12 @@
 /* Bytes of one cell; longer ones are cut with "...". */
 #define CELL_MAX 120
 #define COLS_MAX 24
+/* Of a number with a fraction: 1.9 cpus are not 1.8999999999999999. */
+#define REAL_DIGITS 10
 
 void out_json(FILE *out, const json_t *value)
 {
-	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(REAL_DIGITS));
 
 	if (text)
 		fprintf(out, "%s\n", text);
@@ -212,7 +214,22 @@ void out_rows(const struct cli *cli, const json_t *rows, const struct column *co
 	}
 }
 
-static void print_members(FILE *out, const json_t *object, const char *prefix)
+/* The longest name that print_members() will print. */
+static size_t name_width(const json_t *object, size_t before)
+{
+	size_t most = 0;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach ((json_t *)object, key, v) {
+		size_t len = before + (before > 0) + strlen(key);
+
+		most = MAX(most, json_is_object(v) ? name_width(v, len) : len);
+	}
+	return most;
+}
+
+static void print_members(FILE *out, const json_t *object, const char *prefix, size_t wide)
 {
 	const char *key;
 	json_t *v;
@@ -223,12 +240,12 @@ static void print_members(FILE *out, const json_t *object, const char *prefix)
 
 		snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? " " : "", key);
 		if (json_is_object(v)) {
-			print_members(out, v, name);
+			print_members(out, v, name, wide);
 			continue;
 		}
 		value_text(text, sizeof(text), v);
 		make_safe(text);
-		fprintf(out, "%-16s %s\n", name, text);
+		fprintf(out, "%-*s  %s\n", (int)wide, name, text);
 	}
 }
 
@@ -237,7 +254,7 @@ void out_object(const struct cli *cli, const json_t *object)
 	if (cli->format == FORMAT_JSON)
 		out_json(cli->out, object);
 	else
-		print_members(cli->out, object, "");
+		print_members(cli->out, object, "", name_width(object, 0));
 }
 
 void out_clear(const struct cli *cli)

@@ -43,6 +43,7 @@ static enum slots_fit fit_of(json_int_t reason)
 {
 	switch (reason) {
 	case REASON_OK:
+	case REASON_MAKING_ROOM:
 		return FIT_SOMEWHERE;
 	case REASON_POWER:
 		return FIT_WITHOUT_POWER;
@@ -51,6 +52,8 @@ static enum slots_fit fit_of(json_int_t reason)
 	case REASON_DRIVER:
 	case REASON_CONSTRAINT:
 	case REASON_CAPACITY:
+	case REASON_DEVICE:
+	case REASON_VOTERS:
 		return FIT_NOWHERE;
 	default:
 		return FIT_NOWHERE_NOW;

@@ -61,6 +61,14 @@ static enum spec_driver driver_of(const struct service *s)
 	return service_driver_fits(s, DRIVER_EXEC) ? DRIVER_EXEC : s->driver;
 }
 
+static const char *handed_over(const struct view *v, id64 to, struct arena *arena)
+{
+	for (size_t i = 0; i < v->n_members; i++)
+		if (v->members[i].id == to)
+			return arena_printf(arena, "hands over to %s", view_member_name(v, i, arena));
+	return NULL;
+}
+
 static void slot_rows(struct agent *a, const struct placed_slot *s, struct arena *arena, struct rows *r)
 {
 	const struct view *v = &a->view;
@@ -86,6 +94,8 @@ static void slot_rows(struct agent *a, const struct placed_slot *s, struct arena
 		if (c->c.state == TASK_REFUSED || !claim_is_live(v, c))
 			continue;
 		row_known(a, &t);
+		if (!t.reason && c->c.handover_to)
+			t.reason = handed_over(v, c->c.handover_to, arena);
 		row_pack(a, &t, arena, r);
 		any = true;
 	}

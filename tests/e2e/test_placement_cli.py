@@ -3,8 +3,11 @@ import json
 import os
 import pwd
 import re
+import signal
+import subprocess
 
 from conftest import shell, sleeper, stack
+from flock import wait_until
 from test_operators import new_key
 
 
@@ -170,3 +173,29 @@ def test_ids_may_be_cut_short_and_durations_count_days(flock):
     assert "no key" in f.cli("key", "history", public[:3], check=1).stderr
     f.cli("key", "revoke", public[:8], "--yes")
     assert next(k for k in f.json("key", "ls", "--all") if k["name"] == "ci")["state"] == "revoked"
+
+
+def test_a_drain_hands_over_first_and_an_interrupt_ends_only_the_waiting(flock):
+    f = flock(3)
+    pinned = sleeper(1, deploy={"placement": {"constraints": ["node.hostname == p3"]}})
+    everywhere = {"command": ["/bin/sleep", "1000"], "deploy": {"mode": "global"}}
+    f.cli("deploy", f.write("a.yaml", stack("shop", web=sleeper(6), pinned=pinned, g=everywhere)))
+    on_p3 = {r["slot"] for r in f.serving("shop", "web", on=["p3"])}
+    assert on_p3
+    waiting = subprocess.Popen([f.binary, "--data", f[0].data, "node", "drain", "p3"], env=f.env, text=True,
+                               stderr=subprocess.PIPE)
+    wait_until("p3 to have no web", lambda: not f.serving("shop", "web", on=["p3"]), 20)
+    # The pinned task is left, so it goes on waiting.
+    assert len(f.serving("shop", "web")) == 6 and waiting.poll() is None
+    waiting.send_signal(signal.SIGINT)
+    said = waiting.communicate(timeout=10)[1]
+    assert waiting.returncode == 130 and "the drain goes on" in said, said
+    for slot in on_p3:
+        assert re.search(rf"^shop/web/{slot}: handed over from p3 to p[12], ", said, re.M), said
+    assert re.search(r"^shop/g/0: stopped on p3$", said, re.M), said
+    assert f.nodes()["p3"]["availability"] == "draining"
+    assert "stays on p3: a placement constraint does not hold (8); label another peer" in f.cli(
+        "node", "drain", "p3", "--timeout", "3s", check=4).stderr
+    f.cli("node", "resume", "p3")
+    f.wait_serving("shop", 3, "g")
+    assert f.serving("shop", "web", on=["p3"]) == []

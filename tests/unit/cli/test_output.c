@@ -168,9 +168,35 @@ static void hostile_values_are_refused(void **state)
 	assert_null(value_json(deep, sizeof(deep)));
 }
 
+static void an_objects_values_are_aligned_and_fractions_are_short(void **state)
+{
+	json_t *object =
+	        json_pack("{s:s, s:{s:f, s:i}}", "name", "p1", "capacity", "cpus", 1.9, "memory_bytes", 5);
+	struct cli cli = {.format = FORMAT_TABLE};
+	char *text = NULL;
+	size_t len;
+
+	(void)state;
+	cli.out = open_memstream(&text, &len);
+	out_object(&cli, object);
+	fclose(cli.out);
+	assert_string_equal(text, "name                   p1\n"
+	                          "capacity cpus          1.9\n"
+	                          "capacity memory_bytes  5\n");
+	free(text);
+	cli.format = FORMAT_JSON;
+	cli.out = open_memstream(&text, &len);
+	out_object(&cli, object);
+	fclose(cli.out);
+	assert_non_null(strstr(text, "\"cpus\": 1.9,"));
+	free(text);
+	json_decref(object);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(an_objects_values_are_aligned_and_fractions_are_short),
 	        cmocka_unit_test(a_table_is_aligned_by_characters),
 	        cmocka_unit_test(wide_shows_more_and_quiet_only_names),
 	        cmocka_unit_test(json_keeps_the_order_of_fields),
