@@ -20,6 +20,8 @@ WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototyp
 CFLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 CFLAGS_san     := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 LDFLAGS_san    := -fsanitize=address,undefined
+# Bare, for those who bring their own compiler and optimisation (tests/cross/run).
+CFLAGS_cross   := -g0
 CFLAGS_static  := -Os -g0 -ffunction-sections -fdata-sections
 ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -DSTARLING_VERSION='"$(VERSION)"' $(WARN) -I. -MMD -MP $(CFLAGS_$(FLAVOR)) $(CFLAGS)
 ALL_LDFLAGS := $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)

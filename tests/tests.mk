@@ -94,6 +94,18 @@ fuzz-build:
 fuzz: fuzz-build
 	tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ_NAMES)
 
+# Placement is the same bytes from every compiler and on every CPU; `golden` writes the files anew, when it is to change.
+GOLDEN_PLACEMENT := $(B)/tests/cross/golden_placement
+$(GOLDEN_PLACEMENT): $(GOLDEN_PLACEMENT).o $(foreach d,$(LAYERS_placement),$(call archive,$(d)))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(foreach d,$(LAYERS_placement),$(call archive,$(d))) -Wl,--end-group $(LIBS_base)
+.PHONY: golden golden-cross
+golden: $(GOLDEN_PLACEMENT)
+	@for name in $$($< --names); do $< $$name >tests/golden/placement-$$name.txt; done
+golden-cross:
+	packaging/deps.sh cross
+	CLANG=$(CLANG) tests/cross/run
+
 # Figures, not assertions; what each is and how it was obtained is printed with it. Of the static build, since
 # that is what is released; STARLING_BIN names another binary.
 bench_programs := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/bench_*.c))

@@ -1,5 +1,5 @@
 #include "placement/rank.h"
-#include "tests/unit/placement/cluster.h"
+#include "tests/unit/placement/golden.h"
 #include "tests/unit/unit.h"
 
 /* One cluster at a time; too large for the stack. */
@@ -584,67 +584,21 @@ static void expect_golden(const char *path)
 	len = fread(want, 1, (1 << 20) - 1, f);
 	fclose(f);
 	if (strlen(got) != len || memcmp(got, want, len) != 0)
-		fail_msg("placement differs from %s; it is now:\n%s", path, got);
+		fail_msg("placement differs from %s (`make golden` writes it anew); it is now:\n%s", path, got);
 }
 
-/* Three equal peers, a web service of six and a worker: what `make demo` starts with. */
-static void golden_three_peers(void **state)
+static void fixed_clusters_are_placed_as_in_the_golden_files(void **state)
 {
 	(void)state;
-	start(3);
-	cluster_stack(&c, "hello", 2);
-	c.specs[0].services[0].replicas = 6;
-	c.specs[0].services[1].replicas = 2;
-	run();
-	expect_golden("tests/golden/placement-three-peers.txt");
-	cluster_free(&c);
-}
+	for (size_t i = 0; i < ARRAY_LEN(golden_clusters); i++) {
+		char path[128];
 
-/* Everything at once: unequal peers, labels, requests, ports, priorities, claims, the dead and the refused. */
-static void golden_mixed(void **state)
-{
-	static struct spec_port port[] = {{.name = "http", .target = 80, .published = 80, .mode = PORT_HOST}};
-	static struct spec_constraint ssd[] = {{"node.labels.disk", OP_EQ, "ssd"}};
-	static struct kv label[] = {{"disk", "ssd"}};
-	struct service *s;
-
-	(void)state;
-	cluster_init(&c, 8);
-	for (size_t i = 0; i < 8; i++) {
-		c.facts[i].cpu_milli = 1000 + 1000 * i;
-		if (i % 3 == 0) {
-			c.members[i].labels = label;
-			c.members[i].n_labels = 1;
-		}
+		golden_clusters[i].build(&c);
+		run();
+		snprintf(path, sizeof(path), "tests/golden/placement-%s.txt", golden_clusters[i].name);
+		expect_golden(path);
+		cluster_free(&c);
 	}
-	cluster_sort(&c);
-	c.members[cluster_member(&c, "p2")].state = VIEW_DEAD;
-	c.members[cluster_member(&c, "p5")].state = VIEW_SUSPECT;
-	c.members[cluster_member(&c, "p7")].draining = true;
-	s = cluster_stack(&c, "shop", 4)->services;
-	s[0].replicas = 10;
-	s[0].reserve = (struct spec_resources){.cpu_milli = 700, .memory = 1 << 30};
-	s[1].replicas = 6;
-	s[1].n_ports = 1;
-	s[1].ports = port;
-	s[2].replicas = 4;
-	s[2].n_constraints = 1;
-	s[2].constraints = ssd;
-	s[2].max_replicas_per_node = 1;
-	s[3].mode = MODE_GLOBAL;
-	s = cluster_stack(&c, "batch", 2)->services;
-	s[0].replicas = 12;
-	s[0].priority = -1;
-	s[0].reserve.cpu_milli = 1000;
-	s[1].priority = 5;
-	s[1].replicas = 3;
-	for (uint32_t i = 0; i < 8; i++)
-		cluster_claim(&c, slot_id(&c.view.flock, "shop", "s0", i), i, 0);
-	cluster_claim(&c, slot_id(&c.view.flock, "batch", "s1", 0), 0, 0)->state = TASK_REFUSED;
-	c.claims[c.view.n_claims - 1].c.revision = cluster_find_stack(&c, "batch")->revision_id;
-	run();
-	expect_golden("tests/golden/placement-mixed.txt");
-	cluster_free(&c);
 }
 
 int main(void)
@@ -669,8 +623,7 @@ int main(void)
 	        cmocka_unit_test(a_global_service_has_a_slot_on_each_permitted_peer),
 	        cmocka_unit_test(removed_and_unread_stacks_have_no_slots),
 	        cmocka_unit_test(an_empty_flock_places_nothing_and_survives),
-	        cmocka_unit_test(golden_three_peers),
-	        cmocka_unit_test(golden_mixed),
+	        cmocka_unit_test(fixed_clusters_are_placed_as_in_the_golden_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
