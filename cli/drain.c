@@ -165,8 +165,10 @@ static void look(struct drain *d, const json_t *before, mono_ms now)
 	d->draining = d->draining || json_is_true(json_object_get(json_array_get(d->rows, 0), "draining"));
 	if (!d->draining)
 		return;
+	/* What went before the drain took effect is none of its business. */
 	if (!d->begun) {
 		d->begun = true;
+		before = NULL;
 		cli_say(d->cli, "%s drains: %u task%s to hand over", d->name, left.all, left.all == 1 ? "" : "s");
 	}
 	json_array_foreach (before, i, row)

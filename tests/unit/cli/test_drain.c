@@ -103,6 +103,28 @@ static void each_task_is_told_with_where_it_went(void **state)
 	free(d.said);
 }
 
+static void what_came_and_went_before_the_drain_took_effect_is_not_told(void **state)
+{
+	struct drained d;
+
+	(void)state;
+	begin(&d);
+	list(&d, "alive", false, 0); /* an empty peer that does not drain yet is not drained */
+	list(&d, "alive", false, 2);
+	task(&d, 0, "waiting", NULL, REASON_OK);
+	task(&d, 1, "waiting", NULL, REASON_OK);
+	list(&d, "alive", true, 1);
+	task(&d, 1, "starting", "p2", REASON_OK);
+	list(&d, "alive", true, 0);
+	end(&d);
+	assert_int_equal(d.code, 0);
+	expect(&d, "p3 drains: 1 task to hand over\n");
+	expect(&d, "shop/web/1: handed over from p3 to p2, ");
+	assert_null(strstr(d.said, "shop/web/0"));
+	expect(&d, "p3 is drained: 1 task handed over\n");
+	free(d.said);
+}
+
 static void a_task_that_ended_by_itself_is_not_said_to_be_elsewhere(void **state)
 {
 	struct drained d;
@@ -211,6 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(each_task_is_told_with_where_it_went),
+	        cmocka_unit_test(what_came_and_went_before_the_drain_took_effect_is_not_told),
 	        cmocka_unit_test(a_task_that_ended_by_itself_is_not_said_to_be_elsewhere),
 	        cmocka_unit_test(a_task_that_no_peer_wants_any_more_just_stops),
 	        cmocka_unit_test(what_fits_nowhere_keeps_running_and_is_named_with_its_reason_and_what_helps),

@@ -94,6 +94,8 @@ static void a_port_is_told_with_who_has_it(void **state)
 	s->replicas = 2;
 	s->ports = &port;
 	s->n_ports = 1;
+	run(); /* the first slot is only about to start there */
+	assert_string_equal(detail(1, "p0"), "8080/tcp is with shop/s0/0");
 	on("p0", 0);
 	run();
 	assert_string_equal(detail(1, "p0"), "8080/tcp is with shop/s0/0");
@@ -102,8 +104,8 @@ static void a_port_is_told_with_who_has_it(void **state)
 
 static void volumes_and_devices_are_told_with_where_and_how_many(void **state)
 {
-	static const char *data[] = {"data"};
-	static const char *lives[] = {"shop/data"};
+	static const char *data[] = {"data", "logs"};
+	static const char *lives[] = {"shop/data", "shop/logs"};
 	static struct spec_generic want = {"gpu", 2}, has = {"gpu", 3};
 	struct service *s = begin(2);
 
@@ -114,6 +116,14 @@ static void volumes_and_devices_are_told_with_where_and_how_many(void **state)
 	c.facts[1].n_volumes = 1;
 	run();
 	assert_string_equal(detail(0, "p0"), "data lives on p1");
+	/* Of two it is the one that is not here too. */
+	s->n_volumes = 2;
+	c.facts[1].n_volumes = 2;
+	c.facts[0].volumes = lives;
+	c.facts[0].n_volumes = 1;
+	run();
+	assert_string_equal(detail(0, "p0"), "logs lives on p1");
+	c.facts[0].n_volumes = 0;
 	s->n_volumes = 0;
 	s->generic = &want;
 	s->n_generic = 1;
