@@ -13,21 +13,20 @@ static bool ready(void *ctx, struct wr *body)
 	char why[96];
 
 	if (a->disk_full) {
-		say(body, "disk full: this peer takes no new work\n");
+		say(body, "disk full: this peer takes no new work");
 		return false;
 	}
 	if (agent_held_text(a, why, sizeof(why))) {
 		say(body, "not ready: ");
 		say(body, why);
-		say(body, "\n");
 		return false;
 	}
 	if (!strcmp(state, "ready")) {
-		say(body, "ready\n");
+		say(body, "ready");
 		return true;
 	}
 	say(body, state);
-	say(body, ": this peer is not ready for work yet\n");
+	say(body, ": this peer is not ready for work yet");
 	/* Draining and isolated peers answer names and run their tasks: they are in service. */
 	return !strcmp(state, "draining") || !strcmp(state, "isolated");
 }

@@ -12,7 +12,7 @@ import pytest
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
-from flock import Flock  # noqa: E402
+from flock import Flock, wait_until  # noqa: E402
 
 BINARY = os.environ.get("STARLING_BIN", os.path.join(ROOT, "build", "san", "starling"))
 # What a sanitizer says must not be lost in a log that nobody reads: an agent that it ends has failed its story.
@@ -110,6 +110,22 @@ def snapshot(f, peer=0):
     stacks = f.json("ls", peer=peer)
     history = [f.json("history", row["stack"], peer=peer) for row in stacks]
     return peers, stacks, history, sorted((r["stack"], r["service"], r["slot"], r["task"], r["pid"]) for r in f.ps(peer=peer))
+
+
+def pids(rows):
+    return {(r["service"], r["slot"]): r["pid"] for r in rows}
+
+
+def one_owner_per_slot(f, name, n, timeout=60.0):
+    """Waits until n tasks of a stack serve, the same on every peer's list, and none of its processes is beside them."""
+    others = {r["pid"] for r in f.ps() if r["stack"] != name}
+
+    def settled():
+        views = [pids(f.serving(name, peer=p.number - 1)) for p in f.peers if p.running()]
+        running = {pid for p in f.peers for pid in p.tasks()} - others
+        return views[0] if len(views[0]) == n and all(v == views[0] for v in views) and running == set(views[0].values()) \
+            else None
+    return wait_until(f"one owner for each slot of {name}", settled, timeout, every=0.2)
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: nft, mount or raw sockets")

@@ -5,14 +5,10 @@ import signal
 import time
 
 import dnsq
-from conftest import needs_root, sleeper, stack
+from conftest import needs_root, one_owner_per_slot, pids, sleeper, stack
 from flock import alive, wait_until
 
 pytestmark = needs_root  # every story here
-
-
-def pids(rows):
-    return {(r["service"], r["slot"]): r["pid"] for r in rows}
 
 
 def count(peer, what):
@@ -33,18 +29,6 @@ def equal_stores(f, timeout=60.0):
     def same():
         return len({f.json("status", peer=p.number - 1)["store"]["root_hash"] for p in f.peers if p.running()}) == 1
     wait_until("equal stores", same, timeout, every=0.2)
-
-
-def one_owner_per_slot(f, name, n, timeout=60.0):
-    """Waits until n tasks of a stack serve, the same on every peer's list, and none of its processes is beside them."""
-    others = {r["pid"] for r in f.ps() if r["stack"] != name}
-
-    def settled():
-        views = [pids(f.serving(name, peer=p.number - 1)) for p in f.peers]
-        running = {pid for p in f.peers for pid in p.tasks()} - others
-        return views[0] if len(views[0]) == n and all(v == views[0] for v in views) and running == set(views[0].values()) \
-            else None
-    return wait_until(f"one owner for each slot of {name}", settled, timeout, every=0.2)
 
 
 def test_a_split_flock_is_writable_on_both_sides_and_heals_without_a_command(flock):

@@ -446,6 +446,20 @@ static void new_revision(void)
 	c.specs[0].services[0].command = command;
 }
 
+static void r3_whom_an_isolated_peer_sees_alive_does_not_count_but_of_two_it_is_half(void **state)
+{
+	(void)state;
+	for (size_t peers = 2; peers <= 3; peers++) {
+		start(peers, 0);
+		run();
+		assert_int_equal(sight(), SIGHT_MOST);
+		isolated = true;
+		after(1);
+		assert_int_equal(sight(), peers == 2 ? SIGHT_HALF : SIGHT_FEW);
+		finish();
+	}
+}
+
 static void r4_an_unchanged_task_is_confirmed_not_restarted(void **state)
 {
 	(void)state;
@@ -809,6 +823,7 @@ int main(void)
 	        cmocka_unit_test(r3_the_winner_of_a_conflict_goes_on),
 	        cmocka_unit_test(r3_sight_follows_the_flock_and_remembers),
 	        cmocka_unit_test(r3_what_a_restarted_peer_finds_running_counts_less),
+	        cmocka_unit_test(r3_whom_an_isolated_peer_sees_alive_does_not_count_but_of_two_it_is_half),
 	        cmocka_unit_test(r4_an_unchanged_task_is_confirmed_not_restarted),
 	        cmocka_unit_test(r5_changed_slots_are_replaced_one_after_the_other),
 	        cmocka_unit_test(r5_unhealthy_slots_go_first_and_parallelism_counts),
