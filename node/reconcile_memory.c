@@ -173,18 +173,16 @@ void rc_purge(struct reconcile *r)
 
 /* How much of the flock is in sight now. Before it was ever ready, a peer has not looked yet; but what it already runs
  * then was found again after a restart, and others may have taken it over meanwhile. Whom an isolated peer sees alive
- * it merely has not accused yet. */
+ * it merely has not accused yet: it sees itself, which in a flock of two is half. */
 static enum claim_sight look_around(const struct run *x)
 {
 	size_t all = 0, alive = 0;
 
 	if (!x->r->was_ready)
 		return x->n_own ? SIGHT_FEW : SIGHT_MOST;
-	if (x->isolated)
-		return SIGHT_FEW;
 	for (size_t i = 0; i < x->view->n_members; i++) {
 		all += x->view->members[i].state != VIEW_LEFT;
-		alive += x->view->members[i].state == VIEW_ALIVE;
+		alive += x->view->members[i].state == VIEW_ALIVE && (!x->isolated || i == x->view->self);
 	}
 	return alive * 2 > all ? SIGHT_MOST : alive * 2 == all ? SIGHT_HALF : SIGHT_FEW;
 }
