@@ -105,6 +105,11 @@ int cmd_explain(struct cli *cli)
 				fputc('\n', cli->out);
 			print_slot(cli, &a, item);
 		}
+		if (number_of(json_array_get(items, 0), "more"))
+			cli_say(cli,
+			        "\n%llu more slots of it are not shown; name one: starling explain %s/%s/SLOT",
+			        (unsigned long long)number_of(json_array_get(items, 0), "more"), a.stack,
+			        a.service);
 	}
 	json_decref(items);
 	return 0;

@@ -35,7 +35,7 @@
  *	signed   socket              {key: bin32} -> items: {record: hex, stamp, time, kind, what, previous: [hex], valid: bool,
  *	                             why}: an operator's records, newest first
  *	inspect  operator            {stack?, service?, node?} -> end: a map for people and jq
- *	explain  socket              {stack, service, slot?} -> items: {slot, owner, why, global: bool, candidates,
+ *	explain  socket              {stack, service, slot?} -> items: {slot, more, owner, why, global: bool, candidates,
  *	                             peers: [{peer, name, number, reason, detail, here: bool, tasks, free: {cpu_milli,
  *	                             cpu_milli_of, memory_bytes, memory_bytes_of}}]}
  *	plan     operator            {spec: bin} -> items: {stack, service, slot, action, from, to, number, why}: what would

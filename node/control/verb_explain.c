@@ -47,15 +47,17 @@ static void pack_peer(struct agent *a, size_t slot, size_t member, enum place_re
 	pack_free(v->members[member].facts, &fill[member], w);
 }
 
-static void pack_slot(struct agent *a, size_t slot, const struct fill *fill, struct arena *arena, struct wr *w)
+static void pack_slot(
+        struct agent *a, size_t slot, size_t more, const struct fill *fill, struct arena *arena, struct wr *w)
 {
 	const struct view *v = &a->view;
 	const struct placed_slot *s = &a->placement.slots[slot];
 	enum place_reason *why = arena_array(arena, v->n_members, sizeof(*why));
 
 	place_explain(v, &a->placement, slot, why);
-	pk_map(w, 6);
+	pk_map(w, 7);
 	pk_kv_u64(w, "slot", s->index);
+	pk_kv_u64(w, "more", more);
 	pk_str(w, "owner");
 	if (s->owner >= 0)
 		pk_str(w, view_member_name(v, v->claims[s->owner].member, arena));
@@ -85,17 +87,80 @@ static const struct service *find_service(
 	return NULL;
 }
 
+/* Rows of peers in one answer: each slot looks at every peer, and all of it in one go of the agent's loop. */
+#define EXPLAIN_ROWS_MAX  20000
+#define EXPLAIN_SLOTS_MAX 64
+
+struct wanted {
+	size_t n; /* in all */
+	size_t n_slots;
+	size_t slot[EXPLAIN_SLOTS_MAX]; /* those that nobody has first */
+};
+
+static bool is_wanted(const struct agent *a, const struct placed_slot *s, const char *stack, const char *service)
+{
+	const struct view_stack *st = &a->view.stacks[s->stack];
+
+	return strcmp(st->name, stack) == 0 && strcmp(st->spec->services[s->service].name, service) == 0;
+}
+
+/* index: of the slot; -1 all of the service. */
+static void gather(
+        const struct agent *a, const char *stack, const char *service, int64_t index, struct wanted *out)
+{
+	size_t most = EXPLAIN_ROWS_MAX / MAX(a->view.n_members, (size_t)1);
+
+	most = MAX(MIN(most, (size_t)EXPLAIN_SLOTS_MAX), (size_t)1);
+	out->n = out->n_slots = 0;
+	for (int owned = 0; owned <= 1; owned++)
+		for (size_t i = 0; i < a->placement.n_slots; i++) {
+			const struct placed_slot *s = &a->placement.slots[i];
+
+			if ((s->owner >= 0) != owned || (index >= 0 && s->index != index) ||
+			        !is_wanted(a, s, stack, service))
+				continue;
+			out->n++;
+			if (out->n_slots < most)
+				out->slot[out->n_slots++] = i;
+		}
+}
+
+static void say_none(const struct agent *a, const char *stack, const char *service, struct err *err)
+{
+	const struct view_stack *of = NULL;
+	const struct service *s = find_service(&a->view, stack, service, &of);
+
+	if (s && s->mode == MODE_GLOBAL)
+		err_set(err, ERR_UNPLACEABLE,
+		        "explain %s/%s: a global service that no peer may run: see its constraints", stack,
+		        service);
+	else if (s)
+		err_set(err, ERR_FAILED, "explain %s/%s: it has %u replicas, so no such slot", stack, service,
+		        s->replicas);
+	else
+		err_set(err, ERR_FAILED,
+		        "explain %s/%s: no such %s here; `starling ls` and `starling ps` list what there is",
+		        stack, service, of ? "service" : "stack");
+}
+
+static int by_number(const void *pa, const void *pb)
+{
+	size_t a = *(const size_t *)pa, b = *(const size_t *)pb;
+
+	return a < b ? -1 : a > b;
+}
+
 void verb_explain(struct call *c)
 {
 	struct agent *a = c->agent;
-	const struct view_stack *of = NULL;
 	char stack[NAME_MAX_BYTES], service[NAME_MAX_BYTES];
+	struct wanted wanted;
 	struct fill *fill;
 	struct arena arena;
-	bool given, all;
 	uint64_t index;
 	struct rows r;
 	struct err err;
+	bool given;
 
 	if (arg_text(c, "stack", stack, sizeof(stack), &given, &err) < 0 ||
 	        arg_text(c, "service", service, sizeof(service), &given, &err) < 0 ||
@@ -103,40 +168,23 @@ void verb_explain(struct call *c)
 		call_fail(c, &err);
 		return;
 	}
-	all = !given;
+	gather(a, stack, service, given ? (int64_t)MIN(index, (uint64_t)INT32_MAX) : -1, &wanted);
+	if (!wanted.n) {
+		say_none(a, stack, service, &err);
+		call_fail(c, &err);
+		return;
+	}
+	qsort(wanted.slot, wanted.n_slots, sizeof(wanted.slot[0]), by_number);
 	arena_init(&arena);
 	rows_init(&r);
 	fill = arena_array(&arena, a->view.n_members, sizeof(*fill));
 	fill_members(&a->view, &a->placement, fill);
 	fill_planned(&a->view, &a->placement, fill);
-	for (size_t i = 0; i < a->placement.n_slots; i++) {
-		const struct placed_slot *s = &a->placement.slots[i];
-		const struct view_stack *st = &a->view.stacks[s->stack];
-
-		if (strcmp(st->name, stack) || strcmp(st->spec->services[s->service].name, service) ||
-		        (!all && s->index != index))
-			continue;
-		pack_slot(a, i, fill, &arena, &r.w);
+	for (size_t i = 0; i < wanted.n_slots; i++) {
+		pack_slot(a, wanted.slot[i], wanted.n - wanted.n_slots, fill, &arena, &r.w);
 		rows_end(&r);
 	}
-	if (r.n) {
-		call_rows(c, &r);
-	} else {
-		const struct service *s = find_service(&a->view, stack, service, &of);
-
-		if (s && s->mode == MODE_GLOBAL)
-			err_set(&err, ERR_UNPLACEABLE,
-			        "explain %s/%s: a global service that no peer may run: see its constraints",
-			        stack, service);
-		else if (s)
-			err_set(&err, ERR_FAILED, "explain %s/%s: it has %u replicas, so no such slot", stack,
-			        service, s->replicas);
-		else
-			err_set(&err, ERR_FAILED,
-			        "explain %s/%s: no such %s here; `starling ls` and `starling ps` list what there is",
-			        stack, service, of ? "service" : "stack");
-		call_fail(c, &err);
-	}
+	call_rows(c, &r);
 	rows_free(&r);
 	arena_free(&arena);
 }

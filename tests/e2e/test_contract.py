@@ -19,9 +19,11 @@ class Either:
         self.kinds = kinds
 
 
+SIZE = {"cpus": Either(int, float), "memory_bytes": int}
 NODE = {"id": ID, "name": str, "address": str, "state": {"alive", "suspect", "dead", "left"},
         "availability": {"active", "draining", "drained"}, "incarnation": int, "version": str, "arch": str, "os": str,
-        "drivers": [str], "labels": {}, "cpus": Either(int, float), "memory_bytes": int, "tasks": int}
+        "drivers": [str], "labels": {}, "cpus": Either(int, float), "memory_bytes": int, "tasks": int, "resources": {},
+        "reserved": SIZE, "reserve": Either(SIZE, None)}
 STACK = {"stack": str, "revision": ID, "services": int, "desired": int, "running": int, "healthy": int, "conflict": bool,
          "update": Either(str, None, dict)}
 TASK = {"stack": str, "service": str, "slot": int, "task": Either(ID, None), "peer": Either(ID, None), "peer_name": Either(str, None),
@@ -34,7 +36,8 @@ TASK = {"stack": str, "service": str, "slot": int, "task": Either(ID, None), "pe
 STATUS = {"flock": Either(str, dict), "name": str, "peer": Either(str, dict), "version": str,
           "state": {"starting", "joining", "waiting", "ready", "draining", "isolated"},
           "peers": {"alive": int, "suspect": int, "dead": int, "left": int}, "store": {"records": int, "root_hash": str},
-          "dns": {"address": Either(str, [str], None)}, "http": {"address": Either(str, None)}, "data": str, "clock": {"peers": int, "offset_ms": int, "doubted": bool}}
+          "dns": {"address": Either(str, [str], None)}, "http": {"address": Either(str, None)}, "data": str, "clock": {"peers": int, "offset_ms": int, "doubted": bool},
+          "capacity": SIZE, "reserve": SIZE}
 
 
 def check(value, kind, path="$"):

@@ -88,6 +88,12 @@ def test_explain_says_what_each_peer_lacks_in_figures(flock):
     assert slot["why"] == f"runs on {slot['owner']}, and nothing asks it to move"
     assert [p["name"] for p in slot["peers"] if p["here"]] == [slot["owner"]]
     assert "no such stack" in f.cli("explain", "nope/s", check=1).stderr
+    many = f.write("m.yaml", stack("many", s=sleeper(70, deploy={"placement": {"constraints": ["node.labels.zone == moon"]}})))
+    f.cli("deploy", many, "--detach")
+    wait_until("70 slots", lambda: len(f.ps("many")) == 70)
+    assert [(i["slot"], i["more"]) for i in f.json("explain", "many/s")] == [(n, 6) for n in range(64)]
+    assert "6 more slots of it are not shown" in f.cli("explain", "many/s").stderr
+    assert f.json("explain", "many/s/69")[0]["slot"] == 69
     assert "1 replicas, so no such slot" in f.cli("explain", "shop/s/7", check=1).stderr
 
 

@@ -21,7 +21,7 @@ PURE_FOLDERS = ("base/", "gossip/", "placement/", "dns/")
 PURE_FILES = {"node/reconcile", "node/reconcile_memory", "node/reconcile_run", "node/reconcile_start", "node/restarts",
               "node/reconcile_update", "node/view", "node/view_parts", "node/view_settings",
               "node/work", "node/work_parts", "node/work_refusals", "node/work_tell",
-              "node/runtime/supervise", "node/runtime/watchdog", "node/health/thresholds"}
+              "node/control/fill", "node/control/reason", "node/runtime/supervise", "node/runtime/watchdog", "node/health/thresholds"}
 # base/log.h's sink is set by the edge; nothing in base reads a clock either.
 IMPURE_INCLUDES = {
     "uv.h", "sys/socket.h", "netdb.h", "fcntl.h", "unistd.h", "sys/stat.h",
