@@ -85,6 +85,7 @@ struct agent {
 	bool disk_full;              /* no room in the data folder: no new work (agent_disk.c) */
 	mono_ms disk_due;            /* while it is: when to look again */
 	char disk_why[ERR_TEXT_MAX]; /* why a record could not be written last, for who submitted it */
+	struct key32 zone_hash;      /* view_zone_hash() of it */
 	struct zone *zone;
 	uint32_t zone_serial;
 };

@@ -177,21 +177,19 @@ static void look_at_disk_if_refused(struct agent *a, const struct work_input *in
 static void swap_zone(struct agent *a)
 {
 	struct addr ns = a->advertise;
-	struct zone *z;
+	struct key32 hash;
 
 	if (!a->dns)
 		return;
 	ns.port = 0;
-	z = view_zone(&a->view, &a->placement, ZONE_DEFAULT, &ns, a->zone_serial + 1);
-	if (a->zone && zone_equal(a->zone, z)) {
-		zone_unref(z);
+	view_zone_hash(&a->view, &a->placement, &ns, &hash);
+	if (a->zone && key32_eq(&hash, &a->zone_hash))
 		return;
-	}
-	a->zone_serial++;
 	if (a->zone)
 		zone_unref(a->zone);
-	a->zone = z;
-	dns_server_swap(a->dns, z);
+	a->zone = view_zone(&a->view, &a->placement, ZONE_DEFAULT, &ns, ++a->zone_serial);
+	a->zone_hash = hash;
+	dns_server_swap(a->dns, a->zone);
 }
 
 /* What a peer that is out knows grows old: SERVFAIL sends resolvers to another server. */

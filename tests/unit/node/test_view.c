@@ -282,6 +282,54 @@ static void names_follow_serving_claims(void **state)
 	world_close(&w);
 }
 
+/* The zone of what is seen now, with the hash of what it is made of. */
+static struct zone *zone_now(struct world *w, const struct claim *own, size_t n, struct key32 *hash)
+{
+	struct addr ns = {.family = 4, .ip = {127, 78, 0, 1}};
+
+	look(w, own, n);
+	view_zone_hash(&w->view, &w->placement, &ns, hash);
+	return view_zone(&w->view, &w->placement, ZONE_DEFAULT, &ns, 1);
+}
+
+static void the_hash_of_names_tells_zones_apart(void **state)
+{
+	struct claim c[2] = {
+	        {.task = 1, .boot = 3, .state = TASK_RUNNING, .n_ports = 1, .ports = {{.port = 20001}}}};
+	struct key32 hash[8];
+	struct zone *z[8];
+	struct world w;
+	size_t n = 0;
+
+	(void)state;
+	world_open(&w);
+	add_facts(&w, 0, "till");
+	add_stack(&w, NULL, w.admin_secret);
+	c[0].slot = slot_id(&w.flock, "shop", "web", 0);
+	c[1] = c[0];
+	c[1].slot = slot_id(&w.flock, "shop", "web", 1);
+	z[n] = zone_now(&w, NULL, 0, &hash[n]), n++;
+	z[n] = zone_now(&w, c, 1, &hash[n]), n++;
+	z[n] = zone_now(&w, c, 2, &hash[n]), n++;
+	c[0].failures++; /* names do not show that */
+	z[n] = zone_now(&w, c, 2, &hash[n]), n++;
+	c[0].ports[0].port++;
+	z[n] = zone_now(&w, c, 2, &hash[n]), n++;
+	c[0].state = TASK_UNHEALTHY;
+	z[n] = zone_now(&w, c, 2, &hash[n]), n++;
+	add_stack(&w, "nobody", w.admin_secret);
+	z[n] = zone_now(&w, c, 2, &hash[n]), n++;
+	add_facts(&w, 1, "tiller");
+	z[n] = zone_now(&w, c, 2, &hash[n]), n++;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < n; k++)
+			assert_int_equal(key32_eq(&hash[i], &hash[k]), zone_equal(z[i], z[k]));
+	assert_true(key32_eq(&hash[2], &hash[3]));
+	for (size_t i = 0; i < n; i++)
+		zone_unref(z[i]);
+	world_close(&w);
+}
+
 static void a_claim_finds_its_slot(void **state)
 {
 	struct world w;
@@ -513,6 +561,7 @@ int main(void)
 	        cmocka_unit_test(a_stack_counts_when_its_author_may_write_it),
 	        cmocka_unit_test(news_is_what_arrived_live),
 	        cmocka_unit_test(names_follow_serving_claims),
+	        cmocka_unit_test(the_hash_of_names_tells_zones_apart),
 	        cmocka_unit_test(a_claim_finds_its_slot),
 	        cmocka_unit_test(a_peer_drains_until_it_is_resumed),
 	        cmocka_unit_test(of_settings_made_on_two_sides_of_a_split_drain_wins),
