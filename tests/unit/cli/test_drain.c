@@ -173,6 +173,22 @@ static void what_fits_nowhere_keeps_running_and_is_named_with_its_reason_and_wha
 	free(d.said);
 }
 
+static void that_all_others_drain_is_said_of_them(void **state)
+{
+	struct drained d;
+
+	(void)state;
+	begin(&d);
+	list(&d, "alive", true, 1);
+	task(&d, 0, "stays", NULL, REASON_DRAINING);
+	d.agent.stays = true;
+	end(&d);
+	assert_int_equal(d.code, ERR_UNPLACEABLE);
+	expect(&d,
+	        "shop/web/0: stays on p3: every other peer drains too, or is gone (4); `starling node resume` another peer");
+	free(d.said);
+}
+
 static void what_is_on_its_way_at_the_timeout_is_named_with_where_it_goes(void **state)
 {
 	struct drained d;
@@ -237,6 +253,7 @@ int main(void)
 	        cmocka_unit_test(a_task_that_ended_by_itself_is_not_said_to_be_elsewhere),
 	        cmocka_unit_test(a_task_that_no_peer_wants_any_more_just_stops),
 	        cmocka_unit_test(what_fits_nowhere_keeps_running_and_is_named_with_its_reason_and_what_helps),
+	        cmocka_unit_test(that_all_others_drain_is_said_of_them),
 	        cmocka_unit_test(what_is_on_its_way_at_the_timeout_is_named_with_where_it_goes),
 	        cmocka_unit_test(a_dead_peer_has_nothing_to_hand_over),
 	        cmocka_unit_test(an_agent_that_goes_away_does_not_end_the_drain),

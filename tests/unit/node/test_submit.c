@@ -222,6 +222,35 @@ static void only_an_admin_drains_a_peer(void **state)
 	scene_free(&s);
 }
 
+static void a_setting_names_what_it_replaces_and_what_its_author_signed_last(void **state)
+{
+	struct scene s = scene_new(0);
+	struct key32 parents[2] = {{{1}}, {{2}}}, prev = {{3}};
+	struct setting_text text = {.name = "drain/00000000000000aa", .parents = parents, .n_parents = 2};
+	struct record rec;
+	struct err err;
+	struct wr body, w;
+
+	(void)state;
+	wr_init(&body, 64);
+	drain_encode(&body, false);
+	text.body = body.p;
+	text.body_len = body.len;
+	wr_init(&w, RECORD_BYTES_MAX);
+	trust_make_setting(&w, &s.f.id, &text, 60, &prev, 1, s.f.admin.secret);
+	assert_int_equal(record_decode(&rec, w.p, w.len, &err), 0);
+	assert_int_equal(rec.kind, REC_SETTING);
+	assert_string_equal(rec.name, text.name);
+	assert_int_equal(rec.n_parents, 2);
+	assert_memory_equal(rec.parents, parents, sizeof(parents));
+	assert_int_equal(rec.n_prev, 1);
+	assert_memory_equal(rec.prev, &prev, sizeof(prev));
+	assert_int_equal(rec.stamp, 60);
+	wr_free(&body);
+	wr_free(&w);
+	scene_free(&s);
+}
+
 static void a_setting_that_nobody_would_heed_is_refused(void **state)
 {
 	static const char *const names[] = {
@@ -245,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(only_an_admin_drains_a_peer),
+	        cmocka_unit_test(a_setting_names_what_it_replaces_and_what_its_author_signed_last),
 	        cmocka_unit_test(a_setting_that_nobody_would_heed_is_refused),
 	        cmocka_unit_test(a_grant_to_a_revoked_key_is_refused),
 	        cmocka_unit_test(a_doubted_clock_stamps_nothing_unless_forced),
