@@ -238,6 +238,31 @@ static void an_orphan_says_whose_it_was_and_who_is_next(void **state)
 	cluster_free(&c);
 }
 
+static void a_slot_that_makes_room_and_the_one_that_waits_for_it_name_each_other(void **state)
+{
+	static struct placed_move move;
+	struct service *s = begin(2);
+
+	(void)state;
+	s->replicas = 2;
+	on("p0", 0);
+	run();
+	move = (struct placed_move){
+	        .slot = 0, .to = (int32_t)cluster_member(&c, "p1"), .why = MOVE_REPAIR, .for_slot = 1};
+	p.moves = &move;
+	p.n_moves = 1;
+	p.slots[1].n_candidates = 0;
+	p.slots[1].reason = REASON_MAKING_ROOM;
+	assert_string_equal(slot(0), "runs on p0 and moves to p1, to make room for shop/s0/1");
+	assert_string_equal(slot(1), "waits while shop/s0/0 moves to p1, which makes room for it");
+	move.why = MOVE_PREEMPT;
+	move.to = -1;
+	assert_string_equal(
+	        slot(0), "runs on p0 and stops there, to make room for shop/s0/1, whose priority is higher");
+	assert_string_equal(slot(1), "waits while shop/s0/0 stops, which makes room for it");
+	cluster_free(&c);
+}
+
 static void how_full_a_peer_is_counts_what_runs_there(void **state)
 {
 	struct fill fill[2];
@@ -275,6 +300,7 @@ int main(void)
 	        cmocka_unit_test(a_drain_is_told_from_its_plan_to_its_end),
 	        cmocka_unit_test(what_drains_and_fits_nowhere_stays_with_its_reason),
 	        cmocka_unit_test(an_orphan_says_whose_it_was_and_who_is_next),
+	        cmocka_unit_test(a_slot_that_makes_room_and_the_one_that_waits_for_it_name_each_other),
 	        cmocka_unit_test(how_full_a_peer_is_counts_what_runs_there),
 	};
 
