@@ -113,6 +113,15 @@ static void plan_slot(struct plan_ask *q, size_t k)
 		step = (struct step){"start", -1, (int32_t)s->candidate[0], REASON_OK, ""};
 	else
 		step.why = reason_slot(&q->view, &q->placement, k, &q->arena);
+	/* Where another slot makes room for it. */
+	for (size_t i = 0; s->owner < 0 && !s->n_candidates && i < q->placement.n_moves; i++) {
+		const struct placed_move *m = &q->placement.moves[i];
+
+		if (m->for_slot == k && m->slot != k) {
+			step.action = "start";
+			step.to = (int32_t)q->view.claims[q->placement.slots[m->slot].owner].member;
+		}
+	}
 	pack_step(q, &q->view, s, &step);
 }
 

@@ -1,6 +1,7 @@
 /* ps, tasks, stacks: what is wanted, what runs, where. */
 #include "base/map.h"
 #include "node/control/history.h"
+#include "node/control/reason.h"
 #include "node/control/row.h"
 
 /* --- ps --- */
@@ -25,6 +26,8 @@ static const char *why_unplaced(const struct agent *a, const struct placed_slot 
 	if (refusal)
 		return arena_printf(arena, "refused here: %s; %s is next", refusal->why,
 		        view_member_name(v, s->candidate[0], arena));
+	if (!s->n_candidates && s->reason == REASON_MAKING_ROOM)
+		return reason_slot(v, &a->placement, (size_t)(s - a->placement.slots), arena);
 	if (!s->n_candidates)
 		return arena_printf(arena, "no peer can run it: %s", place_reason_text(s->reason));
 	for (size_t i = 0; i < v->n_claims; i++) {
