@@ -1,6 +1,5 @@
 """Who runs what, on five real agents with a host each: lost hosts and lost agents, drains under load, splits with each
-policy, agents replaced under their tasks, labels, priorities. The stories share one flock, each leaves it as it was; the
-last one puts a peer out."""
+policy, agents replaced under their tasks, labels, devices, volumes. Most share one flock, and each leaves it as it was."""
 import os
 import shutil
 import signal
@@ -31,6 +30,7 @@ def flock_of_five():
     f.binary = shutil.copy(f.binary, os.path.join(f.folder, "starling"))
     for peer, zone in zip(f.peers, ZONES):
         peer.labels = [f"zone={zone}"]
+    f[0].resources, f[1].resources = ["gpu=1"], ["gpu=2"]
     f.up()
     yield f
     check_and_destroy(f)
@@ -38,7 +38,7 @@ def flock_of_five():
 
 @pytest.fixture
 def five(flock_of_five):
-    """Five peers of zones a, a, b, b, c with nothing to do; afterwards they are that again."""
+    """Five peers of zones a, a, b, b, c, one with a gpu and one with two, with nothing to do; afterwards they are that again."""
     f = flock_of_five
     yield f
     f.network.calm()
@@ -314,3 +314,135 @@ def test_a_drain_under_load_loses_no_request_and_no_copy(five):
     assert f.nodes()[drained.name]["availability"] == "active"
     for service in ("web", "worker"):
         assert f"{service}/" in done.stderr + done.stdout, (done.stdout, done.stderr)
+
+
+def test_a_label_that_goes_moves_what_needs_it_and_nothing_else(five):
+    f = five
+    f.cli("node", "label", "p2", "disk=ssd")
+    needs = {"placement": {"constraints": ["node.labels.disk == ssd"]}}
+    deploy(f, "a", s=sleeper(2, deploy=needs), t=sleeper(5))
+    f.wait_serving("a", 7)
+    assert len(f.serving("a", "s", on=["p2"])) == 2
+    rest_of_it = pids(f.serving("a", "t"))
+    f.cli("node", "label", "p4", "disk=ssd")
+    f.cli("node", "label", "p2", "disk-")
+
+    def moved():
+        rows = f.serving("a", "s")
+        assert len({r["slot"] for r in rows}) == 2, "a slot is served at each moment"
+        return len(rows) == 2 and {r["peer_name"] for r in rows} == {"p4"}
+    wait_until("both slots to be on p4 alone", moved, 20)
+    # With nowhere to go it stays, and says so.
+    stayed = pids(f.serving("a", "s"))
+    f.cli("node", "label", "p4", "disk-")
+    told = wait_until("p4 to know", lambda: "constraint" in f.cli("explain", "a/s/0").stdout and f.cli("explain", "a/s/0").stdout)
+    assert "node.labels.disk == ssd" in told, told
+    time.sleep(1)
+    assert pids(f.serving("a", "s")) == stayed and pids(f.serving("a", "t")) == rest_of_it
+
+
+def test_replicas_are_spread_over_zones_before_hosts(five):
+    f = five
+    deploy(f, "a", s=sleeper(6, deploy={"placement": {"preferences": [{"spread": "node.labels.zone"}]}}))
+    rows = f.wait_serving("a", 6)
+    zone = {p.name: z for p, z in zip(f.peers, ZONES)}
+    assert sorted(zone[r["peer_name"]] for r in rows) == list("aabbcc")
+
+
+def test_devices_are_counted(five):
+    f = five
+    gpu = {"resources": {"reservations": {"generic_resources": [{"discrete_resource_spec": {"kind": "gpu", "value": 1}}]}}}
+    deploy(f, "a", s=sleeper(4, deploy=gpu))
+    rows = f.wait_serving("a", 3)
+    assert sorted(r["peer_name"] for r in rows) == ["p1", "p2", "p2"]
+    left, = [r for r in f.ps("a") if r["peer"] is None]
+    assert "device" in left["reason"]
+    f.cli("scale", "a/s=3", "--detach")
+    wait_until("nothing to be left out", lambda: all(r["peer"] for r in f.ps("a")))
+    assert pids(f.serving("a")) == pids(rows)
+
+
+def test_a_volume_keeps_its_service_where_it_is(five):
+    f = five
+    keeps = shell("touch $STARLING_VOLUME_DATA/was-here; exec sleep 100000", 1, **{"x-starling": {"volumes": ["data"]}})
+    deploy(f, "a", s=keeps)
+    home, = {r["peer_name"] for r in f.wait_serving("a", 1)}
+    peer = next(p for p in f.peers if p.name == home)
+    viewer = peer.number % 5
+    kept = os.path.join(peer.data, "volumes", "a", "data", "was-here")
+    wait_until("the folder to be used", lambda: os.path.exists(kept))
+    there = pids(f.serving("a"))
+    # A drain takes the others and leaves it, and says why.
+    deploy(f, "b", s=sleeper(10))
+    f.wait_serving("b", 10)
+    assert f.serving("b", on=[home])
+    f.cli("node", "drain", home, "--detach", peer=viewer)
+    f.wait_serving("b", 10, peer=viewer, on=others(f, peer))
+    assert "a volume of the service lives on another peer" in f.cli("explain", "a/s/0", peer=viewer).stdout
+    assert pids(f.serving("a", peer=viewer)) == there
+    wait_until("what was handed over to stop here", lambda: len(peer.tasks()) == 1)
+    f.cli("node", "resume", home)
+    # Nor does it start elsewhere when the host is lost, when all else has long been started; it is back with its host.
+    f.cli("scale", "b/s=12", "--detach")
+    f.wait_serving("b", 12)
+    assert f.serving("b", on=[home])
+    peer.lose()
+    f.wait_serving("b", 12, peer=viewer, on=others(f, peer))
+    assert not f.serving("a", peer=viewer, on=others(f, peer))
+    left, = f.ps("a", peer=viewer)
+    assert "volume" in left["reason"], left
+    peer.start()
+    f.wait_alive()
+    f.wait_serving("a", 1, on=[home])
+    # And after the stack was removed and comes again.
+    f.cli("rm", "a", "--yes")
+    deploy(f, "a", peer=viewer, s=keeps)
+    f.wait_serving("a", 1, on=[home])
+
+
+# --- splits ---
+
+def on(rows, service, *peers):
+    return {r["slot"]: r["pid"] for r in rows if r["service"] == service and r["peer_name"] in peers}
+
+
+def test_a_split_goes_as_each_service_says(flock):
+    f = flock(5, hosts=True)
+    small, large = ["p1", "p2"], ["p3", "p4", "p5"]
+    f.cli("voters", "set", *small, *large)
+    deploy(f, "a", run=sleeper(5), majority=sleeper(5, **{"x-starling": {"partition": "majority"}}),
+           pause=sleeper(5, **{"x-starling": {"partition": "pause"}}))
+    before = f.wait_serving("a", 15)
+    assert all(on(before, "majority", *small) and on(before, "pause", name) for name in (*small, *large)), before
+    f.network.split([1, 2], [3, 4, 5])
+    # The larger side: all of the first two, and of the third what it had.
+    f.wait_serving("a", 5, service="run", peer=2, on=large)
+    f.wait_serving("a", 5, service="majority", peer=3, on=large)
+    assert on(f.serving("a", peer=2), "pause", *large) == on(before, "pause", *large)
+    # The smaller: all of the first, nothing of the second, what it had of the third.
+    f.wait_serving("a", 5, service="run", peer=0, on=small)
+    wait_until("the majority's tasks to stop", lambda: not any(map(alive, on(before, "majority", *small).values())), 20)
+    assert not f.serving("a", "majority", peer=1, on=small)
+    assert all(map(alive, on(before, "pause", *small).values()))
+    # An operator says that one of the lost is gone for good: now its slots are replaced, and the other's still are not.
+    gone, kept = on(before, "pause", "p1"), {**on(before, "pause", *large), **on(before, "pause", "p2")}
+    f.cli("node", "evict", "p1", "--yes", peer=2)
+    f.wait_serving("a", 5 - len(on(before, "pause", "p2")), service="pause", peer=2, on=large)
+    f.cli("scale", "a/run=6", "--detach", peer=4)
+    f.wait_serving("a", 6, service="run", peer=2, on=large)
+    now = on(f.serving("a", peer=2), "pause", *large)
+    assert now.keys() == gone.keys() | on(before, "pause", *large).keys()
+    f.network.calm()
+    f.wait_alive(names=["p2", *large], peers=[1, 2, 3, 4])
+    wait_until("what was put out to stop", lambda: not f[0].tasks(), 30)
+    rows = wait_settled(f, "a", 16, f.peers[1:])
+    assert kept.items() <= {slot: pid for (service, slot), pid in rows.items() if service == "pause"}.items()
+
+
+def wait_settled(f, name, n, peers):
+    def settled():
+        views = [pids(f.serving(name, peer=p.number - 1)) for p in peers]
+        running = {pid for p in peers for pid in p.tasks()}
+        return views[0] if len(views[0]) == n and all(v == views[0] for v in views) and running == set(views[0].values()) \
+            else None
+    return wait_until(f"one owner for each slot of {name}", settled, 60, every=0.2)

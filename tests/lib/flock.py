@@ -76,6 +76,7 @@ class Peer:
         self.http = ("127.0.0.1" if own else self.address, HTTP_PORT)
         self.addresses = [self.address]  # of now and before: tasks started then carry them
         self.labels = []
+        self.resources = []
         self.process = None
         self.log_at = 0
 
@@ -85,6 +86,8 @@ class Peer:
                 "--dns", "%s:%d" % self.dns, "--http", "%s:%d" % self.http]
         for label in self.labels:
             argv += ["--label", label]
+        for resource in self.resources:
+            argv += ["--resource", resource]
         return argv
 
     def start(self, *extra, wait=True, timeout=30.0, token=None):
