@@ -19,6 +19,7 @@ struct viewer *viewer_new(const struct key32 *flock)
 	map_init(&v->facts, sizeof(struct key32), NULL);
 	map_init(&v->settings, sizeof(struct key32), NULL);
 	map_init(&v->boots, sizeof(struct key32), NULL);
+	view_claims_init(&v->claims);
 	return v;
 }
 
@@ -45,6 +46,7 @@ void viewer_free(struct viewer *v)
 	map_each (&v->boots, b)
 		free(b);
 	map_free(&v->boots);
+	view_claims_free(&v->claims);
 	free(v);
 }
 
@@ -300,80 +302,6 @@ static void build_stacks(struct viewer *v, const struct gossip *g, struct arena 
 	qsort(out->stacks, out->n_stacks, sizeof(*out->stacks), by_name);
 }
 
-/* --- claims --- */
-
-struct claim_walk {
-	struct view *out;
-	size_t cap;
-};
-
-static struct view_claim *claim_room(struct claim_walk *w)
-{
-	if (w->out->n_claims == w->cap) {
-		w->cap = w->cap ? w->cap * 2 : 64;
-		w->out->claims = xrealloc(w->out->claims, w->cap * sizeof(*w->out->claims));
-	}
-	return &w->out->claims[w->out->n_claims++];
-}
-
-static ssize_t member_index(const struct view *view, const struct key32 *key)
-{
-	struct view_member probe = {.key = *key};
-	const struct view_member *m = bsearch(&probe, view->members, view->n_members, sizeof(probe), by_key);
-
-	return m ? m - view->members : -1;
-}
-
-static bool add_page(const struct stored *s, void *ctx)
-{
-	struct claim_walk *w = ctx;
-	struct claim page[PAGE_BYTES_MAX / 16];
-	ssize_t member = member_index(w->out, &s->rec.author);
-	struct err err;
-	size_t n;
-
-	if (member < 0 || (size_t)member == w->out->self || !s->rec.body)
-		return true;
-	if (claims_decode(s->rec.body, s->rec.body_len, page, ARRAY_LEN(page), &n, &err) < 0) {
-		log_warn("view", "status page %s of a peer cannot be read and is passed over: %s", s->rec.name,
-		        err.text);
-		return true;
-	}
-	for (size_t i = 0; i < n; i++)
-		*claim_room(w) = (struct view_claim){.c = page[i], .member = (size_t)member};
-	return true;
-}
-
-static int by_slot(const void *pa, const void *pb)
-{
-	const struct view_claim *a = pa;
-	const struct view_claim *b = pb;
-
-	if (a->c.slot != b->c.slot)
-		return a->c.slot < b->c.slot ? -1 : 1;
-	if (a->member != b->member) /* members are sorted by key */
-		return a->member < b->member ? -1 : 1;
-	if (a->c.task != b->c.task)
-		return a->c.task < b->c.task ? -1 : 1;
-	return 0;
-}
-
-static void build_claims(
-        const struct gossip *g, const struct claim *own, size_t n_own, struct arena *arena, struct view *out)
-{
-	struct claim_walk w = {.out = out};
-	struct view_claim *grown;
-
-	store_each(gossip_store(g), REC_STATUS, add_page, &w);
-	for (size_t i = 0; i < n_own; i++)
-		*claim_room(&w) = (struct view_claim){.c = own[i], .member = out->self};
-	grown = out->claims;
-	out->claims = arena_memdup(arena, grown, out->n_claims * sizeof(*grown));
-	free(grown);
-	if (out->n_claims)
-		qsort(out->claims, out->n_claims, sizeof(*out->claims), by_slot);
-}
-
 void viewer_build(struct viewer *v, const struct gossip *g, const struct key32 *self, const struct claim *own,
         size_t n_own, mono_ms now, struct arena *arena, struct view *out)
 {
@@ -385,7 +313,7 @@ void viewer_build(struct viewer *v, const struct gossip *g, const struct key32 *
 	build_members(v, g, self, now, arena, out);
 	view_settings(v, g, arena, out);
 	build_stacks(v, g, arena, out);
-	build_claims(g, own, n_own, arena, out);
+	view_claims(v, g, own, n_own, arena, out);
 	drop_unused(&v->specs);
 	drop_unused(&v->facts);
 	drop_unused(&v->settings);

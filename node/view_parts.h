@@ -45,13 +45,31 @@ struct arrival {
 /* Arrivals matter for seconds only; a burst of deployments beyond this counts as not live, which merely waits. */
 #define ARRIVALS_MAX 256
 
+/* A status page whose claims stand among those that are kept. */
+struct page {
+	struct key32 key; /* the record's */
+	struct key32 id;
+	bool used; /* as in struct decoded */
+};
+
+/* The claims of the last build, so that the next decodes and sorts only what is new. */
+struct claims {
+	struct map pages; /* struct page, by key */
+	size_t n, cap;
+	struct view_claim *claims; /* sorted; members as they stood */
+	const struct page **page;  /* of each; NULL: this peer's own */
+	size_t n_members;
+	struct key32 *members;
+};
+
 struct viewer {
 	struct key32 flock;
 	struct map specs;
 	struct map facts;
 	struct map settings;
 	struct map boots; /* of members: struct boot, by key */
-	mono_ms due;      /* viewer_due() */
+	struct claims claims;
+	mono_ms due; /* viewer_due() */
 	struct arrival arrivals[ARRIVALS_MAX];
 	size_t n_arrivals; /* ever; the newest overwrite the oldest */
 };
@@ -63,5 +81,11 @@ bool view_counts(const struct stored *s, void *trust);
 
 /* Lays the signed settings over the members, which stand, and fills in voters and rebalance. */
 void view_settings(struct viewer *v, const struct gossip *g, struct arena *arena, struct view *out);
+
+void view_claims_init(struct claims *c);
+void view_claims_free(struct claims *c);
+/* All claims of members, which stand, and this peer's own. */
+void view_claims(struct viewer *v, const struct gossip *g, const struct claim *own, size_t n_own,
+        struct arena *arena, struct view *out);
 
 #endif

@@ -19,7 +19,7 @@ LAYER = {"base": 0, "gossip": 1, "placement": 1, "dns": 1, "node": 2, "cli": 3}
 # Pure: bytes, events and time in; bytes and actions out. Folders, and files by their path without suffix.
 PURE_FOLDERS = ("base/", "gossip/", "placement/", "dns/")
 PURE_FILES = {"node/reconcile", "node/reconcile_memory", "node/reconcile_run", "node/reconcile_start", "node/restarts",
-              "node/reconcile_update", "node/view", "node/view_parts", "node/view_settings",
+              "node/reconcile_update", "node/view", "node/view_claims", "node/view_parts", "node/view_settings",
               "node/work", "node/work_parts", "node/work_refusals", "node/work_tell",
               "node/control/fill", "node/control/reason", "node/runtime/supervise", "node/runtime/watchdog", "node/health/thresholds"}
 # base/log.h's sink is set by the edge; nothing in base reads a clock either.

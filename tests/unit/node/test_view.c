@@ -1,5 +1,6 @@
 #include "tests/unit/unit.h"
 
+#include "base/drbg.h"
 #include "base/hash.h"
 #include "base/pack.h"
 #include "dns/answer.h"
@@ -12,8 +13,8 @@
 struct world {
 	struct gossip *g;
 	struct key32 flock;
-	struct key32 peer[2];
-	uint8_t peer_secret[2][64];
+	struct key32 peer[3];
+	uint8_t peer_secret[3][64];
 	uint8_t admin_secret[64];
 	struct key32 admin;
 	struct hlc hlc;
@@ -42,7 +43,8 @@ static void load(struct world *w, struct wr *bytes)
 	wr_free(bytes);
 }
 
-static void world_open(struct world *w)
+/* third: number of one more peer's key; 0: there are two. */
+static void world_open_with(struct world *w, uint8_t third)
 {
 	struct gossip_config cfg = {.boot = 3, .advertise = {.family = 4, .port = 7827, .ip = {127, 78, 0, 1}}};
 	struct grant grant = {.role = ROLE_ADMIN, .powers = POWER_ALL, .name = "admin"};
@@ -55,6 +57,7 @@ static void world_open(struct world *w)
 	make_key(&w->admin, w->admin_secret, 2);
 	make_key(&w->peer[0], w->peer_secret[0], 3);
 	make_key(&w->peer[1], w->peer_secret[1], 4);
+	make_key(&w->peer[2], w->peer_secret[2], third);
 	wr_init(&genesis, RECORD_BYTES_MAX);
 	trust_make_genesis(&genesis, "test", noon.wall, root_secret, &w->flock);
 	cfg.key = w->peer[0];
@@ -66,7 +69,7 @@ static void world_open(struct world *w)
 	wr_init(&bytes, RECORD_BYTES_MAX);
 	trust_make_grant(&bytes, &w->flock, &grant, hlc_now(&w->hlc, noon.wall), NULL, 0, root_secret);
 	load(w, &bytes);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < (third ? 3 : 2); i++) {
 		struct admission a = {0};
 
 		trust_vouch_first(&a, &w->flock, &w->peer[i], w->admin_secret);
@@ -77,6 +80,11 @@ static void world_open(struct world *w)
 	gossip_start(w->g, noon);
 	w->viewer = viewer_new(&w->flock);
 	arena_init(&w->arena);
+}
+
+static void world_open(struct world *w)
+{
+	world_open_with(w, 0);
 }
 
 static void world_close(struct world *w)
@@ -347,6 +355,85 @@ static void a_claim_finds_its_slot(void **state)
 	world_close(&w);
 }
 
+/* ---- claims ---- */
+
+static void add_page(struct world *w, const uint8_t secret[64], struct drbg *r, uint64_t n)
+{
+	struct record rec = {
+	        .version = RECORD_VERSION, .kind = REC_STATUS, .stamp = 3ULL << 32 | n, .name_len = 1};
+	struct wr body, bytes;
+	uint8_t count = (uint8_t)drbg_below(r, 6);
+
+	rec.name[0] = (char)('0' + drbg_below(r, 3));
+	wr_init(&body, PAGE_BYTES_MAX);
+	wr_u8(&body, count);
+	for (uint8_t i = 0; i < count; i++)
+		claim_put(&body, &(struct claim){.task = drbg_below(r, 1000),
+		                         .slot = drbg_below(r, 8),
+		                         .boot = 1,
+		                         .state = (enum task_state)drbg_below(r, 8)});
+	rec.body = body.p;
+	rec.body_len = (uint32_t)body.len;
+	record_sign(&rec, &w->flock, secret);
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	record_encode(&bytes, &rec);
+	load(w, &bytes);
+	wr_free(&body);
+}
+
+static void expect_same_claims(const struct view *a, const struct view *b)
+{
+	assert_int_equal(a->n_members, b->n_members);
+	assert_int_equal(a->n_claims, b->n_claims);
+	for (size_t i = 0; i < a->n_claims; i++) {
+		assert_int_equal(a->claims[i].member, b->claims[i].member);
+		assert_true(a->claims[i].c.slot == b->claims[i].c.slot);
+		assert_true(a->claims[i].c.task == b->claims[i].c.task);
+		assert_int_equal(a->claims[i].c.state, b->claims[i].c.state);
+	}
+}
+
+/* What a viewer sees that has seen others before is what one sees that has not: of a flock of two, and of the same with a
+ * third peer, in turn. */
+static void claims_that_were_kept_are_those_of_the_pages(void **state)
+{
+	(void)state;
+	for (uint8_t seed = 1; seed <= 40; seed++) {
+		struct world w[2]; /* the first one's viewer sees both */
+		struct drbg r;
+
+		drbg_init_u64(&r, seed, 0);
+		world_open_with(&w[0], 0);
+		world_open_with(&w[1], (uint8_t)(20 + seed)); /* its key: before, between or after the others */
+		for (uint64_t i = 1; i < 40; i++) {
+			struct claim own[2] = {{.task = 1, .slot = drbg_below(&r, 8), .boot = 3},
+			        {.task = 2, .slot = drbg_below(&r, 8), .boot = 3}};
+			size_t n_own = (size_t)drbg_below(&r, 3);
+			struct world *now = &w[drbg_below(&r, 4) == 0];
+			struct view kept, fresh;
+
+			for (uint64_t k = drbg_below(&r, 3); k > 0; k--)
+				for (int both = 0; both < 2; both++) {
+					struct drbg same;
+
+					drbg_init_u64(&same, seed, 10 * i + k);
+					add_page(&w[both], now->peer_secret[1], &same, 10 * i + k);
+				}
+			if (now == &w[1])
+				add_page(now, now->peer_secret[2], &r, i);
+			arena_free(&w[0].arena);
+			viewer_build(w[0].viewer, now->g, &now->peer[0], own, n_own, 0, &w[0].arena, &kept);
+			viewer_free(w[1].viewer);
+			w[1].viewer = viewer_new(&now->flock);
+			viewer_build(w[1].viewer, now->g, &now->peer[0], own, n_own, 0, &w[0].arena, &fresh);
+			assert_int_equal(kept.n_members, now == &w[1] ? 3 : 2);
+			expect_same_claims(&kept, &fresh);
+		}
+		world_close(&w[0]);
+		world_close(&w[1]);
+	}
+}
+
 /* ---- settings ---- */
 
 /* parent: what it replaces, NULL none. */
@@ -563,6 +650,7 @@ int main(void)
 	        cmocka_unit_test(names_follow_serving_claims),
 	        cmocka_unit_test(the_hash_of_names_tells_zones_apart),
 	        cmocka_unit_test(a_claim_finds_its_slot),
+	        cmocka_unit_test(claims_that_were_kept_are_those_of_the_pages),
 	        cmocka_unit_test(a_peer_drains_until_it_is_resumed),
 	        cmocka_unit_test(of_settings_made_on_two_sides_of_a_split_drain_wins),
 	        cmocka_unit_test(who_says_that_it_leaves_is_draining_in_that_run),
