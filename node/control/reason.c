@@ -291,6 +291,17 @@ static int32_t lost_owner(const struct view *v, const struct placed_slot *s)
 	return -1;
 }
 
+/* Voters that this peer sees alive: what decides for `partition: majority`. */
+static size_t voters_in_sight(const struct view *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->n_voters; i++)
+		for (size_t m = 0; m < v->n_members; m++)
+			n += v->members[m].state == VIEW_ALIVE && key32_eq(&v->members[m].key, &v->voters[i]);
+	return n;
+}
+
 static const char *orphan(const struct view *v, const struct placement *p, size_t slot, struct arena *arena)
 {
 	const struct placed_slot *s = &p->slots[slot];
@@ -308,6 +319,9 @@ static const char *orphan(const struct view *v, const struct placement *p, size_
 		return arena_printf(
 		        arena, "fits on no peer: %s (%d)", place_reason_text(s->reason), (int)s->reason);
 	}
+	if (service_of(v, s)->partition == PARTITION_MAJORITY && voters_in_sight(v) * 2 <= v->n_voters)
+		return arena_printf(arena, "waits: %zu of %zu voters are in sight, and more than half are needed",
+		        voters_in_sight(v), v->n_voters);
 	if (s->n_candidates > 1)
 		then = arena_printf(arena, "; if it does not, %s does some seconds later",
 		        name_of(v, (int32_t)s->candidate[1], arena));

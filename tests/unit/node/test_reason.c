@@ -238,6 +238,31 @@ static void an_orphan_says_whose_it_was_and_who_is_next(void **state)
 	cluster_free(&c);
 }
 
+static void a_side_without_a_majority_says_how_many_voters_it_sees(void **state)
+{
+	struct service *s = begin(3);
+	struct key32 voters[3];
+
+	(void)state;
+	s->partition = PARTITION_MAJORITY;
+	run();
+	assert_string_equal(slot(0),
+	        "fits on no peer: partition: majority needs a list of voters; see `starling voters set` (18)");
+	for (size_t i = 0; i < 3; i++)
+		voters[i] = c.members[i].key; /* members are sorted by key */
+	c.view.voters = voters;
+	c.view.n_voters = 3;
+	run();
+	assert_non_null(strstr(slot(0), "runs nowhere yet"));
+	c.members[0].state = VIEW_DEAD;
+	run();
+	assert_non_null(strstr(slot(0), "runs nowhere yet"));
+	c.members[1].state = VIEW_SUSPECT;
+	run();
+	assert_string_equal(slot(0), "waits: 1 of 3 voters are in sight, and more than half are needed");
+	cluster_free(&c);
+}
+
 static void a_slot_that_makes_room_and_the_one_that_waits_for_it_name_each_other(void **state)
 {
 	static struct placed_move move;
@@ -300,6 +325,7 @@ int main(void)
 	        cmocka_unit_test(a_drain_is_told_from_its_plan_to_its_end),
 	        cmocka_unit_test(what_drains_and_fits_nowhere_stays_with_its_reason),
 	        cmocka_unit_test(an_orphan_says_whose_it_was_and_who_is_next),
+	        cmocka_unit_test(a_side_without_a_majority_says_how_many_voters_it_sees),
 	        cmocka_unit_test(a_slot_that_makes_room_and_the_one_that_waits_for_it_name_each_other),
 	        cmocka_unit_test(how_full_a_peer_is_counts_what_runs_there),
 	};
