@@ -20,14 +20,16 @@ static const char *why_unplaced(const struct agent *a, const struct placed_slot 
 {
 	const struct refusal *refusal = work_refusal(a->work, s->slot);
 	const struct view *v = &a->view;
+	const char *why = reason_slot(v, &a->placement, (size_t)(s - a->placement.slots), arena);
 
 	if (refusal && !s->n_candidates)
 		return arena_printf(arena, "no peer can run it: %s (on %s)", refusal->why, a->cfg.name);
 	if (refusal)
 		return arena_printf(arena, "refused here: %s; %s is next", refusal->why,
 		        view_member_name(v, s->candidate[0], arena));
-	if (!s->n_candidates && s->reason == REASON_MAKING_ROOM)
-		return reason_slot(v, &a->placement, (size_t)(s - a->placement.slots), arena);
+	/* For another slot that makes room, or for a majority of voters. */
+	if (strncmp(why, "waits", strlen("waits")) == 0)
+		return why;
 	if (!s->n_candidates)
 		return arena_printf(arena, "no peer can run it: %s", place_reason_text(s->reason));
 	for (size_t i = 0; i < v->n_claims; i++) {
