@@ -8,6 +8,13 @@ static void memory_cell(char *out, size_t cap, const json_t *row)
 	out_bytes(out, cap, (uint64_t)json_integer_value(json_object_get(row, "memory_bytes")));
 }
 
+static void reserved_cell(char *out, size_t cap, const json_t *row)
+{
+	const json_t *reserved = json_object_get(row, "reserved");
+
+	out_bytes(out, cap, (uint64_t)json_integer_value(json_object_get(reserved, "memory_bytes")));
+}
+
 static const struct column cols[] = {
         {"NAME", "name", false, NULL},
         {"ID", "id", false, NULL},
@@ -23,6 +30,9 @@ static const struct column cols[] = {
         {"DRIVERS", "drivers", true, NULL},
         {"INCARNATION", "incarnation", true, NULL},
         {"LABELS", "labels", true, NULL},
+        {"RESERVED CPUS", "reserved.cpus", true, NULL},
+        {"RESERVED MEMORY", NULL, true, reserved_cell},
+        {"RESOURCES", "resources", true, NULL},
 };
 
 int cmd_node_ls(struct cli *cli)

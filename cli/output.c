@@ -83,6 +83,9 @@ static void join_map(char *out, size_t cap, const json_t *map)
 		if (json_is_string(v) && len < cap)
 			len += (size_t)snprintf(
 			        out + len, cap - len, "%s%s=%s", len ? "," : "", key, json_string_value(v));
+		else if (json_is_integer(v) && len < cap)
+			len += (size_t)snprintf(out + len, cap - len, "%s%s=%lld", len ? "," : "", key,
+			        (long long)json_integer_value(v));
 	}
 }
 

@@ -168,6 +168,17 @@ static void hostile_values_are_refused(void **state)
 	assert_null(value_json(deep, sizeof(deep)));
 }
 
+static void a_map_in_a_cell_shows_texts_and_numbers(void **state)
+{
+	json_t *row = json_pack("{s:{s:s, s:i, s:n}}", "has", "zone", "a", "gpu", 2, "none");
+	char cell[64];
+
+	(void)state;
+	out_cell(cell, sizeof(cell), row, "has");
+	assert_string_equal(cell, "zone=a,gpu=2");
+	json_decref(row);
+}
+
 static void an_objects_values_are_aligned_and_fractions_are_short(void **state)
 {
 	json_t *object =
@@ -196,6 +207,7 @@ static void an_objects_values_are_aligned_and_fractions_are_short(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_map_in_a_cell_shows_texts_and_numbers),
 	        cmocka_unit_test(an_objects_values_are_aligned_and_fractions_are_short),
 	        cmocka_unit_test(a_table_is_aligned_by_characters),
 	        cmocka_unit_test(wide_shows_more_and_quiet_only_names),
