@@ -19,6 +19,7 @@ struct viewer *viewer_new(const struct key32 *flock)
 	map_init(&v->facts, sizeof(struct key32), NULL);
 	map_init(&v->settings, sizeof(struct key32), NULL);
 	map_init(&v->boots, sizeof(struct key32), NULL);
+	arena_init(&v->held.arena);
 	view_claims_init(&v->claims);
 	return v;
 }
@@ -46,6 +47,9 @@ void viewer_free(struct viewer *v)
 	map_each (&v->boots, b)
 		free(b);
 	map_free(&v->boots);
+	arena_free(&v->held.arena);
+	free(v->held.stacks);
+	free(v->held.settings);
 	view_claims_free(&v->claims);
 	free(v);
 }
@@ -241,9 +245,6 @@ static void build_members(struct viewer *v, const struct gossip *g, const struct
 struct stack_walk {
 	struct viewer *v;
 	const struct gossip *g;
-	struct arena *arena;
-	struct view *out;
-	size_t cap;
 };
 
 bool view_counts(const struct stored *s, void *trust)
@@ -251,27 +252,26 @@ bool view_counts(const struct stored *s, void *trust)
 	return trust_valid(trust, s);
 }
 
-static void count_stack(const char *stack, void *ctx)
-{
-	(void)stack;
-	++*(size_t *)ctx;
-}
-
 static void add_stack(const char *name, void *ctx)
 {
 	struct stack_walk *w = ctx;
+	struct held *h = &w->v->held;
 	struct stack_heads heads;
 	struct view_stack *vs;
 	const struct stored *winner;
 	struct decoded *d;
 
 	store_stack_heads(gossip_store(w->g), name, view_counts, (void *)gossip_trust(w->g), &heads);
-	if (!heads.n || w->out->n_stacks == w->cap)
+	if (!heads.n)
 		return;
+	if (h->n_stacks == h->cap_stacks) {
+		h->cap_stacks = h->cap_stacks ? h->cap_stacks * 2 : 16;
+		h->stacks = xrealloc(h->stacks, h->cap_stacks * sizeof(*h->stacks));
+	}
 	winner = heads.head[0];
-	vs = &w->out->stacks[w->out->n_stacks++];
+	vs = &h->stacks[h->n_stacks++];
 	*vs = (struct view_stack){
-	        .name = arena_strdup(w->arena, name),
+	        .name = arena_strdup(&h->arena, name),
 	        .revision = winner->rec.id,
 	        .revision_id = key32_id(&winner->rec.id),
 	        .stamp = winner->rec.stamp,
@@ -280,6 +280,7 @@ static void add_stack(const char *name, void *ctx)
 	        .removed = winner->rec.flags & RECORD_FLAG_REMOVAL,
 	        .powers = trust_powers_for(gossip_trust(w->g), &winner->rec),
 	};
+	h->wanting |= !vs->removed && !winner->rec.body;
 	if (vs->removed || !winner->rec.body)
 		return;
 	d = decoded_get(&w->v->specs, winner, BODY_SPEC);
@@ -292,14 +293,44 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct view_stack *)a)->name, ((const struct view_stack *)b)->name);
 }
 
-static void build_stacks(struct viewer *v, const struct gossip *g, struct arena *arena, struct view *out)
+static bool held_is_current(const struct viewer *v, const struct gossip *g)
 {
-	struct stack_walk w = {.v = v, .g = g, .arena = arena, .out = out};
+	struct digest now = store_digest(gossip_store(g), false);
+	const struct held *h = &v->held;
 
-	store_each_stack(gossip_store(g), count_stack, &w.cap);
-	out->stacks = arena_array(arena, w.cap, sizeof(*out->stacks));
+	return h->stands && !h->wanting && h->arrivals == v->n_arrivals &&
+	       h->trust == trust_version(gossip_trust(g)) && h->digest.count == now.count &&
+	       key32_eq(&h->digest.root, &now.root);
+}
+
+static void gather_held(struct viewer *v, const struct gossip *g)
+{
+	struct stack_walk w = {.v = v, .g = g};
+	struct held *h = &v->held;
+
+	mark_unused(&v->specs);
+	mark_unused(&v->settings);
+	arena_free(&h->arena);
+	h->n_stacks = 0;
+	h->wanting = false;
+	h->digest = store_digest(gossip_store(g), false);
+	h->trust = trust_version(gossip_trust(g));
+	h->arrivals = v->n_arrivals;
 	store_each_stack(gossip_store(g), add_stack, &w);
-	qsort(out->stacks, out->n_stacks, sizeof(*out->stacks), by_name);
+	if (h->n_stacks)
+		qsort(h->stacks, h->n_stacks, sizeof(*h->stacks), by_name);
+	view_settings_gather(v, g);
+	drop_unused(&v->specs);
+	drop_unused(&v->settings);
+	h->stands = true;
+}
+
+static void build_stacks(const struct viewer *v, struct arena *arena, struct view *out)
+{
+	out->n_stacks = v->held.n_stacks;
+	out->stacks = arena_memdup(arena, v->held.stacks, out->n_stacks * sizeof(*out->stacks));
+	for (size_t i = 0; i < out->n_stacks; i++)
+		out->stacks[i].name = arena_strdup(arena, out->stacks[i].name);
 }
 
 void viewer_build(struct viewer *v, const struct gossip *g, const struct key32 *self, const struct claim *own,
@@ -307,16 +338,14 @@ void viewer_build(struct viewer *v, const struct gossip *g, const struct key32 *
 {
 	*out = (struct view){.flock = v->flock};
 	v->due = MONO_NEVER;
-	mark_unused(&v->specs);
 	mark_unused(&v->facts);
-	mark_unused(&v->settings);
+	if (!held_is_current(v, g))
+		gather_held(v, g);
 	build_members(v, g, self, now, arena, out);
-	view_settings(v, g, arena, out);
-	build_stacks(v, g, arena, out);
+	view_settings_apply(v, arena, out);
+	build_stacks(v, arena, out);
 	view_claims(v, g, own, n_own, arena, out);
-	drop_unused(&v->specs);
 	drop_unused(&v->facts);
-	drop_unused(&v->settings);
 }
 
 mono_ms viewer_due(const struct viewer *v)

@@ -45,6 +45,29 @@ struct arrival {
 /* Arrivals matter for seconds only; a burst of deployments beyond this counts as not live, which merely waits. */
 #define ARRIVALS_MAX 256
 
+/* A setting that holds for a peer: it drains, or has these labels. */
+struct held_setting {
+	id64 peer;
+	const struct decoded *labels; /* NULL: it drains */
+};
+
+/* What operators want: a function of the durable records and of whom is trusted, gathered again when these differ. With it go the
+ * decoded specs and settings. */
+struct held {
+	bool stands;
+	struct digest digest;
+	uint64_t trust;
+	size_t arrivals; /* that were noted */
+	bool wanting;    /* a body has not come, or was dropped: it may come without any other change */
+	struct arena arena;
+	size_t n_stacks, cap_stacks;
+	struct view_stack *stacks; /* sorted by name */
+	size_t n_settings, cap_settings;
+	struct held_setting *settings;
+	const struct decoded *voters; /* NULL: none */
+	uint64_t rebalance;
+};
+
 /* A status page whose claims stand among those that are kept. */
 struct page {
 	struct key32 key; /* the record's */
@@ -68,6 +91,7 @@ struct viewer {
 	struct map facts;
 	struct map settings;
 	struct map boots; /* of members: struct boot, by key */
+	struct held held;
 	struct claims claims;
 	mono_ms due; /* viewer_due() */
 	struct arrival arrivals[ARRIVALS_MAX];
@@ -79,8 +103,10 @@ struct decoded *decoded_get(struct map *m, const struct stored *s, enum body bod
 /* store_valid of records that count now; ctx: the trust. */
 bool view_counts(const struct stored *s, void *trust);
 
-/* Lays the signed settings over the members, which stand, and fills in voters and rebalance. */
-void view_settings(struct viewer *v, const struct gossip *g, struct arena *arena, struct view *out);
+/* The settings that hold now, into v->held. */
+void view_settings_gather(struct viewer *v, const struct gossip *g);
+/* Lays them over the members, which stand, and fills in voters and rebalance. */
+void view_settings_apply(const struct viewer *v, struct arena *arena, struct view *out);
 
 void view_claims_init(struct claims *c);
 void view_claims_free(struct claims *c);

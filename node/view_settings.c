@@ -4,8 +4,6 @@
 struct setting_walk {
 	struct viewer *v;
 	const struct gossip *g;
-	struct arena *arena;
-	struct view *out;
 };
 
 /* The members with that id: one, unless somebody made a second key that begins like the first. */
@@ -40,49 +38,72 @@ static bool drains(struct setting_walk *w, const char *name)
 	return false;
 }
 
-static void lay_over(struct setting_walk *w, struct view_member *m, const struct stored *s)
+static void hold(struct held *h, struct held_setting s)
 {
-	const struct decoded *d = decoded_get(&w->v->settings, s, BODY_LABELS);
-	struct kv *both;
-
-	if (!d)
-		return;
-	both = arena_array(w->arena, m->n_labels + d->labels.n, sizeof(*both));
-	m->n_labels = labels_overlay(m->labels, m->n_labels, d->labels.kv, d->labels.n, both);
-	m->labels = both;
+	if (h->n_settings == h->cap_settings) {
+		h->cap_settings = h->cap_settings ? h->cap_settings * 2 : 16;
+		h->settings = xrealloc(h->settings, h->cap_settings * sizeof(*h->settings));
+	}
+	h->settings[h->n_settings++] = s;
 }
 
-static bool add_setting(const struct stored *s, void *ctx)
+static bool gather_setting(const struct stored *s, void *ctx)
 {
 	struct setting_walk *w = ctx;
-	struct view *out = w->out;
-	const struct view_member *end = out->members + out->n_members;
+	struct held *h = &w->v->held;
 	const struct decoded *d;
-	struct view_member *m;
 	id64 id;
 
 	if (setting_peer(s->rec.name, SETTING_DRAIN, &id)) {
-		for (m = first_of_id(out, id); m < end && m->id == id; m++)
-			m->draining |= drains(w, s->rec.name);
+		if (drains(w, s->rec.name))
+			hold(h, (struct held_setting){.peer = id});
 	} else if (setting_peer(s->rec.name, SETTING_LABELS, &id)) {
-		for (m = first_of_id(out, id); m < end && m->id == id; m++)
-			lay_over(w, m, s);
+		d = decoded_get(&w->v->settings, s, BODY_LABELS);
+		if (d)
+			hold(h, (struct held_setting){.peer = id, .labels = d});
 	} else if (!strcmp(s->rec.name, SETTING_VOTERS)) {
-		d = decoded_get(&w->v->settings, s, BODY_VOTERS);
-		if (d) {
-			out->voters = d->voters.key;
-			out->n_voters = d->voters.n;
-		}
+		h->voters = decoded_get(&w->v->settings, s, BODY_VOTERS);
 	} else if (!strcmp(s->rec.name, SETTING_REBALANCE) &&
 	           rebalance_decode(s->rec.body, s->rec.body_len, NULL) == 0) {
-		out->rebalance = s->rec.stamp;
+		h->rebalance = s->rec.stamp;
 	}
 	return true;
 }
 
-void view_settings(struct viewer *v, const struct gossip *g, struct arena *arena, struct view *out)
+void view_settings_gather(struct viewer *v, const struct gossip *g)
 {
-	struct setting_walk w = {.v = v, .g = g, .arena = arena, .out = out};
+	struct setting_walk w = {.v = v, .g = g};
 
-	store_each_setting(gossip_store(g), view_counts, (void *)gossip_trust(g), add_setting, &w);
+	v->held.n_settings = 0;
+	v->held.voters = NULL;
+	v->held.rebalance = 0;
+	store_each_setting(gossip_store(g), view_counts, (void *)gossip_trust(g), gather_setting, &w);
+}
+
+static void lay_over(struct view_member *m, const struct decoded *d, struct arena *arena)
+{
+	struct kv *both = arena_array(arena, m->n_labels + d->labels.n, sizeof(*both));
+
+	m->n_labels = labels_overlay(m->labels, m->n_labels, d->labels.kv, d->labels.n, both);
+	m->labels = both;
+}
+
+void view_settings_apply(const struct viewer *v, struct arena *arena, struct view *out)
+{
+	const struct view_member *end = out->members + out->n_members;
+	const struct held *h = &v->held;
+
+	for (size_t i = 0; i < h->n_settings; i++)
+		for (struct view_member *m = first_of_id(out, h->settings[i].peer);
+		        m < end && m->id == h->settings[i].peer; m++) {
+			if (h->settings[i].labels)
+				lay_over(m, h->settings[i].labels, arena);
+			else
+				m->draining = true;
+		}
+	if (h->voters) {
+		out->voters = h->voters->voters.key;
+		out->n_voters = h->voters->voters.n;
+	}
+	out->rebalance = h->rebalance;
 }

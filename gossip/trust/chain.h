@@ -50,6 +50,7 @@ struct candidate {
 
 struct trust {
 	struct key32 flock;
+	uint64_t version; /* evaluations */
 	struct map *
 	        verified; /* ids of admissions whose inner signatures are right: a cache, it outlives evaluations */
 

@@ -55,6 +55,12 @@ void trust_evaluate(struct trust *t, const struct store *st)
 		map_free(t->verified);
 	operators_evaluate(t, st);
 	peers_evaluate(t, st);
+	t->version++;
+}
+
+uint64_t trust_version(const struct trust *t)
+{
+	return t->version;
 }
 
 const char *trust_flock_name(const struct trust *t)

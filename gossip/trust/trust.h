@@ -47,6 +47,8 @@ struct trust *trust_new(const struct key32 *flock);
 void trust_free(struct trust *t);
 /* Reads every trust record of the store again. Cheap: it runs on changes of trust records only. */
 void trust_evaluate(struct trust *t, const struct store *st);
+/* How often it was evaluated: what trust says is the same while this is. */
+uint64_t trust_version(const struct trust *t);
 
 const char *trust_flock_name(const struct trust *t);
 /* Is this peer admitted (valid chain from root, not evicted)? */

@@ -200,6 +200,63 @@ static void a_stack_counts_when_its_author_may_write_it(void **state)
 	world_close(&w);
 }
 
+static void a_body_that_comes_after_its_header_is_seen(void **state)
+{
+	struct world whole, w;
+	const struct stored *s;
+	struct key32 id;
+	struct wr bytes;
+
+	(void)state;
+	world_open(&whole);
+	id = add_stack(&whole, NULL, whole.admin_secret);
+	s = store_get(gossip_store(whole.g), &id);
+	world_open(&w);
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	wr_bytes(&bytes, s->bytes, s->len - s->rec.body_len);
+	load(&w, &bytes);
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.n_stacks, 1);
+	assert_false(w.view.stacks[0].have_body);
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	wr_bytes(&bytes, s->bytes, s->len);
+	load(&w, &bytes);
+	look(&w, NULL, 0);
+	assert_true(w.view.stacks[0].have_body);
+	world_close(&whole);
+	world_close(&w);
+}
+
+/* The records are the same; what they amount to is not, since trust is judged a little later than records come. */
+static void a_key_that_is_granted_a_role_brings_its_stacks(void **state)
+{
+	struct grant grant = {.role = ROLE_DEPLOY, .name = "ci"};
+	uint8_t root_secret[64], secret[64];
+	struct record rec;
+	struct key32 root;
+	struct wr bytes;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	make_key(&root, root_secret, 1);
+	make_key(&grant.operator_key, secret, 9);
+	add_stack(&w, NULL, secret);
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.n_stacks, 0);
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	trust_make_grant(&bytes, &w.flock, &grant, hlc_now(&w.hlc, noon.wall), NULL, 0, root_secret);
+	assert_int_equal(record_decode(&rec, bytes.p, bytes.len, NULL), 0);
+	assert_int_equal(gossip_submit(w.g, bytes.p, bytes.len, 1, noon, NULL), 0);
+	gossip_on_disk(w.g, &rec.id, true, noon);
+	look(&w, NULL, 0);
+	gossip_tick(w.g, (struct now){.mono = noon.mono + 100, .wall = noon.wall + 100});
+	look(&w, NULL, 0);
+	assert_int_equal(w.view.n_stacks, 1);
+	wr_free(&bytes);
+	world_close(&w);
+}
+
 static void news_is_what_arrived_live(void **state)
 {
 	struct key32 id;
@@ -646,6 +703,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(members_come_sorted_with_their_facts),
 	        cmocka_unit_test(a_stack_counts_when_its_author_may_write_it),
+	        cmocka_unit_test(a_body_that_comes_after_its_header_is_seen),
+	        cmocka_unit_test(a_key_that_is_granted_a_role_brings_its_stacks),
 	        cmocka_unit_test(news_is_what_arrived_live),
 	        cmocka_unit_test(names_follow_serving_claims),
 	        cmocka_unit_test(the_hash_of_names_tells_zones_apart),
