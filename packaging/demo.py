@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make demo: three peers on 127.78.0.1-3, a signed stack, discovery, a lost host, its return, removal.
+"""make demo: three peers on 127.78.0.1-3, a signed stack, discovery, a drained host, a lost host, its return, removal.
 
 Prints a timeline in milliseconds. As root a host is lost by blackholing its address with nft, its tasks left
 running, as when a cable is pulled; otherwise by SIGKILL to its agent, shims and tasks at once. Leaves nothing
@@ -11,12 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
+import dnsq  # noqa: E402
 from flock import Failed, Flock, wait_until  # noqa: E402
 
 ZONE = "hello.starling.internal"
@@ -101,6 +103,7 @@ def main(flock, figures):
     say("the greeter finds web by SRV at $STARLING_DNS and calls it")
     show(f"curl http://{greeter['address']}:{greeter['port']}/", http(greeter["address"], greeter["port"]))
 
+    drain(flock, second, figures)
     lose(flock, third, figures)
     come_back(flock, third, figures)
 
@@ -126,6 +129,57 @@ def dns_targets(peer):
     argv = ["dig", f"@{peer.dns[0]}", "-p", str(peer.dns[1]), "+short", "+time=1", "+tries=1", "SRV", f"_http._tcp.web.{ZONE}"]
     done = subprocess.run(argv, text=True, capture_output=True, check=False)
     return [line for line in done.stdout.splitlines() if line and not line.startswith(";")]
+
+
+def drain(flock, peer, figures):
+    held = len(flock.serving("hello", on=[peer.name]))
+    say(f"starling node drain {peer.name}: each of its {held} tasks stops once another peer serves it")
+    at = time.monotonic()
+    with Asking("web", flock[0]) as asking:
+        done = flock.cli("node", "drain", peer.name)
+    if asking.failures:
+        raise Failed(f"{asking.failures} of {asking.answers + asking.failures} requests failed during the drain")
+    figures["drain of a host with load on it"] = (
+        f"{ms(at)} ms ({held} tasks handed over, {asking.answers} requests meanwhile, none failed)")
+    show(f"starling node drain {peer.name}", done.stdout + done.stderr)
+    say(f"{peer.name} is drained, {figures['drain of a host with load on it']}")
+    show("starling ps hello", flock.cli("ps", "hello").stdout)
+    done = flock.cli("node", "resume", peer.name)
+    say("its work is done; it may have tasks again, and what was handed over stays where it is")
+    show(f"starling node resume {peer.name}", done.stdout + done.stderr)
+
+
+class Asking:
+    """A client that asks a service without a pause, where DNS says that it is, for as long as it is entered."""
+
+    def __init__(self, service, peer):
+        self.name = f"_http._tcp.{service}.{ZONE}"
+        self.server = peer.dns
+        self.answers = self.failures = 0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.ask)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def ask(self):
+        ends, until = [], 0
+        while not self.over.is_set():
+            if time.monotonic() >= until:
+                until = time.monotonic() + 1  # its TTL
+                ends = [(dnsq.ask(self.server, target, dnsq.A).values(dnsq.A)[0], port) for _, _, port, target
+                        in dnsq.ask(self.server, self.name, dnsq.SRV).values(dnsq.SRV)]
+            try:
+                http(*ends[self.answers % len(ends)])
+                self.answers += 1
+            except OSError:
+                self.failures += 1
+            time.sleep(0.01)
 
 
 def lose(flock, peer, figures):
