@@ -227,7 +227,7 @@ static void a_body_that_comes_after_its_header_is_seen(void **state)
 	world_close(&w);
 }
 
-/* The records are the same; what they amount to is not, since trust is judged a little later than records come. */
+/* The stack's own records are the same; what they amount to is not. */
 static void a_key_that_is_granted_a_role_brings_its_stacks(void **state)
 {
 	struct grant grant = {.role = ROLE_DEPLOY, .name = "ci"};
