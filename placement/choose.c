@@ -145,6 +145,7 @@ size_t turn_choose(const struct turn *t, size_t slot, int32_t but, uint32_t *bes
 	size_t first = s->peer_only >= 0 ? (size_t)s->peer_only : 0;
 	size_t end = s->peer_only >= 0 ? first + 1 : b->view->n_members;
 	struct choice choice[PLACE_CHOICES];
+	struct rank_state state = rank_begin(s->slot);
 	size_t n = 0;
 
 	for (size_t m = first; m < end; m++) {
@@ -152,7 +153,7 @@ size_t turn_choose(const struct turn *t, size_t slot, int32_t but, uint32_t *bes
 
 		if (t->fixed[m] != REASON_OK || (int32_t)m == but)
 			continue;
-		c.score = (struct score){neg_log2(rank_hash(s->slot, b->peers[m].key)), t->weight[m]};
+		c.score = (struct score){neg_log2(rank_end(state, b->peers[m].key)), t->weight[m]};
 		if (t->item->service->n_prefer) {
 			measure(t, &c);
 			c.points = points_of(t, &c);

@@ -72,6 +72,20 @@ static void the_table_of_logarithms_is_right(void **state)
 		assert_true(neg_log2(3ULL << shift) < neg_log2(3ULL << (shift - 1)));
 }
 
+static void hashes_for_many_peers_are_siphash(void **state)
+{
+	struct drbg r;
+
+	(void)state;
+	drbg_init_u64(&r, 1, 0);
+	for (int i = 0; i < 1000; i++) {
+		id64 slot = drbg_u64(&r);
+		uint64_t key = drbg_u64(&r);
+
+		assert_true(rank_end(rank_begin(slot), key) == rank_hash(slot, key));
+	}
+}
+
 /* ---- spreading ---- */
 
 static void six_replicas_over_three_equal_peers_are_two_each(void **state)
@@ -605,6 +619,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(the_table_of_logarithms_is_right),
+	        cmocka_unit_test(hashes_for_many_peers_are_siphash),
 	        cmocka_unit_test(six_replicas_over_three_equal_peers_are_two_each),
 	        cmocka_unit_test(replicas_spread_even_over_unequal_peers),
 	        cmocka_unit_test(larger_peers_take_more_of_many_small_services),
