@@ -158,3 +158,27 @@ void row_known(struct agent *a, struct task_row *t)
 	if (d)
 		fill_from_detail(t, d);
 }
+
+struct named {
+	const char *name;
+	size_t member;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
+size_t *row_members_by_name(const struct view *v, struct arena *arena)
+{
+	struct named *order = arena_array(arena, v->n_members, sizeof(*order));
+	size_t *out = arena_array(arena, v->n_members, sizeof(*out));
+
+	for (size_t i = 0; i < v->n_members; i++)
+		order[i] = (struct named){.name = view_member_name(v, i, arena), .member = i};
+	if (v->n_members)
+		qsort(order, v->n_members, sizeof(*order), by_name);
+	for (size_t i = 0; i < v->n_members; i++)
+		out[i] = order[i].member;
+	return out;
+}

@@ -32,4 +32,7 @@ void row_pack(struct agent *a, const struct task_row *t, struct arena *arena, st
 /* A map entry with a short id as 16 hex digits. */
 void row_id(struct wr *w, const char *key, id64 id);
 
+/* Members' indexes in the order of their names as they are shown; memory is arena's. */
+size_t *row_members_by_name(const struct view *v, struct arena *arena);
+
 #endif

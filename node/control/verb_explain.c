@@ -5,6 +5,15 @@
 #include "node/control/reason.h"
 #include "node/control/row.h"
 
+/* What all slots of an answer are told by. */
+struct told {
+	struct agent *agent;
+	struct arena arena;
+	struct fill *fill;   /* of each member, with what is planned */
+	const size_t *order; /* members by name */
+	size_t more;         /* slots that are left out */
+};
+
 static void pack_free(const struct facts *f, const struct fill *fill, struct wr *w)
 {
 	pk_str(w, "free");
@@ -20,60 +29,59 @@ static void pack_free(const struct facts *f, const struct fill *fill, struct wr 
 }
 
 /* This peer's own refusal says what its host lacks; of others' only the number is known. */
-static const char *detail_of(struct agent *a, size_t slot, size_t member, enum place_reason reason,
-        const struct fill *fill, struct arena *arena)
+static const char *detail_of(struct told *t, size_t slot, size_t member, enum place_reason reason)
 {
+	struct agent *a = t->agent;
 	const struct refusal *refusal = work_refusal(a->work, a->placement.slots[slot].slot);
 
 	if (reason == REASON_REFUSED && member == a->view.self && refusal)
 		return refusal->why;
-	return reason_detail(&a->view, &a->placement, slot, member, reason, fill, arena);
+	return reason_detail(&a->view, &a->placement, slot, member, reason, t->fill, &t->arena);
 }
 
-static void pack_peer(struct agent *a, size_t slot, size_t member, enum place_reason reason,
-        const struct fill *fill, struct arena *arena, struct wr *w)
+static void pack_peer(struct told *t, size_t slot, size_t member, enum place_reason reason, struct wr *w)
 {
-	const struct view *v = &a->view;
-	const struct placed_slot *s = &a->placement.slots[slot];
+	const struct view *v = &t->agent->view;
+	const struct placed_slot *s = &t->agent->placement.slots[slot];
 
 	pk_map(w, 8);
 	row_id(w, "peer", v->members[member].id);
-	pk_kv_str(w, "name", view_member_name(v, member, arena));
+	pk_kv_str(w, "name", view_member_name(v, member, &t->arena));
 	pk_kv_u64(w, "number", reason);
 	pk_kv_str(w, "reason", place_reason_text(reason));
-	pk_kv_str(w, "detail", detail_of(a, slot, member, reason, fill, arena));
+	pk_kv_str(w, "detail", detail_of(t, slot, member, reason));
 	pk_kv_bool(w, "here", s->owner >= 0 && v->claims[s->owner].member == member);
-	pk_kv_u64(w, "tasks", fill[member].tasks);
-	pack_free(v->members[member].facts, &fill[member], w);
+	pk_kv_u64(w, "tasks", t->fill[member].tasks);
+	pack_free(v->members[member].facts, &t->fill[member], w);
 }
 
-static void pack_slot(
-        struct agent *a, size_t slot, size_t more, const struct fill *fill, struct arena *arena, struct wr *w)
+static void pack_slot(struct told *t, size_t slot, struct wr *w)
 {
-	const struct view *v = &a->view;
-	const struct placed_slot *s = &a->placement.slots[slot];
-	enum place_reason *why = arena_array(arena, v->n_members, sizeof(*why));
+	const struct view *v = &t->agent->view;
+	const struct placement *p = &t->agent->placement;
+	const struct placed_slot *s = &p->slots[slot];
+	enum place_reason *why = arena_array(&t->arena, v->n_members, sizeof(*why));
 
-	place_explain(v, &a->placement, slot, why);
+	place_explain(v, p, slot, why);
 	pk_map(w, 7);
 	pk_kv_u64(w, "slot", s->index);
-	pk_kv_u64(w, "more", more);
+	pk_kv_u64(w, "more", t->more);
 	pk_str(w, "owner");
 	if (s->owner >= 0)
-		pk_str(w, view_member_name(v, v->claims[s->owner].member, arena));
+		pk_str(w, view_member_name(v, v->claims[s->owner].member, &t->arena));
 	else
 		pk_nil(w);
-	pk_kv_str(w, "why", reason_slot(v, &a->placement, slot, arena));
+	pk_kv_str(w, "why", reason_slot(v, p, slot, &t->arena));
 	pk_kv_bool(w, "global", s->peer_only >= 0);
 	pk_str(w, "candidates");
 	pk_array(w, s->n_candidates);
 	for (size_t i = 0; i < s->n_candidates; i++)
-		pk_str(w, view_member_name(v, s->candidate[i], arena));
+		pk_str(w, view_member_name(v, s->candidate[i], &t->arena));
 	pk_str(w, "peers");
 	pk_array(w, s->peer_only >= 0 ? 1 : (uint32_t)v->n_members);
 	for (size_t i = 0; i < v->n_members; i++)
-		if (s->peer_only < 0 || (size_t)s->peer_only == i)
-			pack_peer(a, slot, i, why[i], fill, arena, w);
+		if (s->peer_only < 0 || (size_t)s->peer_only == t->order[i])
+			pack_peer(t, slot, t->order[i], why[t->order[i]], w);
 }
 
 static const struct service *find_service(
@@ -155,8 +163,7 @@ void verb_explain(struct call *c)
 	struct agent *a = c->agent;
 	char stack[NAME_MAX_BYTES], service[NAME_MAX_BYTES];
 	struct wanted wanted;
-	struct fill *fill;
-	struct arena arena;
+	struct told t = {.agent = a};
 	uint64_t index;
 	struct rows r;
 	struct err err;
@@ -175,16 +182,18 @@ void verb_explain(struct call *c)
 		return;
 	}
 	qsort(wanted.slot, wanted.n_slots, sizeof(wanted.slot[0]), by_number);
-	arena_init(&arena);
+	t.more = wanted.n - wanted.n_slots;
+	arena_init(&t.arena);
 	rows_init(&r);
-	fill = arena_array(&arena, a->view.n_members, sizeof(*fill));
-	fill_members(&a->view, &a->placement, fill);
-	fill_planned(&a->view, &a->placement, fill);
+	t.order = row_members_by_name(&a->view, &t.arena);
+	t.fill = arena_array(&t.arena, a->view.n_members, sizeof(*t.fill));
+	fill_members(&a->view, &a->placement, t.fill);
+	fill_planned(&a->view, &a->placement, t.fill);
 	for (size_t i = 0; i < wanted.n_slots; i++) {
-		pack_slot(a, wanted.slot[i], wanted.n - wanted.n_slots, fill, &arena, &r.w);
+		pack_slot(&t, wanted.slot[i], &r.w);
 		rows_end(&r);
 	}
 	call_rows(c, &r);
 	rows_free(&r);
-	arena_free(&arena);
+	arena_free(&t.arena);
 }

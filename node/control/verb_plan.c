@@ -285,6 +285,7 @@ void verb_rebalance(struct call *c)
 	struct view v = a->view;
 	struct placement p = a->placement;
 	struct fill *now, *then;
+	const size_t *order;
 	struct arena arena;
 	struct rows r;
 
@@ -296,11 +297,12 @@ void verb_rebalance(struct call *c)
 	v.claims = arena_memdup(&arena, v.claims, v.n_claims * sizeof(*v.claims));
 	play_rounds(&v, &p, &arena, &r);
 	fill_members(&v, &p, then);
-	for (size_t m = 0; m < v.n_members; m++) {
-		if (v.members[m].state != VIEW_ALIVE)
+	order = row_members_by_name(&a->view, &arena);
+	for (size_t i = 0; i < v.n_members; i++) {
+		if (v.members[order[i]].state != VIEW_ALIVE)
 			continue;
-		pack_full(a, m, &now[m], "now", &arena, &r);
-		pack_full(a, m, &then[m], "then", &arena, &r);
+		pack_full(a, order[i], &now[order[i]], "now", &arena, &r);
+		pack_full(a, order[i], &then[order[i]], "then", &arena, &r);
 	}
 	call_rows(c, &r);
 	rows_free(&r);

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "node/control/call.h"
 #include "node/control/fill.h"
+#include "node/control/row.h"
 
 #include <stdio.h>
 
@@ -215,34 +216,21 @@ static void pack_member(struct agent *a, size_t i, const struct fill *fill, stru
 	pk_kv_bool(w, "self", i == a->view.self);
 }
 
-struct named {
-	const char *name;
-	size_t member;
-};
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
-}
-
 void verb_members(struct call *c)
 {
 	const struct view *v = &c->agent->view;
-	struct named *order;
+	const size_t *order;
 	struct fill *fill;
 	struct arena arena;
 	struct rows r;
 
 	arena_init(&arena);
 	rows_init(&r);
-	order = arena_array(&arena, v->n_members, sizeof(*order));
+	order = row_members_by_name(v, &arena);
 	fill = arena_array(&arena, v->n_members, sizeof(*fill));
 	fill_members(v, &c->agent->placement, fill);
-	for (size_t i = 0; i < v->n_members; i++)
-		order[i] = (struct named){.name = view_member_name(v, i, &arena), .member = i};
-	qsort(order, v->n_members, sizeof(*order), by_name);
 	for (size_t i = 0; i < v->n_members; i++) {
-		pack_member(c->agent, order[i].member, &fill[order[i].member], &arena, &r.w);
+		pack_member(c->agent, order[i], &fill[order[i]], &arena, &r.w);
 		rows_end(&r);
 	}
 	call_rows(c, &r);
