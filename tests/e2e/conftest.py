@@ -128,4 +128,11 @@ def one_owner_per_slot(f, name, n, timeout=60.0):
     return wait_until(f"one owner for each slot of {name}", settled, timeout, every=0.2)
 
 
+def equal_stores(f, timeout=60.0):
+    """Waits until all running peers hold the same records."""
+    def same():
+        return len({f.json("status", peer=p.number - 1)["store"]["root_hash"] for p in f.peers if p.running()}) == 1
+    wait_until("equal stores", same, timeout, every=0.2)
+
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: nft, mount or raw sockets")

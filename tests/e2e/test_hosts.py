@@ -5,7 +5,7 @@ import signal
 import time
 
 import dnsq
-from conftest import needs_root, one_owner_per_slot, pids, sleeper, stack
+from conftest import equal_stores, needs_root, one_owner_per_slot, pids, sleeper, stack
 from flock import alive, wait_until
 
 pytestmark = needs_root  # every story here
@@ -22,13 +22,6 @@ def ident(f, name):
 def said(peer, what, of=None):
     """Lines of this run's log that say that a peer (of: an id, or any) is suspect, dead or alive."""
     return [line for line in peer.new_log().splitlines() if f" is {what} (" in line and (of is None or of in line)]
-
-
-def equal_stores(f, timeout=60.0):
-    """Waits until all running peers hold the same records."""
-    def same():
-        return len({f.json("status", peer=p.number - 1)["store"]["root_hash"] for p in f.peers if p.running()}) == 1
-    wait_until("equal stores", same, timeout, every=0.2)
 
 
 def test_a_split_flock_is_writable_on_both_sides_and_heals_without_a_command(flock):

@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 import dnsq
-from conftest import check_and_destroy, needs_root, new_flock, one_owner_per_slot, pids, shell, sleeper, stack
+from conftest import check_and_destroy, equal_stores, needs_root, new_flock, one_owner_per_slot, pids, shell, sleeper, stack
 from flock import alive, wait_until
 
 pytestmark = needs_root  # every story here
@@ -21,6 +21,10 @@ ZONES = ["a", "a", "b", "b", "c"]
 
 def where(rows):
     return {(r["service"], r["slot"]): r["peer_name"] for r in rows}
+
+
+def who_runs_what(rows):
+    return {(r["service"], r["slot"], r["peer_name"], r["pid"]) for r in rows}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,15 @@ def five(flock_of_five):
     wait_until("nothing to run any more", lambda: not any(p.processes() for p in f.peers), 30)
     for peer in f.peers:
         rest(f, peer)
+    # Who has just become ready is a candidate for some and not yet for others, and a new slot would start twice.
+    f.wait_alive()
+    equal_stores(f)
+
+
+def at_rest(f, name, n):
+    """Rows of a stack's n tasks, once each slot has one owner and no other."""
+    one_owner_per_slot(f, name, n)
+    return f.serving(name)
 
 
 def rest(f, peer):
@@ -73,6 +86,11 @@ def others(f, *without):
     return [p.name for p in f.peers if p not in without]
 
 
+def one_with(f, rows, *services):
+    """The last peer, not the first, that has a task of each of these."""
+    return next(p for p in reversed(f.peers[1:]) if set(services) <= {r["service"] for r in rows if r["peer_name"] == p.name})
+
+
 # --- agents and hosts that go ---
 
 def note_start(f):
@@ -88,15 +106,15 @@ def lines(path):
 
 
 def test_an_agent_that_dies_alone_leaves_its_tasks_except_where_a_watchdog_guards_them(five):
-    f, victim = five, five[4]
+    f = five
     path, note = note_start(f)
     deploy(f, "a", plain=sleeper(5), guarded=shell(f"{note}; exec sleep 100000", 5, **{"x-starling": {"watchdog": "5s"}}))
-    before = f.wait_serving("a", 10)
+    before = at_rest(f, "a", 10)
     wait_until("five starts", lambda: len(lines(path)) == 5)
-    plain = [r["pid"] for r in before if r["peer_name"] == "p5" and r["service"] == "plain"]
-    guarded = [r["pid"] for r in before if r["peer_name"] == "p5" and r["service"] == "guarded"]
-    assert plain and guarded
-    stay = pids(r for r in before if r["peer_name"] != "p5")
+    victim = one_with(f, before, "plain", "guarded")
+    plain = [r["pid"] for r in before if r["peer_name"] == victim.name and r["service"] == "plain"]
+    guarded = [r["pid"] for r in before if r["peer_name"] == victim.name and r["service"] == "guarded"]
+    stay = pids(r for r in before if r["peer_name"] != victim.name)
     victim.kill()
     f.wait_serving("a", 10, on=others(f, victim))
     wait_until("the watchdogs to have stopped what they guard", lambda: not any(alive(pid) for pid in guarded))
@@ -123,12 +141,12 @@ def readyz(peer):
 
 
 def test_a_lost_host_s_slots_run_elsewhere_and_its_crashing_agent_gets_no_new_work(five):
-    f, lost = five, five[3]
-    rest(f, lost)
+    f = five
     deploy(f, "a", s=sleeper(10))
-    before = f.wait_serving("a", 10)
+    before = at_rest(f, "a", 10)
+    lost = one_with(f, before, "s")
+    there = lost.number - 1
     stay = pids(r for r in before if r["peer_name"] != lost.name)
-    assert len(stay) == 8
     lost.lose()
     f.wait_serving("a", 10, on=others(f, lost))
     now = pids(f.serving("a"))
@@ -136,7 +154,7 @@ def test_a_lost_host_s_slots_run_elsewhere_and_its_crashing_agent_gets_no_new_wo
     # It is back, and takes nothing from anybody. It was started again soon after it had taken work: it waits.
     lost.start()
     f.wait_alive()
-    status = f.json("status", peer=3)
+    status = f.json("status", peer=there)
     assert status["state"] == "waiting" and "restarted 1 time in a row; takes new work in " in status["reason"]
     code, text = readyz(lost)
     assert code == 503 and text.startswith("not ready: restarted 1 time in a row; takes new work in ")
@@ -145,7 +163,7 @@ def test_a_lost_host_s_slots_run_elsewhere_and_its_crashing_agent_gets_no_new_wo
     # A second crash; then its operator restarts it: that is no crash, and it is as good as any other at once.
     lost.kill()
     lost.start()
-    assert "restarted 2 times in a row" in f.json("status", peer=3)["reason"]
+    assert "restarted 2 times in a row" in f.json("status", peer=there)["reason"]
     assert lost.stop() == 0
     lost.start()
     f.wait_alive()
@@ -168,7 +186,7 @@ def replace_binary(f):
 def test_agents_are_replaced_under_their_tasks_and_nothing_moves(five):
     f = five
     deploy(f, "a", s=sleeper(10), g={**sleeper(1), "deploy": {"mode": "global"}})
-    before = f.wait_serving("a", 15)
+    before = who_runs_what(f.wait_serving("a", 15))
     shims = {pid for p in f.peers for pid in p.processes()}
     replace_binary(f)
     # An agent whose file was replaced still starts tasks.
@@ -183,8 +201,7 @@ def test_agents_are_replaced_under_their_tasks_and_nothing_moves(five):
         peer.start()
     f.wait_alive()
     for i in range(5):
-        assert pids(f.wait_serving("a", 15, peer=i)) == pids(before)
-        assert where(f.serving("a", peer=i)) == where(before)
+        assert who_runs_what(f.wait_serving("a", 15, peer=i)) == before
     assert {pid for p in f.peers for pid in p.processes()} == shims
     # And they are in charge of them.
     f.cli("scale", "a/s=5", "--detach")
@@ -198,7 +215,7 @@ def test_two_peers_of_which_one_is_lost(flock):
     deploy(f, "a", s=sleeper(4))
     before = f.wait_serving("a", 4)
     stay = pids(r for r in before if r["peer_name"] == "p1")
-    assert len(stay) == 2
+    assert 0 < len(stay) < 4
     f[1].lose()
     now = pids(f.wait_serving("a", 4, on=["p1"]))
     assert {k: pid for k, pid in now.items() if k in stay} == stay
@@ -219,7 +236,7 @@ import http.server, os, signal, threading, time
 class Web(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         time.sleep(0.02)
-        text = os.environ["STARLING_PEER"].encode()
+        text = os.environ["STARLING_SLOT"].encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -291,11 +308,9 @@ class Clients:
 
 
 def test_a_drain_under_load_loses_no_request_and_no_copy(five):
-    f, drained = five, five[2]
+    f = five
     deploy(f, "shop", web=web(5), worker=sleeper(5))
-    f.wait_serving("shop", 10)
-    here = {p for p in drained.tasks()}
-    assert here
+    drained = one_with(f, at_rest(f, "shop", 10), "web", "worker")
     with Clients(f, "web.shop", [1, 2, 3, 4]) as clients:
         wait_until("answers of every replica", lambda: len(clients.answers) == 5)
         done = f.cli("node", "drain", drained.name, "--timeout", "40s")
@@ -306,10 +321,10 @@ def test_a_drain_under_load_loses_no_request_and_no_copy(five):
         wait_until("answers after the drain", lambda: sum(clients.answers.values()) > asked + 50)
         # It takes tasks again; what was handed over stays.
         f.cli("node", "resume", drained.name)
-        f.cli("scale", "shop/worker=6", "--detach")
-        rows = f.wait_serving("shop", 11)
+        f.cli("scale", "shop/worker=10", "--detach")
+        rows = f.wait_serving("shop", 15)
         assert {k: pid for k, pid in pids(rows).items() if k in now} == now
-        assert where(rows)["worker", 5] == drained.name
+        assert drained.name in where(rows).values()
     assert not clients.failures, (len(clients.failures), asked, clients.failures[:5])
     assert f.nodes()[drained.name]["availability"] == "active"
     for service in ("web", "worker"):
@@ -411,8 +426,8 @@ def test_a_split_goes_as_each_service_says(flock):
     small, large = ["p1", "p2"], ["p3", "p4", "p5"]
     f.cli("voters", "set", *small, *large)
     deploy(f, "a", run=sleeper(5), majority=sleeper(5, **{"x-starling": {"partition": "majority"}}),
-           pause=sleeper(5, **{"x-starling": {"partition": "pause"}}))
-    before = f.wait_serving("a", 15)
+           pause=sleeper(10, **{"x-starling": {"partition": "pause"}}))
+    before = at_rest(f, "a", 20)
     assert all(on(before, "majority", *small) and on(before, "pause", name) for name in (*small, *large)), before
     f.network.split([1, 2], [3, 4, 5])
     # The larger side: all of the first two, and of the third what it had.
@@ -427,7 +442,7 @@ def test_a_split_goes_as_each_service_says(flock):
     # An operator says that one of the lost is gone for good: now its slots are replaced, and the other's still are not.
     gone, kept = on(before, "pause", "p1"), {**on(before, "pause", *large), **on(before, "pause", "p2")}
     f.cli("node", "evict", "p1", "--yes", peer=2)
-    f.wait_serving("a", 5 - len(on(before, "pause", "p2")), service="pause", peer=2, on=large)
+    f.wait_serving("a", 10 - len(on(before, "pause", "p2")), service="pause", peer=2, on=large)
     f.cli("scale", "a/run=6", "--detach", peer=4)
     f.wait_serving("a", 6, service="run", peer=2, on=large)
     now = on(f.serving("a", peer=2), "pause", *large)
@@ -435,7 +450,7 @@ def test_a_split_goes_as_each_service_says(flock):
     f.network.calm()
     f.wait_alive(names=["p2", *large], peers=[1, 2, 3, 4])
     wait_until("what was put out to stop", lambda: not f[0].tasks(), 30)
-    rows = wait_settled(f, "a", 16, f.peers[1:])
+    rows = wait_settled(f, "a", 21, f.peers[1:])
     assert kept.items() <= {slot: pid for (service, slot), pid in rows.items() if service == "pause"}.items()
 
 
