@@ -36,8 +36,6 @@ static void fill(struct flock *f, uint32_t slots)
 	for (uint32_t i = 0; slots; i++) {
 		uint32_t n = MIN(slots, i % 2 ? REPLICAS : REPLICAS / 4);
 
-		if (f->view.n_stacks + 1 == FLOCK_STACKS_MAX - 64)
-			n = slots;
 		flock_stack(f, n);
 		slots -= n;
 	}

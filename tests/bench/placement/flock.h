@@ -11,7 +11,7 @@
 
 #define UNIT_CPU_MILLI 100
 
-#define FLOCK_STACKS_MAX 512
+#define FLOCK_STACKS_MAX 4096
 
 struct flock {
 	struct arena arena; /* of its whole life */
