@@ -239,6 +239,7 @@ static void pass(struct sim *s, unsigned peer)
 
 	w->worked_at = in.now.mono;
 	work_decide(w->work, &in, &actions, &n);
+	sim_check_placement(s, peer, w->work);
 	for (size_t i = 0; i < n; i++)
 		carry_out(s, peer, &actions[i]);
 	free(tasks);

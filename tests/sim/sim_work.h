@@ -133,4 +133,7 @@ bool sim_task_over(const struct sim_task *t);
 /* sim_rest.c: a task begins or ends to serve. */
 void sim_count_serving(struct sim *s, struct sim_task *t);
 
+/* sim_placer.c: fails when what the peer keeps of its last pass led to another placement. */
+void sim_check_placement(struct sim *s, unsigned peer, const struct work *work);
+
 #endif

@@ -4,6 +4,7 @@
  * does not need. STARLING_TEST_SEED=N tells that one alone; STARLING_TEST_SECONDS bounds the search (3 s).
  */
 #include "placement/placer_parts.h"
+#include "tests/unit/placement/difference.h"
 #include "tests/unit/placement/history.h"
 #include "tests/unit/unit.h"
 
@@ -12,32 +13,6 @@
 #define STEPS 120
 
 /* ---- the law ---- */
-
-static const char *difference(const struct placement *a, const struct placement *b)
-{
-	if (a->n_slots != b->n_slots || a->n_left_out != b->n_left_out)
-		return "number of slots";
-	for (size_t i = 0; i < a->n_slots; i++) {
-		const struct placed_slot *x = &a->slots[i], *y = &b->slots[i];
-
-		if (x->slot != y->slot || x->stack != y->stack || x->service != y->service ||
-		        x->index != y->index || x->peer_only != y->peer_only)
-			return "slots";
-		if (x->owner != y->owner || x->successor != y->successor || x->predecessor != y->predecessor)
-			return "owners";
-		if (x->n_candidates != y->n_candidates || x->reason != y->reason ||
-		        memcmp(x->candidate, y->candidate, sizeof(x->candidate)) != 0)
-			return "candidates";
-	}
-	if (a->n_moves != b->n_moves)
-		return "number of moves";
-	for (size_t i = 0; i < a->n_moves; i++)
-		if (a->moves[i].slot != b->moves[i].slot || a->moves[i].to != b->moves[i].to ||
-		        a->moves[i].why != b->moves[i].why || a->moves[i].for_slot != b->moves[i].for_slot ||
-		        a->moves[i].reason != b->moves[i].reason)
-			return "moves";
-	return NULL;
-}
 
 static size_t calls, crowded;
 
@@ -64,7 +39,7 @@ static int history(uint64_t seed, const bool *skip, const char **what)
 		place(&c.view, &arena[1], &q);
 		calls++;
 		crowded += placer->n_crowded > 0;
-		*what = difference(&p, &q);
+		*what = placement_difference(&p, &q);
 		if (*what)
 			failed = i;
 	}
