@@ -1,106 +1,15 @@
 /*
- * What is counted while a flock works, and what must hold once all is quiet: each slot that some peer can run has
- * exactly one task, which serves the winning content; nothing else runs; and all peers name the same owners.
+ * What must hold once all is quiet: each slot that some peer can run has exactly one task, which serves the winning
+ * content; nothing else runs; and all peers name the same owners.
  */
 #include "tests/sim/sim_work.h"
 
-#include "base/text.h"
 #include "tests/sim/sim_core.h"
 
 #include <stdarg.h>
 
 /* A flock at rest stays so; longer than any timer of reconcile but that of refusals. */
 #define STAYS_MS MINUTES(1)
-
-/* On the way. */
-
-static bool serves(const struct sim_task *t)
-{
-	return t->w.own.state == TASK_RUNNING && t->w.own.health == HEALTH_HEALTHY && !t->w.own.stopping;
-}
-
-static struct sim_slot *slot_of(struct sim *s, id64 id)
-{
-	struct sim_slot *slot = map_get(&s->works->slots, &id);
-
-	if (slot)
-		return slot;
-	slot = xcalloc(1, sizeof(*slot));
-	slot->slot = id;
-	map_put(&s->works->slots, &id, slot);
-	return slot;
-}
-
-void sim_count_serving(struct sim *s, struct sim_task *t)
-{
-	struct sim_slot *slot;
-	bool now = serves(t);
-
-	if (now == t->serving)
-		return;
-	t->serving = now;
-	slot = slot_of(s, t->w.own.slot);
-	if (now) {
-		if (slot->served && !slot->serving)
-			slot->dark_ms += s->now - slot->dark_since;
-		slot->served = true;
-		if (slot->serving++) {
-			s->works->doubles++;
-			if (s->works->strict)
-				sim_fail(s, __FILE__, __LINE__, "two tasks of one slot serve in a quiet flock");
-		}
-	} else if (--slot->serving == 0) {
-		slot->dark_since = s->now;
-	}
-}
-
-int64_t sim_dark(const struct sim *s)
-{
-	int64_t dark = 0;
-
-	map_each (&s->works->slots, value) {
-		const struct sim_slot *slot = value;
-
-		dark += slot->dark_ms;
-		if (slot->served && !slot->serving)
-			dark += s->now - slot->dark_since;
-	}
-	return dark;
-}
-
-void sim_count_anew(struct sim *s)
-{
-	map_each (&s->works->slots, value) {
-		struct sim_slot *slot = value;
-
-		slot->dark_ms = 0;
-		slot->dark_since = s->now;
-		slot->served = slot->serving > 0;
-	}
-	s->works->starts = s->works->stops = s->works->refusals = s->works->doubles = 0;
-}
-
-unsigned sim_tasks_on(const struct sim *s, unsigned host)
-{
-	const struct sim_worker *w = &s->works->worker[host];
-	unsigned n = 0;
-
-	for (size_t i = 0; i < w->n_tasks; i++)
-		n += !sim_task_over(w->tasks[i]);
-	return n;
-}
-
-unsigned sim_serving(const struct sim *s)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < s->n; i++)
-		for (size_t k = 0; k < s->works->worker[i].n_tasks; k++)
-			n += s->works->worker[i].tasks[k]->serving;
-	return n;
-}
-
-/* At rest. */
 
 static PRINTF_LIKE(2, 3) void fault(struct sim_rest *r, const char *fmt, ...)
 {
@@ -216,6 +125,26 @@ static size_t slots_of_specs(const struct view *v)
 	return n;
 }
 
+/* Who lives and who does not. */
+static bool all_know(const struct sim *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (!s->peer[i].gossip && (s->seen[i][MEMBER_ALIVE] || s->seen[i][MEMBER_SUSPECT]))
+			return false;
+	return sim_all_alive(s);
+}
+
+static void check_moves(const struct view *v, const struct placement *p, struct sim_rest *r)
+{
+	for (size_t i = 0; i < p->n_moves; i++) {
+		const struct placed_slot *slot = &p->slots[p->moves[i].slot];
+
+		if (p->moves[i].to >= 0)
+			fault(r, "%s/%s/%u has to move", v->stacks[slot->stack].name,
+			        v->stacks[slot->stack].spec->services[slot->service].name, slot->index);
+	}
+}
+
 struct sim_rest sim_rest(const struct sim *s)
 {
 	struct sim_rest r = {0};
@@ -223,7 +152,7 @@ struct sim_rest sim_rest(const struct sim *s)
 	const struct view *v;
 	unsigned first = 0;
 
-	if (!sim_all_quiet(s) || !sim_digests_equal(s)) {
+	if (!all_know(s) || !sim_all_quiet(s) || !sim_digests_equal(s)) {
 		r.disputes = 1;
 		fault(&r, "not all have heard of everything");
 		return r;
@@ -248,6 +177,7 @@ struct sim_rest sim_rest(const struct sim *s)
 	for (size_t k = 0; k < p->n_slots; k++)
 		check_slot(s, v, &p->slots[k], &r);
 	check_strays(s, p, &r);
+	check_moves(v, p, &r);
 	return r;
 }
 

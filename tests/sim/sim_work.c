@@ -8,6 +8,8 @@
 
 /* As in node/agent_work.c: passes at least this far apart, in ms. */
 #define WORK_GAP 4
+/* A peer that leaves looks this often, in ms, whether it is time. */
+#define LEAVE_LOOK 100
 
 void sim_work_init(struct sim *s)
 {
@@ -133,7 +135,7 @@ void sim_work_started(struct sim *s, unsigned peer)
 	w->work = work_new(&s->peer[peer].key, &s->flock, &timing);
 	w->facts.addrs[0] = s->peer[peer].addr;
 	w->facts.addrs[0].port = 0;
-	w->adopted = w->leaving = w->was_ready = w->was_isolated = false;
+	w->adopted = w->leaving = w->left = w->was_ready = w->was_isolated = false;
 	w->started = sim_peer_now(s, peer).wall;
 	w->worked_at = 0;
 	w->due = MONO_NEVER;
@@ -150,6 +152,7 @@ void sim_work_ended(struct sim *s, unsigned peer)
 		return;
 	work_free(s->works->worker[peer].work);
 	s->works->worker[peer].work = NULL;
+	sim_count_gone(s, peer);
 }
 
 void on_adopt(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const uint8_t *bytes, size_t len)
@@ -177,7 +180,8 @@ static struct work_input input_of(struct sim *s, unsigned peer, struct work_task
 	        .host = &w->facts,
 	        .adopted = w->adopted,
 	        .disk_full = s->peer[peer].disk.full,
-	        .leaving = w->leaving};
+	        .leaving = w->leaving,
+	        .left = w->left};
 }
 
 static void carry_out(struct sim *s, unsigned peer, const struct work_action *a)
@@ -197,6 +201,7 @@ static void carry_out(struct sim *s, unsigned peer, const struct work_action *a)
 	case DO_STOP:
 		t = sim_task(s, peer, a->task);
 		log_debug("work", "peer %u stops %s/%s/%u: %s", peer, t->stack, t->service, t->w.index, a->why);
+		sim_count_stop(s, t, a->why);
 		/* What could not start has not run. */
 		w->stops += !t->w.refused;
 		s->works->stops += !t->w.refused;
@@ -214,18 +219,30 @@ static void carry_out(struct sim *s, unsigned peer, const struct work_action *a)
 	}
 }
 
-/* As agent_leave.c does at once for who was evicted. */
-static void look_on(struct sim *s, unsigned peer)
+static void end_tasks(struct sim *s, unsigned peer)
 {
 	struct sim_worker *w = &s->works->worker[peer];
 
-	work_look_on(w->work, s->peer[peer].gossip, sim_peer_now(s, peer).mono);
 	for (size_t i = w->n_tasks; i-- > 0;) {
 		if (sim_task_over(w->tasks[i]))
 			sim_task_forget(s, peer, w->tasks[i]->w.own.task);
 		else if (!w->tasks[i]->w.own.stopping)
 			sim_task_stop(s, peer, w->tasks[i]->w.own.task);
 	}
+}
+
+void sim_retire(struct sim *s, unsigned peer)
+{
+	sim_agent(s, peer);
+	s->works->worker[peer].leaving = true;
+	sim_work_kick(s, peer);
+}
+
+static void leave(struct sim *s, unsigned peer)
+{
+	s->works->worker[peer].left = true;
+	end_tasks(s, peer);
+	sim_leave(s, peer);
 }
 
 static void pass(struct sim *s, unsigned peer)
@@ -246,7 +263,12 @@ static void pass(struct sim *s, unsigned peer)
 	tasks = xcalloc(w->n_tasks, sizeof(*tasks));
 	in = input_of(s, peer, tasks);
 	wake = work_tell(w->work, &in);
+	sim_count_named(s, peer);
+	if (w->leaving && !w->left && work_may_go(w->work, &in))
+		leave(s, peer);
 	free(tasks);
+	if (w->leaving)
+		wake = MIN(wake, w->worked_at + LEAVE_LOOK);
 	pass_at(s, peer, wake == MONO_NEVER ? wake : MAX(wake, w->worked_at + WORK_GAP));
 	sim_drain(s, peer);
 }
@@ -259,8 +281,11 @@ void on_work(struct sim *s, unsigned peer, uint64_t a, uint64_t b, const uint8_t
 	if (a != w->alarm || !w->work)
 		return; /* another, earlier one has been armed since */
 	w->due = MONO_NEVER;
-	if (trust_peer(gossip_trust(s->peer[peer].gossip), &s->peer[peer].key))
+	if (trust_peer(gossip_trust(s->peer[peer].gossip), &s->peer[peer].key)) {
 		pass(s, peer);
-	else
-		look_on(s, peer);
+		return;
+	}
+	/* Evicted: others start its slots. */
+	work_look_on(w->work, s->peer[peer].gossip, sim_peer_now(s, peer).mono);
+	end_tasks(s, peer);
 }

@@ -6,7 +6,8 @@
  *	sim_work.c    passes: what a peer sees, decides and tells
  *	sim_tasks.c   the made-up driver: how tasks start, fail and stop
  *	sim_deploy.c  what operators sign: stacks, drains, labels
- *	sim_rest.c    what must be so once all is quiet, and what is counted on the way
+ *	sim_count.c   what is counted on the way: starts, doubles, time in the dark
+ *	sim_rest.c    what must be so once all is quiet
  */
 #ifndef TESTS_SIM_SIM_WORK_H
 #define TESTS_SIM_SIM_WORK_H
@@ -30,8 +31,10 @@ struct sim_task {
 	struct work_task w;
 	char stack[NAME_MAX_BYTES + 1], service[NAME_MAX_BYTES + 1];
 	unsigned host;
-	bool serving;    /* as counted in sim_slot */
-	uint64_t change; /* number of the event that changes its state next */
+	bool serving;       /* as counted in sim_slot */
+	uint64_t named;     /* bit per peer whose DNS names it, */
+	mono_ms unnamed_at; /* and when the last one ceased to */
+	uint64_t change;    /* number of the event that changes its state next */
 };
 
 /* A host's part in the work. */
@@ -40,7 +43,7 @@ struct sim_worker {
 	struct facts facts;
 	struct kv labels[SIM_LABELS_MAX];
 	char name[16];
-	bool adopted, leaving, was_ready, was_isolated;
+	bool adopted, leaving, left, was_ready, was_isolated;
 	bool refuses; /* cannot start anything now */
 	wall_ms started;
 	mono_ms worked_at; /* by the peer's clock */
@@ -67,8 +70,8 @@ struct sim_works {
 	struct sim_driver driver;
 	uint64_t changes;
 	unsigned starts, stops, refusals;
-	unsigned doubles; /* times that a second task of a slot came to serve, unlinked */
-	bool strict;      /* such a time fails the story */
+	unsigned doubles; /* times that a second task of a slot came to serve, not by a handover */
+	bool strict; /* such a time fails the story, and so does the stop of a task that DNS may still name */
 };
 
 /* Before the peer starts: what its host has. Else 4 cores, 8 GiB, no labels. */
@@ -82,6 +85,17 @@ bool sim_try_deploy(
         struct sim *s, unsigned at, const char *stack, const struct service *services, size_t n, struct err *err);
 void sim_deploy(struct sim *s, unsigned at, const char *stack, const struct service *services, size_t n);
 bool sim_try_undeploy(struct sim *s, unsigned at, const char *stack, struct err *err);
+/* Signed settings, given to peer `at`; false: refused. */
+bool sim_try_drain(struct sim *s, unsigned at, unsigned peer, bool drain, struct err *err);
+void sim_set_drain(struct sim *s, unsigned at, unsigned peer, bool drain);
+/* value NULL takes it away. The peer's other labels stay as its host has them. */
+bool sim_try_label(
+        struct sim *s, unsigned at, unsigned peer, const char *key, const char *value, struct err *err);
+void sim_set_label(struct sim *s, unsigned at, unsigned peer, const char *key, const char *value);
+void sim_set_voters(struct sim *s, unsigned at); /* all peers */
+void sim_order_rebalance(struct sim *s, unsigned at);
+/* As `starling leave`: hands its tasks over, then leaves. */
+void sim_retire(struct sim *s, unsigned peer);
 
 /* Tasks of a host that are not finished; those of all that serve. */
 unsigned sim_tasks_on(const struct sim *s, unsigned host);
@@ -130,8 +144,11 @@ struct sim_task *sim_task(const struct sim *s, unsigned host, id64 task); /* mus
 void sim_task_forget(struct sim *s, unsigned host, id64 task);
 void sim_task_lost(struct sim *s, struct sim_task *t);
 bool sim_task_over(const struct sim_task *t);
-/* sim_rest.c: a task begins or ends to serve. */
+/* sim_count.c: a task begins or ends to serve; a peer's pass is over; its agent is; a peer stops a task. */
 void sim_count_serving(struct sim *s, struct sim_task *t);
+void sim_count_named(struct sim *s, unsigned viewer);
+void sim_count_gone(struct sim *s, unsigned viewer);
+void sim_count_stop(struct sim *s, struct sim_task *t, const char *why);
 
 /* sim_placer.c: fails when what the peer keeps of its last pass led to another placement. */
 void sim_check_placement(struct sim *s, unsigned peer, const struct work *work);
