@@ -343,6 +343,11 @@ static uint64_t share(uint64_t load, uint64_t capacity)
 	return s > UINT64_MAX ? UINT64_MAX : (uint64_t)s;
 }
 
+uint64_t rank_full(const struct facts *f, const struct load *load)
+{
+	return MAX(share(load->felt_cpu_milli, f->cpu_milli), share(load->felt_memory, f->memory));
+}
+
 uint64_t rank_utilisation(const struct facts *f, const struct load *load, const struct spec_resources *request)
 {
 	return MAX(share(load->felt_cpu_milli + felt_cpu(request), f->cpu_milli),

@@ -79,6 +79,8 @@ static inline uint64_t rank_end(struct rank_state s, uint64_t peer_key)
 /* How many such requests the peer has room for, in 256ths, by the scarcest resource; its capacity when nothing is
  * requested. At least 1. */
 uint32_t rank_weight(const struct facts *f, const struct load *load, const struct spec_resources *request);
+/* How full the peer is, by its fullest resource, in 2^-20. */
+uint64_t rank_full(const struct facts *f, const struct load *load);
 /* How full the peer would be with one more, by its fullest resource, in 2^-20. */
 uint64_t rank_utilisation(const struct facts *f, const struct load *load, const struct spec_resources *request);
 
