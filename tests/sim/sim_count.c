@@ -105,7 +105,7 @@ void sim_count_anew(struct sim *s)
 		slot->dark_since = s->now;
 		slot->served = slot->serving > 0;
 	}
-	s->works->starts = s->works->stops = s->works->refusals = s->works->doubles = 0;
+	s->works->starts = s->works->stops = s->works->refusals = s->works->doubles = s->works->evened = 0;
 }
 
 unsigned sim_tasks_on(const struct sim *s, unsigned host)

@@ -10,6 +10,8 @@
 
 /* A flock at rest stays so; longer than any timer of reconcile but that of refusals. */
 #define STAYS_MS MINUTES(1)
+/* One slot a minute moves; stories have few. */
+#define EVEN_MS MINUTES(20)
 
 static PRINTF_LIKE(2, 3) void fault(struct sim_rest *r, const char *fmt, ...)
 {
@@ -145,6 +147,18 @@ static void check_moves(const struct view *v, const struct placement *p, struct 
 	}
 }
 
+static bool is_uneven(const struct view *v, const struct placement *p)
+{
+	struct placed_move move;
+	struct arena arena;
+	bool uneven;
+
+	arena_init(&arena);
+	uneven = place_rebalance(v, p, &arena, &move, 1) > 0;
+	arena_free(&arena);
+	return uneven;
+}
+
 struct sim_rest sim_rest(const struct sim *s)
 {
 	struct sim_rest r = {0};
@@ -178,6 +192,7 @@ struct sim_rest sim_rest(const struct sim *s)
 		check_slot(s, v, &p->slots[k], &r);
 	check_strays(s, p, &r);
 	check_moves(v, p, &r);
+	r.uneven = is_uneven(v, p);
 	return r;
 }
 
@@ -204,13 +219,17 @@ void sim_expect_rest(struct sim *s, int64_t ms, unsigned unplaced)
 		}
 		sim_run(s, 50);
 	}
-	starts = s->works->starts;
-	stops = s->works->stops;
+	/* Then the load is evened out, a slot a minute. */
+	for (until = s->now + EVEN_MS; (r = sim_rest(s)).text[0] || r.uneven; sim_run(s, 100))
+		if (s->now >= until)
+			sim_fail(s, __FILE__, __LINE__, r.text[0] ? r.text : "the load stays uneven");
+	starts = s->works->starts + s->works->evened;
+	stops = s->works->stops + s->works->evened;
 	sim_run(s, STAYS_MS);
 	r = sim_rest(s);
 	if (r.text[0])
 		sim_fail(s, __FILE__, __LINE__, r.text);
-	if (s->works->starts != starts || s->works->stops != stops)
+	if (s->works->starts + s->works->evened != starts || s->works->stops + s->works->evened != stops)
 		sim_fail(s, __FILE__, __LINE__, "a flock at rest starts or stops tasks");
 }
 

@@ -205,6 +205,11 @@ static void carry_out(struct sim *s, unsigned peer, const struct work_action *a)
 		/* What could not start has not run. */
 		w->stops += !t->w.refused;
 		s->works->stops += !t->w.refused;
+		if (strstr(a->why, "even out the load")) {
+			s->works->evened++;
+			s->works->starts--;
+			s->works->stops--;
+		}
 		sim_task_stop(s, peer, a->task);
 		break;
 	case DO_CONFIRM:

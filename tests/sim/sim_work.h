@@ -70,6 +70,7 @@ struct sim_works {
 	struct sim_driver driver;
 	uint64_t changes;
 	unsigned starts, stops, refusals;
+	unsigned evened;  /* handovers that evened out the load; their starts and stops are not counted above */
 	unsigned doubles; /* times that a second task of a slot came to serve, not by a handover */
 	bool strict; /* such a time fails the story, and so does the stop of a task that DNS may still name */
 };
@@ -108,13 +109,14 @@ struct sim_rest {
 	unsigned surplus;  /* tasks beyond that */
 	unsigned unplaced; /* slots for which there is no peer */
 	unsigned disputes; /* slots of which peers name different owners */
+	bool uneven;       /* slots will move to even out the load */
 	char text[256];    /* the first fault */
 };
 struct sim_rest sim_rest(const struct sim *s);
 /* No fault, and no unplaced slot. */
 bool sim_at_rest(const struct sim *s);
-/* Fails unless it is at rest within ms, and stays so for a minute without a start or stop. unplaced: slots for
- * which no peer has to be found. */
+/* Fails unless it is at rest within ms, then evens out its load in bounded time, and stays so for a minute without a
+ * start or stop. unplaced: slots for which no peer has to be found. */
 void sim_expect_rest(struct sim *s, int64_t ms, unsigned unplaced);
 
 /* Time in ms, over all slots, in which nobody served one that had been served; since sim_count_anew(). */
