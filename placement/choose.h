@@ -8,12 +8,23 @@
 #include "placement/slots.h"
 #include "placement/spread.h"
 
+struct room;
+
+/* A slot that waits for room on a member. */
+struct wait {
+	const struct item *item;
+	uint32_t member;
+};
+
 /* What is decided so far in one run of place(). */
 struct plan {
 	struct board *board;
 	struct placement *out;
 	struct arena *arena; /* of out */
 	size_t cap_moves;
+	struct room *room; /* room.c; NULL until a slot fits nowhere */
+	size_t n_waits;
+	struct wait *waits;
 	int32_t *target; /* per slot: the member that a move decided in this run goes to; -1 */
 };
 

@@ -1,15 +1,17 @@
 /* Who must run what: slots with a live claim stay, orphans are placed, and what has to move is listed. */
-#include "placement/moves.h"
+#include "placement/room.h"
 
 static void place_orphan(struct turn *t, size_t slot)
 {
 	struct placed_slot *s = &t->plan->out->slots[slot];
 
 	s->n_candidates = (uint8_t)turn_choose(t, slot, -1, s->candidate);
-	if (s->n_candidates)
+	if (s->n_candidates) {
 		turn_take(t, s->candidate[0]);
-	else
+		room_note(t->plan, t->item, slot);
+	} else if (!room_make(t, slot)) {
 		s->reason = turn_common_reason(t, slot, -1);
+	}
 }
 
 /* Orphans come before what still runs where it should not; both before any slot of a later service. */
@@ -27,6 +29,13 @@ static void place_service(struct turn *t, const struct item *it)
 			move_if_must(t, it, k);
 }
 
+static int by_slot(const void *pa, const void *pb)
+{
+	const struct placed_move *a = pa, *b = pb;
+
+	return a->slot < b->slot ? -1 : a->slot > b->slot;
+}
+
 void place_on(struct board *b, struct arena *arena, struct placement *out)
 {
 	struct plan plan = {.board = b, .out = out, .arena = arena};
@@ -38,6 +47,8 @@ void place_on(struct board *b, struct arena *arena, struct placement *out)
 	for (size_t i = 0; i < b->n_items; i++)
 		if (!b->items[i].quiet)
 			place_service(&t, &b->items[i]);
+	if (out->n_moves)
+		qsort(out->moves, out->n_moves, sizeof(*out->moves), by_slot);
 }
 
 void place(const struct view *view, struct arena *arena, struct placement *out)

@@ -56,7 +56,7 @@ struct placed_slot {
 	/* An orphan's candidates in order: [0] starts it, the others are deputies. Members' indexes. */
 	uint8_t n_candidates;
 	uint32_t candidate[PLACE_CHOICES];
-	/* With no candidate: the most common reason among peers, for `ps`. */
+	/* With no candidate: the most common reason among peers, for `ps`. REASON_MAKING_ROOM: candidate[0] is where. */
 	enum place_reason reason;
 };
 
@@ -83,6 +83,7 @@ struct placement {
 	size_t n_slots;
 	size_t n_moves;
 	struct placed_move *moves; /* by slot */
+	size_t n_displaced;        /* orphans that were given to another peer so that one more fits */
 	size_t n_left_out;         /* wanted slots beyond PLACE_SLOTS_MAX */
 	struct placed_slot
 	        *slots; /* by (priority desc, born, service, index): the order in which they were placed */

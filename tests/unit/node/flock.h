@@ -673,6 +673,19 @@ static bool update_is_stuck(const struct turn *t, const struct placed_slot *ps)
 	return false;
 }
 
+/* Would a peer hand slots over so that the load is more even? */
+static bool flock_uneven(struct flock *f, size_t at)
+{
+	static struct turn t;
+	struct placed_move one;
+	bool uneven;
+
+	build_turn(f, at, &t);
+	uneven = place_rebalance(&t.view, &t.placement, &t.arena, &one, 1) > 0;
+	arena_free(&t.arena);
+	return uneven;
+}
+
 /* NULL when all is as wanted: every slot has one task of the current content, which serves, and nothing else runs.
  * Else what is wrong. Asks peer `at`, which must be up. */
 static const char *flock_fault(struct flock *f, size_t at)

@@ -209,7 +209,9 @@ static void explain_agrees(struct drbg *r)
 		place_explain(&c.view, &p, i, why);
 		if (s->owner < 0 && s->n_candidates)
 			LAW(why[s->candidate[0]] == REASON_OK);
-		for (size_t m = 0; s->owner < 0 && !s->n_candidates && m < c.view.n_members; m++)
+		/* Who gives way may leave room for a slot that was asked before. */
+		for (size_t m = 0; s->owner < 0 && !s->n_candidates && !p.n_displaced && m < c.view.n_members;
+		        m++)
 			if (s->peer_only < 0 || (size_t)s->peer_only == m)
 				LAW(why[m] != REASON_OK);
 	}
@@ -233,14 +235,14 @@ static void placing_again_changes_nothing(struct drbg *r)
 		peer[i] = cluster_peer_of(&c, &p.slots[i]);
 		contested[i] = place_claims(&c.view, p.slots[i].slot, &from) - from > (p.slots[i].owner >= 0);
 	}
-	moves = p.n_moves;
+	moves = p.n_moves + p.n_displaced;
 	cluster_begin_moves(&c, &p);
 	cluster_adopt(&c, &p);
 	replace();
 	/* Of slots that several claim, a move may name who serves already, and an owner that sheds slots has room for
-	 * claims that were void. */
+	 * claims that were void; and what moves makes room for slots that had no peer. */
 	for (size_t i = 0; i < p.n_slots; i++)
-		LAW(cluster_peer_of(&c, &p.slots[i]) == peer[i] || (contested[i] && moves));
+		LAW(cluster_peer_of(&c, &p.slots[i]) == peer[i] || (moves && (contested[i] || peer[i] < 0)));
 }
 
 static void live_claims_are_kept(struct drbg *r)
@@ -350,7 +352,8 @@ static void a_later_stack_disturbs_no_orphan(struct drbg *r)
 			c.specs[i].services[k].priority = -(int32_t)drbg_below(r, 2);
 		}
 	replace();
-	for (size_t i = 0; i < n; i++)
+	/* Where the later would not fit otherwise, orphans give way to each other: nothing runs yet. */
+	for (size_t i = 0; i < n && !p.n_displaced; i++)
 		LAW(peer_of_slot(slot[i]) == peer[i]);
 }
 
