@@ -92,7 +92,7 @@ struct placement {
 /* Memory of the result belongs to arena. */
 void place(const struct view *view, struct arena *arena, struct placement *out);
 /* Moves that even out the load, at most `most`, best first: the hottest peer, above 1.25 x the mean of what peers
- * carry, sheds its youngest movable slot; one under 0.75 x attracts. Pure: every peer computes the same. */
+ * carry, sheds its youngest movable slot; one under 0.6 x attracts. Pure: every peer computes the same. */
 size_t place_rebalance(const struct view *view, const struct placement *p, struct arena *arena,
         struct placed_move *out, size_t most);
 /* Every peer's reason for one slot, for `explain`; out has view->n_members entries. */
