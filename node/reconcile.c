@@ -197,6 +197,9 @@ static bool yields(struct run *x, size_t k, const struct own_task *mine)
 		return true;
 	}
 	due = MAX(m->beaten_since, owner->seen + REJOIN_GRACE) + x->r->cfg.yield;
+	/* Nobody misses what does not serve yet, and the other serves: as when an owner took its word back. */
+	if (mine->state < TASK_RUNNING && claim_serves(&c->c) && x->now >= owner->seen + REJOIN_GRACE)
+		due = x->now;
 	if (x->now >= due)
 		rc_stop(x, mine, "another peer has the better claim to this slot");
 	else

@@ -409,9 +409,54 @@ static void r12_who_takes_over_does_not_yield_to_the_owner_until_it_is_let_go(vo
 	theirs->handover_to = 0;
 	c.members[1].draining = false;
 	look_after(1);
-	expect_nothing();
-	look_after(SECONDS(1));
-	expect(DO_STOP, 100);
+	expect(DO_STOP, 100); /* at once: before it serves beside the owner */
+	finish();
+}
+
+static void r11_what_was_just_taken_over_stays_until_its_giver_is_done(void **state)
+{
+	(void)state;
+	begin(3);
+	look();
+	named();
+	task(0); /* serves: it is the owner */
+	c.members[0].draining = true;
+	for (int i = 0; i < 5; i++) {
+		look_after(SECONDS(1));
+		expect_nothing();
+		assert_int_equal(said(0).handover_to, 0);
+	}
+	n_others = 0;
+	look_after(1);
+	assert_true(said(0).handover_to != 0);
+	finish();
+}
+
+static void r5_a_slot_on_its_way_counts_as_under_way(void **state)
+{
+	size_t to;
+
+	(void)state;
+	begin(3)->replicas = 2;
+	to = drain_one();
+	c.members[0].draining = false; /* so that the second stays */
+	claimed_by(to, TASK_STARTING);
+	task(1);
+	look_after(SECONDS(5));
+	c.specs[0].services[0].user = "other";
+	c.stacks[0].revision_id++;
+	for (int i = 0; i < 5; i++) {
+		look_after(SECONDS(1));
+		expect_nothing();
+	}
+	/* It has arrived, and settled. */
+	n_own = 1;
+	own[0] = own[1];
+	others[0].c.state = TASK_RUNNING;
+	others[0].c.content = content();
+	look_after(1);
+	look_after(SECONDS(2));
+	expect(DO_STOP, 101);
 	finish();
 }
 
@@ -587,6 +632,8 @@ int main(void)
 	        cmocka_unit_test(r12_who_is_named_and_has_no_room_refuses_after_a_while),
 	        cmocka_unit_test(r12_a_slot_with_a_folder_is_taken_once_its_owner_has_stopped),
 	        cmocka_unit_test(r12_who_takes_over_does_not_yield_to_the_owner_until_it_is_let_go),
+	        cmocka_unit_test(r11_what_was_just_taken_over_stays_until_its_giver_is_done),
+	        cmocka_unit_test(r5_a_slot_on_its_way_counts_as_under_way),
 	        cmocka_unit_test(r12_a_failed_task_is_kept_until_the_owner_has_seen_it),
 	        cmocka_unit_test(
 	                r12_what_came_from_an_owner_with_little_sight_has_no_better_right_than_its_giver),
