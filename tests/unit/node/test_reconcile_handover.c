@@ -434,14 +434,19 @@ static void r11_what_was_just_taken_over_stays_until_its_giver_is_done(void **st
 
 static void r5_a_slot_on_its_way_counts_as_under_way(void **state)
 {
-	size_t to;
+	struct claim *theirs;
 
 	(void)state;
 	begin(3)->replicas = 2;
-	to = drain_one();
-	c.members[0].draining = false; /* so that the second stays */
-	claimed_by(to, TASK_STARTING);
 	task(1);
+	look();
+	c.members[0].draining = true;
+	look_after(1);
+	theirs = claimed_by(heir(0), TASK_STARTING);
+	theirs->slot = slot(1);
+	look_after(1);
+	c.members[0].draining = false; /* so that the other stays */
+	task(0);
 	look_after(SECONDS(5));
 	c.specs[0].services[0].user = "other";
 	c.stacks[0].revision_id++;
@@ -452,8 +457,8 @@ static void r5_a_slot_on_its_way_counts_as_under_way(void **state)
 	/* It has arrived, and settled. */
 	n_own = 1;
 	own[0] = own[1];
-	others[0].c.state = TASK_RUNNING;
-	others[0].c.content = content();
+	theirs->state = TASK_RUNNING;
+	theirs->content = content();
 	look_after(1);
 	look_after(SECONDS(2));
 	expect(DO_STOP, 101);
