@@ -21,7 +21,8 @@
  * Slots that nobody has
  *  R7  A peer that is not ready starts nothing new; an isolated one no orphan; none beyond its own room.
  *  R8  A global service's slot is started by its peer at once.
- *  R9  A fresh slot (its revision arrived live within `fresh`, no claim seen) is started by candidate 0 at once.
+ *  R9  A fresh slot (its revision arrived live within `fresh`, no claim seen) is started at once by who was candidate 0 when
+ *      it first saw that revision; by who is that now, a second later.
  *  R10 An orphan is started by candidate r after settle + r x deputy_delay, counted from the first suspicion of the
  *      lost owner, else from when this peer saw it orphaned, and not before it has been ready for settle. An owner
  *      that left is not waited for. A peer that only now became candidate r waits r x deputy_delay from now.

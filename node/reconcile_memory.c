@@ -127,8 +127,16 @@ static void note_rank(struct run *x, const struct placed_slot *ps, struct memory
 	for (int i = 0; i < ps->n_candidates; i++)
 		if (ps->candidate[i] == x->view->self)
 			rank = i;
+	if (m->revision != x->view->stacks[ps->stack].revision_id) {
+		m->revision = x->view->stacks[ps->stack].revision_id;
+		m->first_rank = rank;
+	}
 	if (rank >= 0 && m->rank < 0)
 		m->rank_since = x->now;
+	if (rank != 0)
+		m->first_since = 0;
+	else if (!m->first_since)
+		m->first_since = x->now;
 	m->rank = rank;
 }
 

@@ -21,8 +21,11 @@ struct memory {
 	id64 rival;           /* by which task */
 	mono_ms tried;        /* last DO_START; 0 never */
 	int rank;             /* of this peer among its candidates; -1 none */
+	id64 revision;        /* the stack's, when first_rank was taken: */
+	int first_rank;       /* rank at the first sight of this revision, before any claim of it moved others */
 	mono_ms rank_since;
-	id64 serving_task; /* 0: none serves */
+	mono_ms first_since; /* since when it is candidate 0; 0 not */
+	id64 serving_task;   /* 0: none serves */
 	mono_ms serving_since;
 	bool replaces;    /* the own task was started as an orphan's */
 	id64 disputed;    /* task of another peer's claim that operators were told of */

@@ -3,6 +3,9 @@
 
 /* Between two tries to start a slot, should the first have left no trace. */
 #define START_AGAIN SECONDS(1)
+/* R9: claims of a deployment shift the candidates of its slots that are not claimed yet. The first look is the one that
+ * all peers share; who comes to the front later waits this long, in ms: claims take well under a second. */
+#define SHIFTED_WAIT SECONDS(1)
 
 /* R7: into what room there is here, whatever was computed for the flock. */
 static bool fits_here(const struct run *x, const struct group *g)
@@ -69,6 +72,11 @@ static mono_ms orphaned_at(const struct run *x, size_t k, bool *wait)
 	return dead ? dead : x->memory[k]->orphan_since;
 }
 
+static bool is_fresh(const struct run *x, const struct group *g, const struct memory *m)
+{
+	return g->stack->arrived && x->now - g->stack->arrived <= x->r->cfg.fresh && !m->claimed;
+}
+
 void rc_consider_orphan(struct run *x, struct group *g, size_t k)
 {
 	const struct reconcile_config *cfg = &x->r->cfg;
@@ -84,9 +92,14 @@ void rc_consider_orphan(struct run *x, struct group *g, size_t k)
 		rc_start(x, g, k, NULL, "runs on every permitted peer"); /* R8 */
 		return;
 	}
-	if (g->stack->arrived && x->now - g->stack->arrived <= cfg->fresh && !m->claimed && m->rank == 0) {
-		rc_start(x, g, k, NULL, "new"); /* R9 */
-		return;
+	if (is_fresh(x, g, m) && (m->rank == 0 || m->first_rank == 0)) {
+		/* Who shifted to the front waits for the claim of whom all saw there. */
+		due = m->first_rank == 0 ? x->now : m->first_since + SHIFTED_WAIT;
+		if (x->now >= due) {
+			rc_start(x, g, k, NULL, "new"); /* R9 */
+			return;
+		}
+		rc_wake_at(x, due);
 	}
 	if (x->isolated)
 		return;

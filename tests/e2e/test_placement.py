@@ -364,9 +364,29 @@ def test_replicas_are_spread_over_zones_before_hosts(five):
     assert sorted(zone[r["peer_name"]] for r in rows) == list("aabbcc")
 
 
+def test_what_matters_more_takes_the_place_of_what_matters_less(five):
+    f = five
+    cpus = min(row["cpus"] for row in f.nodes().values())
+    most = {"resources": {"reservations": {"cpus": str(round(cpus * 0.6, 2))}}}
+    deploy(f, "low", s=sleeper(5, deploy=most))
+    f.wait_serving("low", 5)
+    high = f.write("high.yaml", stack("high", s=sleeper(1, deploy=most, **{"x-starling": {"priority": 10}})))
+    planned = f.cli("plan", high, check=3).stdout
+    assert "low/s" in planned, planned
+    f.cli("deploy", high)
+    assert len(f.serving("high")) == 1
+    f.wait_serving("low", 4)
+    waiting = [r for r in f.ps("low") if r["peer"] is None]
+    assert len(waiting) == 1 and waiting[0]["reason"], waiting
+    f.cli("rm", "high", "--yes")
+    f.wait_serving("low", 5)
+
+
 def test_devices_are_counted(five):
     f = five
     gpu = {"resources": {"reservations": {"generic_resources": [{"discrete_resource_spec": {"kind": "gpu", "value": 1}}]}}}
+    planned = f.cli("plan", f.write("a.yaml", stack("a", s=sleeper(4, deploy=gpu))), check=4).stdout
+    assert "1 slot fits on no peer" in planned and "device" in planned, planned
     deploy(f, "a", s=sleeper(4, deploy=gpu))
     rows = f.wait_serving("a", 3)
     assert sorted(r["peer_name"] for r in rows) == ["p1", "p2", "p2"]
