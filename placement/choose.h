@@ -14,6 +14,8 @@ struct room;
 struct wait {
 	const struct item *item;
 	uint32_t member;
+	/* Of what is free there now, what is kept for it beside what leaves: it is part of the member's load. */
+	struct service *kept;
 };
 
 /* What is decided so far in one run of place(). */

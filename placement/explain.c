@@ -87,6 +87,9 @@ void place_explain(const struct view *view, const struct placement *p, size_t sl
 		/* The room, port and count of the owner, and of whom it hands over to, are taken by this very slot. */
 		if (out[m] == REASON_OK && !here)
 			out[m] = filter_dynamic(b.peers[m].facts, &b.peers[m].load, it->service, same[m]);
+		/* What looks free is kept for a slot that waits for more. */
+		if (out[m] == REASON_OK && ps->owner < 0 && !ps->n_candidates)
+			out[m] = REASON_ROOM;
 	}
 	board_free(&b);
 	arena_free(&result);

@@ -133,17 +133,78 @@ static bool fits_later(struct turn *t, size_t member)
 		}
 	for (size_t i = 0; i < plan->n_waits; i++)
 		if (plan->waits[i].member == member) {
+			load_sub(&peer->load, plan->waits[i].kept);
 			load_add(&peer->load, plan->waits[i].item->service, &plan->board->scratch);
 			same += plan->waits[i].item == t->item;
 		}
 	fits = any && filter_dynamic(peer->facts, &peer->load, t->item->service, same) == REASON_OK;
 	for (size_t i = 0; i < plan->n_waits; i++)
-		if (plan->waits[i].member == member)
+		if (plan->waits[i].member == member) {
 			load_sub(&peer->load, plan->waits[i].item->service);
+			load_add(&peer->load, plan->waits[i].kept, &plan->board->scratch);
+		}
 	for (int32_t i = r->head[member]; i >= 0; i = r->o[i].next)
 		if (occupant_leaves(plan, &r->o[i]))
 			load_add(&peer->load, r->o[i].item->service, &plan->board->scratch);
 	return fits;
+}
+
+static uint64_t generic_of(const struct service *s, const char *kind)
+{
+	for (size_t i = 0; i < s->n_generic; i++)
+		if (!strcmp(s->generic[i].kind, kind))
+			return s->generic[i].value;
+	return 0;
+}
+
+static bool has_port(const struct service *s, const struct spec_port *p)
+{
+	for (size_t i = 0; i < s->n_ports; i++)
+		if (s->ports[i].mode == PORT_HOST && s->ports[i].proto == p->proto &&
+		        s->ports[i].published == p->published)
+			return true;
+	return false;
+}
+
+/* What one that leaves gives back need not be kept. */
+static void count_leaver(struct service *need, const struct service *leaver)
+{
+	size_t ports = 0;
+
+	need->reserve.cpu_milli = room_left(need->reserve.cpu_milli, leaver->reserve.cpu_milli);
+	need->reserve.memory = room_left(need->reserve.memory, leaver->reserve.memory);
+	for (size_t i = 0; i < need->n_generic; i++)
+		need->generic[i].value =
+		        room_left(need->generic[i].value, generic_of(leaver, need->generic[i].kind));
+	for (size_t i = 0; i < need->n_ports; i++)
+		if (!has_port(leaver, &need->ports[i]))
+			need->ports[ports++] = need->ports[i];
+	need->n_ports = ports;
+}
+
+/* What a slot that waits needs beyond what leaves has to come from what is free now: nobody else may take it, or what
+ * stopped for it would come back into it. If another waits there already, that one counts on what leaves; for the next
+ * all of its need is kept, as far as there is room. */
+static struct service *keep_for(struct plan *plan, const struct item *item, size_t member)
+{
+	struct room *r = plan->room;
+	struct arena *arena = &plan->board->scratch;
+	struct peer *peer = &plan->board->peers[member];
+	struct service *need = arena_memdup(arena, item->service, sizeof(*need));
+	bool first = true;
+
+	need->ports = arena_memdup(arena, need->ports, need->n_ports * sizeof(*need->ports));
+	need->generic = arena_memdup(arena, need->generic, need->n_generic * sizeof(*need->generic));
+	for (size_t i = 0; i < plan->n_waits; i++)
+		first &= plan->waits[i].member != member;
+	for (int32_t i = r->head[member]; i >= 0 && first; i = r->o[i].next)
+		if (occupant_leaves(plan, &r->o[i]))
+			count_leaver(need, r->o[i].item->service);
+	need->reserve.cpu_milli =
+	        MIN(need->reserve.cpu_milli, room_left(peer->facts->cpu_milli, peer->load.cpu_milli));
+	need->reserve.memory = MIN(need->reserve.memory, room_left(peer->facts->memory, peer->load.memory));
+	load_add(&peer->load, need, arena);
+	return need;
 }
 
 void room_wait(struct turn *t, size_t slot, size_t member)
@@ -153,7 +214,8 @@ void room_wait(struct turn *t, size_t slot, size_t member)
 
 	if (!plan->waits)
 		plan->waits = arena_array(&plan->board->scratch, ROOM_TRIES, sizeof(*plan->waits));
-	plan->waits[plan->n_waits++] = (struct wait){t->item, (uint32_t)member};
+	plan->waits[plan->n_waits] = (struct wait){t->item, (uint32_t)member, keep_for(plan, t->item, member)};
+	plan->n_waits++;
 	s->candidate[0] = (uint32_t)member;
 	s->reason = REASON_MAKING_ROOM;
 }

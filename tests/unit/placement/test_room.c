@@ -72,7 +72,7 @@ static void expect_move(size_t i, enum move_why why, const char *name, const cha
 		assert_string_equal(cluster_name(&c, (size_t)p.moves[i].to), to);
 	else
 		assert_int_equal(p.moves[i].to, -1);
-	assert_true(&p.slots[p.moves[i].for_slot] == slot(for_whom, 0));
+	assert_int_equal(p.slots[p.moves[i].for_slot].stack, slot(for_whom, 0)->stack);
 }
 
 static void an_orphan_gives_way_to_one_that_can_be_nowhere_else(void **state)
@@ -294,6 +294,43 @@ static void who_stopped_does_not_come_back_into_the_room(void **state)
 	cluster_free(&c);
 }
 
+static void what_stopped_first_does_not_come_back_while_more_has_to_stop(void **state)
+{
+	(void)state;
+	peers(1, 6);
+	stack("low", 1, 0)->replicas = 2;
+	stack("high", 3, 5)->replicas = 2;
+	runs("high", 0, "p0");
+	runs("low", 0, "p0");
+	look(); /* low/1 has stopped: there is room for it, which is kept */
+	assert_int_equal(slot("high", 1)->reason, REASON_MAKING_ROOM);
+	assert_int_equal(slot("low", 1)->n_candidates, 0);
+	assert_int_equal(p.n_moves, 1);
+	expect_move(0, MOVE_PREEMPT, "low", NULL, "high");
+	cluster_free(&c);
+}
+
+static void a_port_that_is_free_is_kept_too(void **state)
+{
+	static struct spec_port port = {.name = "a", .target = 80, .published = 80, .mode = PORT_HOST};
+	struct service *s;
+
+	(void)state;
+	peers(1, 2);
+	stack("low", 2, 0);
+	s = stack("web", 0, 0);
+	s->n_ports = 1;
+	s->ports = &port;
+	s = stack("high", 2, 5);
+	s->n_ports = 1;
+	s->ports = &port;
+	runs("low", 0, "p0");
+	look();
+	assert_int_equal(slot("high", 0)->reason, REASON_MAKING_ROOM);
+	assert_int_equal(slot("web", 0)->n_candidates, 0);
+	cluster_free(&c);
+}
+
 static void a_host_port_is_given_up_too(void **state)
 {
 	static struct spec_port port = {.name = "a", .target = 80, .published = 80, .mode = PORT_HOST};
@@ -345,6 +382,8 @@ int main(void)
 	        cmocka_unit_test(equal_priority_stops_for_nobody),
 	        cmocka_unit_test(nobody_stops_where_that_would_not_be_enough),
 	        cmocka_unit_test(who_stopped_does_not_come_back_into_the_room),
+	        cmocka_unit_test(what_stopped_first_does_not_come_back_while_more_has_to_stop),
+	        cmocka_unit_test(a_port_that_is_free_is_kept_too),
 	        cmocka_unit_test(a_host_port_is_given_up_too),
 	        cmocka_unit_test(a_global_slot_makes_room_on_its_own_peer),
 	};
