@@ -42,6 +42,7 @@ static inline void task_id(struct world *w, uint8_t out[8])
 {
 	uint32_t pid = (uint32_t)getpid();
 
+	memset(out, 0, 8);
 	out[0] = 1;
 	memcpy(out + 1, &pid, sizeof(pid));
 	out[7] = ++w->next_id;
