@@ -124,8 +124,10 @@ bench-gossip: $(bench_gossip)
 	@for program in $^; do $$program $(BENCH_ARGS) || exit 1; echo; done
 
 # The tables of placement, as markdown: ours beside rules that remember nothing. BENCH_ARGS as above: --seeds 3.
-bench_placement := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/placement/bench_*.c))
-$(bench_placement): $(B)/%: $(B)/%.o $(B)/tests/bench/placement/flock.o $(B)/tests/bench/placement/maxflow.o $(foreach d,$(LAYERS_placement),$(call archive,$(d)))
+bench_failover  := $(B)/tests/bench/placement/bench_failover
+bench_placing   := $(filter-out $(bench_failover),$(patsubst %.c,$(B)/%,$(wildcard tests/bench/placement/bench_*.c)))
+bench_placement := $(bench_placing) $(bench_failover)
+$(bench_placing): $(B)/%: $(B)/%.o $(B)/tests/bench/placement/flock.o $(B)/tests/bench/placement/maxflow.o $(foreach d,$(LAYERS_placement),$(call archive,$(d)))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/tests/bench/placement/flock.o $(B)/tests/bench/placement/maxflow.o -Wl,--start-group $(foreach d,$(LAYERS_placement),$(call archive,$(d))) -Wl,--end-group $(LIBS_base)
 .PHONY: bench-placement
@@ -151,7 +153,7 @@ $(SIM_LIB): $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/sim_*.c))
 $(B)/tests/sim/sim: $(SIM_STORIES) $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d)))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(SIM_LDFLAGS) -o $@ $(SIM_STORIES) -Wl,--start-group $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d))) -Wl,--end-group $(LIBS_base)
-$(bench_flocks): $(B)/%: $(B)/%.o $(B)/tests/bench/gossip/flock.o $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d)))
+$(bench_flocks) $(bench_failover): $(B)/%: $(B)/%.o $(B)/tests/bench/gossip/flock.o $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d)))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(SIM_LDFLAGS) -o $@ $< $(B)/tests/bench/gossip/flock.o -Wl,--start-group $(SIM_LIB) $(foreach d,$(LAYERS_sim),$(call archive,$(d))) -Wl,--end-group $(LIBS_base) -lm
 .PHONY: sim
