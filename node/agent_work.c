@@ -85,7 +85,7 @@ static const struct facts *facts_of(struct agent *a)
 	        .generic = a->cfg.generic,
 	        .n_volumes = a->n_volumes,
 	        .volumes = a->volumes,
-	        .drivers = 1u << DRIVER_EXEC,
+	        .drivers = a->runtime ? runtime_drivers(runtime_host(a->runtime)) : 0,
 	        .n_addrs = 1,
 	        .addrs = {a->advertise},
 	        .n_labels = a->cfg.n_labels,

@@ -91,13 +91,13 @@ static void adopt_folder(struct runtime *rt, id64 id, mono_ms deadline)
 		task_free(t);
 		return;
 	}
-	if (record_load(t, &same_boot, &err) < 0 || !(t->driver = driver_for(t->pub.spec, &err))) {
+	if (record_load(t, &same_boot, &err) < 0) {
 		log_warn("task", "%s; the task in %s is left alone: remove the folder once nothing of it runs",
 		        err.text, t->dir);
 		task_free(t);
 		return;
 	}
-	t->pub.driver = DRIVER_EXEC;
+	t->driver = driver_of(t->pub.driver);
 	if (runtime_add(rt, t, &err) < 0) {
 		log_warn("task", "%s; the task in %s is left alone", err.text, t->dir);
 		task_free(t);

@@ -3,7 +3,8 @@
  * same for all. Calls are requests and never block for long; what comes of them arrives as events, on the loop.
  *
  *	accept                       before the task is made: can this host keep its limits?
- *	prepare -> launch -> STARTED -> (stop, check)* -> EXITED
+ *	prepare [-> PROGRESS* -> PREPARED]
+ *	        -> launch -> STARTED -> (stop, check)* -> EXITED
  *	              |                                '-> LOST      the shim was killed; leftovers were killed too
  *	              '-> EXITED with a step: it never ran
  *	adopt -> STARTED and so on, for a task that an earlier agent launched
@@ -28,36 +29,57 @@ struct driver_task {
 	uint32_t run; /* counts its starts */
 };
 
-enum driver_event_kind { DRIVER_STARTED, DRIVER_EXITED, DRIVER_LOST, DRIVER_CHECKED, DRIVER_WATCHDOG };
+enum driver_event_kind {
+	DRIVER_PROGRESS, /* what a preparation that takes long does now: an image is fetched */
+	DRIVER_PREPARED, /* a preparation that went on later is over */
+	DRIVER_STARTED,
+	DRIVER_EXITED,
+	DRIVER_LOST,
+	DRIVER_CHECKED,
+	DRIVER_WATCHDOG,
+};
+
+enum driver_answer {
+	DRIVER_OK = 0,
+	DRIVER_REFUSES = -1, /* it cannot run here, now or later */
+	DRIVER_BLOCKED = -2, /* not now: try again */
+	DRIVER_LATER = 1,    /* of prepare: PREPARED says which of the others it is */
+};
 
 struct driver_event {
 	enum driver_event_kind kind;
-	struct run_record run;   /* STARTED */
-	struct exit_record exit; /* EXITED */
-	bool watchdog;           /* EXITED, LOST of an adopted task: its watchdog had fired */
-	uint32_t seq;            /* CHECKED */
+	enum driver_answer answer; /* PREPARED: not DRIVER_LATER */
+	struct run_record run;     /* STARTED */
+	struct exit_record exit;   /* EXITED */
+	bool watchdog;             /* EXITED, LOST of an adopted task: its watchdog had fired */
+	uint32_t seq;              /* CHECKED */
 	enum check_outcome outcome;
 	int code;
-	char text[256]; /* EXITED with a step, LOST: why; CHECKED: the end of the command's output */
+	char text
+	        [256]; /* EXITED with a step, LOST, PREPARED that failed: why; PROGRESS: what; CHECKED: end of its output */
 };
 
 typedef void driver_event_fn(void *ctx, const struct driver_event *ev);
 
 struct driver_run;
 
-enum driver_answer {
-	DRIVER_OK = 0,
-	DRIVER_REFUSES = -1, /* it cannot run here, now or later */
-	DRIVER_BLOCKED = -2, /* not now: try again */
-};
+/* A preparation under way: an image is fetched, unpacked. */
+struct driver_work;
 
 struct driver {
 	const char *name;
+	enum spec_driver kind;
+	/* Can this host run it at all, now? Cheap: it is asked often. why says what is missing. */
+	bool (*available)(const struct runtime_config *host, char *why, size_t cap);
 	/* Can it run on this host? err says why not. */
 	int (*accept)(const struct runtime_config *host, const struct cgroups *cgroups,
 	        const struct service *service, struct err *err);
-	/* Makes ready what launch needs. On failure err is told to the user. */
-	enum driver_answer (*prepare)(const struct driver_task *t, struct err *err);
+	/* Makes ready what launch needs. On failure err is told to the user. DRIVER_LATER: *work is set, and PREPARED
+	 * comes from the loop unless it is cancelled; t need not outlive the call, its dir_fd and texts do. */
+	enum driver_answer (*prepare)(uv_loop_t *loop, const struct driver_task *t, driver_event_fn *fn,
+	        void *ctx, struct driver_work **work, struct err *err);
+	/* Ends a preparation; no event of it follows. NULL for a driver that never answers DRIVER_LATER. */
+	void (*cancel)(struct driver_work *work);
 	/* Starts it. NULL: not now (no processes left, no descriptors left); try later. */
 	struct driver_run *(*launch)(
 	        uv_loop_t *loop, const struct driver_task *t, driver_event_fn *fn, void *ctx, struct err *err);
@@ -76,7 +98,13 @@ struct driver {
 
 extern const struct driver driver_exec;
 
-/* The driver of a service here, or NULL with err. */
-const struct driver *driver_for(const struct service *service, struct err *err);
+/* All drivers of this build, in the order in which a service that names none tries them. */
+extern const struct driver *const drivers[];
+extern const size_t n_drivers;
+/* The driver of a service here: the first available one that suits it, or NULL with err. */
+const struct driver *driver_for(
+        const struct runtime_config *host, const struct service *service, struct err *err);
+/* The driver that a task was started with, for one that is found again; NULL: not in this build. */
+const struct driver *driver_of(enum spec_driver kind);
 
 #endif

@@ -70,13 +70,18 @@ static enum driver_answer make_volumes(const struct driver_task *t, const struct
 	return err->code == ERR_UNPLACEABLE ? DRIVER_REFUSES : DRIVER_BLOCKED;
 }
 
-static enum driver_answer exec_prepare(const struct driver_task *t, struct err *err)
+static enum driver_answer exec_prepare(uv_loop_t *loop, const struct driver_task *t, driver_event_fn *fn,
+        void *ctx, struct driver_work **work, struct err *err)
 {
 	enum driver_answer answer = DRIVER_OK;
 	struct launch l = {0};
 	struct arena arena;
 	struct wr w;
 
+	(void)loop;
+	(void)fn;
+	(void)ctx;
+	(void)work;
 	arena_init(&arena);
 	wr_init(&w, LAUNCH_BYTES_MAX);
 	if (describe(&l, &arena, t, err) < 0) {
@@ -100,8 +105,18 @@ static enum driver_answer exec_prepare(const struct driver_task *t, struct err *
 	return answer;
 }
 
+static bool exec_available(const struct runtime_config *host, char *why, size_t cap)
+{
+	(void)host;
+	(void)why;
+	(void)cap;
+	return true;
+}
+
 const struct driver driver_exec = {
         .name = "exec",
+        .kind = DRIVER_EXEC,
+        .available = exec_available,
         .accept = exec_accept,
         .prepare = exec_prepare,
         .launch = link_launch,
@@ -110,14 +125,3 @@ const struct driver driver_exec = {
         .check = link_check,
         .release = link_release,
 };
-
-const struct driver *driver_for(const struct service *service, struct err *err)
-{
-	bool exec = service->driver == DRIVER_EXEC || (service->driver == DRIVER_AUTO && !service->image);
-
-	if (exec)
-		return &driver_exec;
-	err_set(err, ERR_UNPLACEABLE,
-	        "%s: no driver for it on this host: this agent runs processes only (driver exec)", service->name);
-	return NULL;
-}

@@ -40,10 +40,11 @@ static void encode(struct wr *w, const struct task *t)
 {
 	const struct runtime_task *p = &t->pub;
 
-	pk_map(w, 28);
+	pk_map(w, 29);
 	pk_kv_u64(w, "version", TASK_RECORD_VERSION);
 	pk_kv_str(w, "boot_id", t->rt->boot_id);
 	put_spec(w, p);
+	pk_kv_u64(w, "driver", p->driver);
 	pk_kv_u64(w, "slot", p->slot);
 	pk_kv_u64(w, "revision", p->revision);
 	pk_kv_u64(w, "index", p->index);
@@ -151,6 +152,8 @@ static void get_field(struct rd *r, const char *key, size_t len, struct task *t)
 		return;
 	if (up_is(key, len, "spec"))
 		get_spec(r, t);
+	else if (up_is(key, len, "driver"))
+		p->driver = (enum spec_driver)up_u64(r);
 	else if (up_is(key, len, "slot"))
 		p->slot = up_u64(r);
 	else if (up_is(key, len, "revision"))
@@ -197,6 +200,8 @@ static void check(struct rd *r, const struct task *t)
 	if (!t->pub.spec || (unsigned)t->life.state >= SUPERVISE_STATES ||
 	        (unsigned)t->pub.health > HEALTH_UNHEALTHY)
 		rd_fail(r, "a field is missing or out of range");
+	else if (!driver_of(t->pub.driver))
+		rd_fail(r, "its driver is not in this build");
 	for (size_t i = 0; rd_ok(r) && i < t->pub.n_ports; i++)
 		if (t->pub.ports[i].index >= t->pub.spec->n_ports)
 			rd_fail(r, "a port that the service does not have");
@@ -212,6 +217,7 @@ int record_load(struct task *t, bool *same_boot, struct err *err)
 	size_t len;
 	int rc;
 
+	t->pub.driver = DRIVER_EXEC; /* of a record from before there were others */
 	arena_init(&arena);
 	bytes = file_read(t->dir_fd, "task", TASK_RECORD_MAX, &arena, &len, err);
 	if (!bytes) {

@@ -181,7 +181,7 @@ static int may_start(
 	if (rt->n_tasks == TASKS_MAX)
 		return err_set(err, ERR_UNPLACEABLE, "this peer holds %d tasks already, the most that it can",
 		        TASKS_MAX);
-	*driver = driver_for(s->service, err);
+	*driver = driver_for(&rt->cfg, s->service, err);
 	return *driver ? (*driver)->accept(&rt->cfg, &rt->cgroups, s->service, err) : -1;
 }
 
@@ -200,7 +200,7 @@ id64 runtime_start(struct runtime *rt, const struct runtime_start *s, struct err
 	if (!t)
 		return 0;
 	t->driver = driver;
-	t->pub.driver = DRIVER_EXEC;
+	t->pub.driver = driver->kind;
 	t->pub.slot = s->slot;
 	t->pub.revision = s->revision;
 	t->pub.index = s->index;
@@ -286,4 +286,9 @@ void runtime_close(struct runtime *rt)
 	cgroup_leave(&rt->cgroups);
 	rt->closing = true;
 	uv_close((uv_handle_t *)&rt->notify, on_closed);
+}
+
+const struct runtime_config *runtime_host(const struct runtime *rt)
+{
+	return &rt->cfg;
 }

@@ -61,6 +61,11 @@ struct runtime_task {
 	} ports[SERVICE_PORTS_MAX];
 };
 
+/* What the runtime was made with. */
+const struct runtime_config *runtime_host(const struct runtime *rt);
+/* The drivers that this host can run now, as bits (1 << enum spec_driver). */
+uint32_t runtime_drivers(const struct runtime_config *host);
+
 /* Called after any change of a task, from the loop; task may be gone (forgotten) afterwards. */
 typedef void runtime_changed(void *ctx, id64 task);
 

@@ -124,10 +124,18 @@ static void on_timer_closed(uv_handle_t *h)
 	free(t);
 }
 
+static void end_work(struct task *t)
+{
+	if (t->work)
+		t->driver->cancel(t->work);
+	t->work = NULL;
+}
+
 void task_free(struct task *t)
 {
 	health_stop(t->health);
 	t->health = NULL;
+	end_work(t);
 	if (t->run)
 		t->driver->release(t->run);
 	t->run = NULL;
@@ -145,6 +153,17 @@ void task_note_refusal(struct task *t)
 	        never_ran && (l->state == TASK_FAILED || (l->state == TASK_BACKOFF && l->blocked >= BLOCKED_MAX));
 }
 
+static void prepared(struct task *t, enum driver_answer answer, const char *why)
+{
+	if (answer == DRIVER_OK) {
+		task_event(t, EV_PREPARED);
+		return;
+	}
+	task_reason(t, "%s", why);
+	t->pub.failures += t->pub.failures < UINT8_MAX;
+	task_event(t, answer == DRIVER_BLOCKED ? EV_BLOCKED : EV_REFUSED);
+}
+
 static void prepare(struct task *t)
 {
 	struct err err = {0};
@@ -158,14 +177,9 @@ static void prepare(struct task *t)
 		return;
 	}
 	d = task_for_driver(t);
-	answer = t->driver->prepare(&d, &err);
-	if (answer == DRIVER_OK) {
-		task_event(t, EV_PREPARED);
-		return;
-	}
-	task_reason(t, "%s", err.text);
-	t->pub.failures += t->pub.failures < UINT8_MAX;
-	task_event(t, answer == DRIVER_BLOCKED ? EV_BLOCKED : EV_REFUSED);
+	answer = t->driver->prepare(t->rt->loop, &d, task_driver_event, t, &t->work, &err);
+	if (answer != DRIVER_LATER)
+		prepared(t, answer, err.text);
 }
 
 static void launch(struct task *t)
@@ -256,6 +270,8 @@ void task_event(struct task *t, enum supervise_event ev)
 	task_note_refusal(t);
 	if (is != TASK_BACKOFF)
 		uv_timer_stop(&t->timer);
+	if (was == TASK_PREPARING)
+		end_work(t);
 	if (is != TASK_RUNNING && is != TASK_UNHEALTHY)
 		rest_health(t);
 	perform(t, action);
@@ -366,6 +382,14 @@ void task_driver_event(void *ctx, const struct driver_event *ev)
 	struct task *t = ctx;
 
 	switch (ev->kind) {
+	case DRIVER_PROGRESS:
+		task_reason(t, "%s", ev->text);
+		runtime_note(t);
+		break;
+	case DRIVER_PREPARED:
+		t->work = NULL;
+		prepared(t, ev->answer, ev->text);
+		break;
 	case DRIVER_STARTED:
 		on_started(t, &ev->run);
 		break;

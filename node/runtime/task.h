@@ -19,7 +19,8 @@ struct task {
 	struct arena arena; /* stack, spec */
 	struct supervise life;
 	const struct driver *driver;
-	struct driver_run *run; /* NULL: no process that we know of */
+	struct driver_run *run;   /* NULL: no process that we know of */
+	struct driver_work *work; /* NULL: no preparation goes on */
 	uint32_t run_number;
 	char *dir;
 	int dir_fd;

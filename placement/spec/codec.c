@@ -30,6 +30,8 @@ static int64_t number_of(const struct field *f, const void *obj)
 		return *(const int32_t *)p;
 	case FIELD_ENUM:
 		return *(const int *)p;
+	case FIELD_BOOL:
+		return *(const bool *)p;
 	default:
 		return *(const int64_t *)p;
 	}
@@ -51,6 +53,9 @@ static void number_set(const struct field *f, void *obj, int64_t v)
 		break;
 	case FIELD_ENUM:
 		*(int *)p = (int)v;
+		break;
+	case FIELD_BOOL:
+		*(bool *)p = v != 0;
 		break;
 	default:
 		*(int64_t *)p = v;
@@ -143,6 +148,9 @@ static void pack_value(struct wr *w, const struct field *f, const void *obj)
 	case FIELD_ENUM:
 		pk_str(w, f->names[number_of(f, obj)]);
 		break;
+	case FIELD_BOOL:
+		pk_bool(w, number_of(f, obj) != 0);
+		break;
 	default:
 		pk_i64(w, number_of(f, obj));
 	}
@@ -217,6 +225,7 @@ static int check_field(const struct field *f, const void *obj, struct err *err)
 			return err_wrap(err, "%s", f->key);
 		return 0;
 	case FIELD_ENUM:
+	case FIELD_BOOL:
 		return 0;
 	default:
 		if (number_of(f, obj) < f->min || number_of(f, obj) > f->max)
@@ -310,6 +319,9 @@ static void read_value(struct rd *r, const struct field *f, void *obj, struct ar
 		break;
 	case FIELD_ENUM:
 		read_enum(r, f, obj);
+		break;
+	case FIELD_BOOL:
+		number_set(f, obj, up_bool(r));
 		break;
 	default:
 		v = up_i64(r);

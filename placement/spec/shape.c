@@ -30,6 +30,10 @@
 	{                                                                                                        \
 		.key = (k), .kind = FIELD_ENUM, .content = (c), .offset = offsetof(struct t, m), .names = (list) \
 	}
+#define BOOL(t, k, m, c)                                                                                         \
+	{                                                                                                        \
+		.key = (k), .kind = FIELD_BOOL, .content = (c), .offset = offsetof(struct t, m)                  \
+	}
 #define STRUCT(t, k, m, sh, c)                                                                                   \
 	{                                                                                                        \
 		.key = (k), .kind = FIELD_STRUCT, .content = (c), .offset = offsetof(struct t, m),               \
@@ -53,6 +57,12 @@ static const char *const check_names[] = {"none", "command", "http", "tcp", NULL
 static const char *const restart_names[] = {"any", "on-failure", "none", NULL};
 static const char *const op_names[] = {"==", "!=", NULL};
 static const char *const partition_names[] = {"run", "majority", "pause", NULL};
+
+static const char *const pull_names[] = {"missing", "always", "never", NULL};
+static const char *const mount_names[] = {"bind", "volume", "tmpfs", NULL};
+static const char *const depends_names[] = {
+        "service_started", "service_healthy", "service_completed_successfully", NULL};
+static const char *const io_class_names[] = {"default", "best-effort", "idle", NULL};
 
 /* Inside the nested structs every field is content if the struct is; `content` there only has to be true. */
 static const struct field constraint_fields[] = {
@@ -113,9 +123,59 @@ static const struct field port_fields[] = {
 };
 static const struct shape port_shape = SHAPE(spec_port, port_fields);
 
+static const struct field mount_fields[] = {
+        ENUM(spec_mount, "kind", kind, mount_names, true),
+        NUMBER(spec_mount, "mode", mode, U32, 0, 0, 07777, true),
+        BOOL(spec_mount, "no_copy", no_copy, true),
+        BOOL(spec_mount, "no_create", no_create, true),
+        TEXT(spec_mount, "propagation", propagation, true),
+        BOOL(spec_mount, "read_only", read_only, true),
+        NUMBER(spec_mount, "size", size, U64, 0, 0, SPEC_MEMORY_MAX, true),
+        TEXT(spec_mount, "source", source, true),
+        TEXT(spec_mount, "target", target, true),
+};
+static const struct shape mount_shape = SHAPE(spec_mount, mount_fields);
+
+static const struct field device_fields[] = {
+        TEXT(spec_device, "access", access, true),
+        TEXT(spec_device, "host", host, true),
+        TEXT(spec_device, "target", target, true),
+};
+static const struct shape device_shape = SHAPE(spec_device, device_fields);
+
+static const struct field ulimit_fields[] = {
+        NUMBER(spec_ulimit, "hard", hard, I64, 0, -1, NUMBER_MAX, true),
+        TEXT(spec_ulimit, "name", name, true),
+        NUMBER(spec_ulimit, "soft", soft, I64, 0, -1, NUMBER_MAX, true),
+};
+static const struct shape ulimit_shape = SHAPE(spec_ulimit, ulimit_fields);
+
+static const struct field depends_fields[] = {
+        ENUM(spec_depends_on, "condition", condition, depends_names, true),
+        BOOL(spec_depends_on, "optional", optional, true),
+        BOOL(spec_depends_on, "restart", restart, true),
+        TEXT(spec_depends_on, "service", service, true),
+};
+static const struct shape depends_shape = SHAPE(spec_depends_on, depends_fields);
+
+static const struct field process_fields[] = {
+        TEXTS(spec_process, "hidden", hidden, SPEC_PATHS_MAX, true),
+        ENUM(spec_process, "io_class", io_class, io_class_names, true),
+        NUMBER(spec_process, "io_priority", io_priority, U32, 4, 0, 7, true),
+        NUMBER(spec_process, "nice", nice, I32, 0, -20, 19, true),
+        BOOL(spec_process, "private_tmp", private_tmp, true),
+        TEXTS(spec_process, "read_only", read_only, SPEC_PATHS_MAX, true),
+        TEXT(spec_process, "rootfs", rootfs, true),
+};
+static const struct shape process_shape = SHAPE(spec_process, process_fields);
+
 static const struct field service_fields[] = {
+        KVS(service, "annotations", annotations, SPEC_LABEL_MAX, true),
         NUMBER(service, "born", born, U64, 0, 0, NUMBER_MAX, false),
+        TEXTS(service, "cap_add", cap_add, SPEC_CAPS_MAX, true),
+        TEXTS(service, "cap_drop", cap_drop, SPEC_CAPS_MAX, true),
         TEXTS(service, "command", command, SPEC_ARGS_MAX, true),
+        STRUCTS(service, "depends_on", depends_on, depends_shape, SPEC_DEPENDS_MAX, false),
         KVS(service, "deploy.labels", deploy_labels, SPEC_LABEL_MAX, false),
         ENUM(service, "deploy.mode", mode, mode_names, false),
         STRUCTS(service, "deploy.placement.constraints", constraints, constraint_shape, SPEC_CONSTRAINTS_MAX,
@@ -130,13 +190,33 @@ static const struct field service_fields[] = {
                 SPEC_GENERIC_MAX, true),
         STRUCT(service, "deploy.restart_policy", restart, restart_shape, true),
         NUMBER(service, "deploy.update_config.parallelism", parallelism, U32, 0, 0, SERVICE_REPLICAS_MAX, false),
+        STRUCTS(service, "devices", devices, device_shape, SPEC_DEVICES_MAX, true),
+        TEXTS(service, "dns", dns, SPEC_DNS_MAX, true),
+        TEXTS(service, "dns_opt", dns_opt, SPEC_DNS_MAX, true),
+        TEXTS(service, "dns_search", dns_search, SPEC_DNS_MAX, true),
+        TEXT(service, "domainname", domainname, true),
         TEXTS(service, "entrypoint", entrypoint, SPEC_ARGS_MAX, true),
         KVS(service, "environment", env, SPEC_ENV_MAX, true),
+        TEXTS(service, "extra_hosts", extra_hosts, SPEC_HOSTS_MAX, true),
+        TEXTS(service, "group_add", group_add, SPEC_CAPS_MAX, true),
         STRUCT(service, "healthcheck", check, check_shape, true),
+        TEXT(service, "hostname", hostname, true),
         TEXT(service, "image", image, true),
+        BOOL(service, "init", init, true),
+        TEXT(service, "ipc", ipc, true),
         KVS(service, "labels", labels, SPEC_LABEL_MAX, true),
+        STRUCTS(service, "mounts", mounts, mount_shape, SPEC_MOUNTS_MAX, true),
         TEXT(service, "name", name, false),
+        TEXT(service, "network_mode", network_mode, true),
+        NUMBER(service, "oom_score_adj", oom_score_adj, I32, 0, -1000, 1000, true),
+        TEXT(service, "pid", pid, true),
         STRUCTS(service, "ports", ports, port_shape, SERVICE_PORTS_MAX, true),
+        BOOL(service, "privileged", privileged, true),
+        ENUM(service, "pull_policy", pull, pull_names, true),
+        BOOL(service, "read_only", read_only, true),
+        TEXTS(service, "security_opt", security_opt, SPEC_SECURITY_MAX, true),
+        NUMBER(service, "shm_size", shm_size, U64, 0, 0, SPEC_MEMORY_MAX, true),
+        BOOL(service, "stdin_open", stdin_open, true),
         NUMBER(service, "stop_grace_period", stop_grace_ms, I64, SECONDS(10), 0, DURATION_MAX, true),
         {.key = "stop_signal",
                 .kind = FIELD_TEXT,
@@ -144,13 +224,19 @@ static const struct field service_fields[] = {
                 .offset = offsetof(struct service, stop_signal),
                 .fallback_text = "SIGTERM",
                 .max = SPEC_TEXT_MAX},
+        KVS(service, "sysctls", sysctls, SPEC_SYSCTLS_MAX, true),
+        BOOL(service, "tty", tty, true),
+        STRUCTS(service, "ulimits", ulimits, ulimit_shape, SPEC_ULIMITS_MAX, true),
         TEXT(service, "user", user, true),
+        TEXT(service, "uts", uts, true),
         TEXT(service, "working_dir", working_dir, true),
         ENUM(service, "x-starling.driver", driver, driver_names, true),
         NUMBER(service, "x-starling.failover_after", failover_after_ms, I64, 0, 0, DURATION_MAX, false),
+        NUMBER(service, "x-starling.move_after", move_after, U32, 0, 0, 1000, false),
         ENUM(service, "x-starling.partition", partition, partition_names, false),
         STRUCTS(service, "x-starling.prefer", prefer, prefer_shape, SPEC_PREFER_MAX, false),
         NUMBER(service, "x-starling.priority", priority, I32, 0, -1000000, 1000000, false),
+        STRUCT(service, "x-starling.process", process, process_shape, true),
         TEXTS(service, "x-starling.volumes", volumes, SPEC_VOLUMES_MAX, true),
         NUMBER(service, "x-starling.watchdog", watchdog_ms, I64, 0, 0, DURATION_MAX, true),
 };

@@ -19,6 +19,7 @@ enum field_kind {
 	FIELD_I64,     /*  */
 	FIELD_U64,     /* at most INT64_MAX */
 	FIELD_ENUM,    /* an enum; packed as its name */
+	FIELD_BOOL,    /* false is the default; packed as true */
 	FIELD_STRUCT,  /* a struct inside, of another shape; packed as a map */
 	FIELD_STRUCTS, /* pointer to structs and a count; packed as an array of maps */
 };

@@ -30,6 +30,21 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct service *)a)->name, ((const struct service *)b)->name);
 }
 
+static int by_target(const void *a, const void *b)
+{
+	return strcmp(((const struct spec_mount *)a)->target, ((const struct spec_mount *)b)->target);
+}
+
+static int by_limit(const void *a, const void *b)
+{
+	return strcmp(((const struct spec_ulimit *)a)->name, ((const struct spec_ulimit *)b)->name);
+}
+
+static int by_dependency(const void *a, const void *b)
+{
+	return strcmp(((const struct spec_depends_on *)a)->service, ((const struct spec_depends_on *)b)->service);
+}
+
 static void sort(void *list, size_t n, size_t size, int (*cmp)(const void *, const void *))
 {
 	if (n)
@@ -48,6 +63,13 @@ void spec_sort(struct spec *spec)
 		sort(s->deploy_labels, s->n_deploy_labels, sizeof(*s->deploy_labels), by_key);
 		sort(s->generic, s->n_generic, sizeof(*s->generic), by_kind);
 		sort(s->volumes, s->n_volumes, sizeof(*s->volumes), by_text);
+		sort(s->annotations, s->n_annotations, sizeof(*s->annotations), by_key);
+		sort(s->sysctls, s->n_sysctls, sizeof(*s->sysctls), by_key);
+		sort(s->cap_add, s->n_cap_add, sizeof(*s->cap_add), by_text);
+		sort(s->cap_drop, s->n_cap_drop, sizeof(*s->cap_drop), by_text);
+		sort(s->mounts, s->n_mounts, sizeof(*s->mounts), by_target);
+		sort(s->ulimits, s->n_ulimits, sizeof(*s->ulimits), by_limit);
+		sort(s->depends_on, s->n_depends_on, sizeof(*s->depends_on), by_dependency);
 	}
 }
 
@@ -156,6 +178,8 @@ uint32_t service_powers(const struct service *s)
 		if (is_root(s->user, user) || is_root(group, strlen(group)))
 			powers |= SPEC_POWER_EXEC_AS_ROOT;
 	}
+	if (s->privileged)
+		powers |= SPEC_POWER_PRIVILEGED;
 	if (s->priority != 0)
 		powers |= SPEC_POWER_PRIORITY;
 	return powers;

@@ -86,11 +86,67 @@ struct spec_prefer {
 
 enum spec_partition { PARTITION_RUN, PARTITION_MAJORITY, PARTITION_PAUSE };
 
+enum spec_pull { PULL_MISSING, PULL_ALWAYS, PULL_NEVER };
+
+enum spec_mount_kind {
+	MOUNT_BIND,   /* source: an absolute path of the host */
+	MOUNT_VOLUME, /* source: a name within the stack; NULL: a fresh folder that ends with the task */
+	MOUNT_TMPFS,  /* no source */
+};
+
+/* One entry of `volumes` or `tmpfs`; `x-starling.volumes` are no mounts, but folders told by environment. */
+struct spec_mount {
+	enum spec_mount_kind kind;
+	const char *source;
+	const char *target; /* an absolute path in the task's view */
+	bool read_only;
+	bool no_create; /* bind: refused if the host has no such path, as in Compose's long form; else it is made */
+	bool no_copy;   /* volume: a fresh one is not filled with what the image has at target */
+	const char *propagation; /* bind: private, rprivate, shared, rshared, slave, rslave; NULL: rprivate */
+	uint64_t size;           /* tmpfs: bytes; 0: the kernel's default */
+	uint32_t mode;           /* tmpfs: permissions, as 01777; 0: that */
+};
+
+struct spec_device {
+	const char *host;   /* path on the host */
+	const char *target; /* path in the task's view; NULL: the same */
+	const char *access; /* of r, w, m; NULL: rwm */
+};
+
+struct spec_ulimit {
+	const char *name;   /* "nofile" */
+	int64_t soft, hard; /* -1: unlimited */
+};
+
+enum spec_depends { DEPENDS_STARTED, DEPENDS_HEALTHY, DEPENDS_COMPLETED };
+
+struct spec_depends_on {
+	const char *service;
+	enum spec_depends condition;
+	bool restart;  /* restarted when the other is updated or restarted by an operator */
+	bool optional; /* `required: false`: a service that is not in the stack is no error */
+};
+
+enum spec_io_class { IO_DEFAULT, IO_BEST_EFFORT, IO_IDLE };
+
+/* x-starling.process: what a process of the host (driver exec) may get beside Compose's keys. */
+struct spec_process {
+	const char *rootfs; /* its root: an absolute path of the host */
+	bool private_tmp;   /* /tmp and /var/tmp of its own */
+	int32_t nice;       /* -20 to 19 */
+	enum spec_io_class io_class;
+	uint32_t io_priority; /* of best-effort: 0 to 7; 4 unless set */
+	size_t n_read_only;
+	const char **read_only; /* paths that it cannot write */
+	size_t n_hidden;
+	const char **hidden; /* paths that it does not see */
+};
+
 struct service {
 	const char *name;
 	enum spec_driver driver;
-	const char *
-	        image; /* refused by cli until the oci and engine drivers exist; kept so that the codec is final */
+	const char *image; /* a reference, pinned as NAME:TAG@sha256:...; needs oci or engine */
+	enum spec_pull pull;
 	size_t n_entrypoint;
 	const char **entrypoint;
 	size_t n_command;
@@ -132,6 +188,51 @@ struct service {
 	int32_t priority;     /* 0 */
 	int64_t watchdog_ms;  /* its task stops when no agent was there for so long; 0 never */
 	uint32_t parallelism; /* deploy.update_config.parallelism; 0 means 1 */
+	uint32_t
+	        move_after; /* failures in a row after which another peer takes the slot; 0: the default of the runtime */
+	struct spec_process process;
+	/* What a container gets; those that a process can have too are honoured by driver exec (docs/compose.md). */
+	size_t n_annotations;
+	struct kv *annotations; /* sorted by key */
+	size_t n_cap_add;
+	const char **cap_add; /* "NET_ADMIN" without CAP_, or "ALL"; sorted */
+	size_t n_cap_drop;
+	const char **cap_drop;
+	size_t n_devices;
+	struct spec_device *devices;
+	size_t n_dns;
+	const char **dns; /* addresses, in file order */
+	size_t n_dns_opt;
+	const char **dns_opt;
+	size_t n_dns_search;
+	const char **dns_search;
+	const char *domainname;
+	size_t n_extra_hosts;
+	const char **extra_hosts; /* "NAME=ADDRESS", in file order */
+	size_t n_group_add;
+	const char **group_add; /* names or numbers */
+	const char *hostname;
+	bool init;       /* a small init as its first process */
+	const char *ipc; /* "host"; NULL: its own */
+	size_t n_mounts;
+	struct spec_mount *mounts; /* sorted by target */
+	const char *network_mode;  /* "host", "bridge", "none"; NULL: the driver's default */
+	int32_t oom_score_adj;     /* -1000 to 1000 */
+	const char *pid;           /* "host"; NULL: its own */
+	bool privileged;
+	bool read_only; /* its root file system */
+	size_t n_security_opt;
+	const char **security_opt; /* "no-new-privileges", "seccomp=unconfined", ... */
+	uint64_t shm_size;         /* bytes; 0: 64 MiB */
+	bool stdin_open;
+	size_t n_sysctls;
+	struct kv *sysctls; /* sorted by key */
+	bool tty;
+	size_t n_ulimits;
+	struct spec_ulimit *ulimits; /* sorted by name */
+	const char *uts;             /* "host"; NULL: its own */
+	size_t n_depends_on;
+	struct spec_depends_on *depends_on; /* sorted by service */
 	/* HLC of the first revision in which this service stood; the CLI copies it from the parent revision. */
 	uint64_t born;
 };
@@ -157,6 +258,16 @@ struct spec {
 #define SPEC_PREFER_MAX      16
 #define SPEC_VOLUMES_MAX     16
 #define SPEC_PREFER_WEIGHT   100 /* largest */
+#define SPEC_CAPS_MAX        64  /* above what the kernel knows */
+#define SPEC_DEVICES_MAX     64
+#define SPEC_DNS_MAX         16
+#define SPEC_HOSTS_MAX       64
+#define SPEC_MOUNTS_MAX      64
+#define SPEC_SECURITY_MAX    16
+#define SPEC_SYSCTLS_MAX     64
+#define SPEC_ULIMITS_MAX     16 /* RLIM_NLIMITS */
+#define SPEC_DEPENDS_MAX     64
+#define SPEC_PATHS_MAX       64
 /* Most of one generic resource, asked for or offered. */
 #define SPEC_GENERIC_VALUE_MAX (1LL << 32)
 /* Least watchdog, ms: an agent that is restarted or replaced is back within 2 s, of which the init system waits 1 s, and on
@@ -192,6 +303,10 @@ const struct service *spec_service(const struct spec *spec, const char *name);
 /* POWER_* (gossip/trust) bits that running this service needs; the numbers are repeated here because placement
  * never includes gossip; node/view asserts that they agree. `agent_root`: the agent runs as root. */
 #define SPEC_POWER_EXEC_AS_ROOT 0x01
+#define SPEC_POWER_PRIVILEGED   0x02
+#define SPEC_POWER_HOST_BINDS   0x04
+#define SPEC_POWER_DEVICES      0x08
+#define SPEC_POWER_HOST_NETWORK 0x10
 #define SPEC_POWER_PRIORITY     0x20
 uint32_t service_powers(const struct service *s);
 /* Does the driver suit this service? One that names none takes exec without an image, oci or engine with one. */

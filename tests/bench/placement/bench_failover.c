@@ -138,12 +138,11 @@ int main(int argc, char **argv)
 	crashes = (unsigned)MIN(bench_option(argc, argv, "crashes", 30), (uint64_t)CRASHES_MAX);
 	hours = (unsigned)bench_option(argc, argv, "hours", 8);
 	printf("### A host lost to all its slots served elsewhere\n\n"
-	       "Simulated flocks, two replicas per peer that take 50 to 800 ms to start; seed %llu, %u crashes for each figure, "
-	       "seconds (median / worst). "
-	       "False starts: tasks started in %u simulated hours at 20%% loss in which one host a minute stands still for 2 s, and "
-	       "nobody is lost.\n\n"
-	       "| peers | probe period | least suspicion | settle | no loss | 20%% loss | starts per lost task | false starts "
-	       "|\n|---|---|---|---|---|---|---|---|\n",
+	       "Simulated flocks, two replicas per peer that take 50 to 800 ms to start; seed %llu, %u crashes for each "
+	       "figure, seconds (median / worst). False starts: tasks started in %u simulated hours at 20%% loss in which "
+	       "one host a minute stands still for 2 s, and nobody is lost.\n\n"
+	       "| peers | probe period | least suspicion | settle | no loss | 20%% loss | starts per lost task | "
+	       "false starts |\n|---|---|---|---|---|---|---|---|\n",
 	        (unsigned long long)seed, crashes, hours);
 	bench_jobs(ARRAY_LEN(r), r, sizeof(r[0]), job);
 	for (size_t i = 0; i < ARRAY_LEN(r); i++) {
