@@ -100,7 +100,8 @@ static void get_spec(struct rd *r, struct task *t)
 
 	if (!bytes)
 		return;
-	if (spec_decode(&spec, &t->arena, bytes, len, NULL) < 0 || spec.n_services != 1) {
+	if (spec_decode_kept(&spec, &t->arena, bytes, len, NULL) < 0 || spec.n_services != 1 || !spec.name ||
+	        !spec.services->name) {
 		rd_fail(r, "its service cannot be read");
 		return;
 	}

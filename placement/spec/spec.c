@@ -105,7 +105,9 @@ static bool names_features(struct rd r)
 	return up_is(key, len, "features") && up_array(&r) > 0;
 }
 
-int spec_decode(struct spec *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err)
+/* kept: from this host's own disk, where it was lawful once. */
+static int decode(
+        struct spec *out, struct arena *arena, const uint8_t *bytes, size_t len, bool kept, struct err *err)
 {
 	struct rd r;
 	uint64_t version;
@@ -125,12 +127,22 @@ int spec_decode(struct spec *out, struct arena *arena, const uint8_t *bytes, siz
 	lenient = names_features(r);
 	shape_unpack(&r, &spec_shape, out, arena, lenient);
 	out->arena = arena;
-	if (rd_end(&r, err) < 0 || spec_check(out, err) < 0 ||
-	        (!lenient && check_canonical(out, bytes, len, err) < 0)) {
+	if (rd_end(&r, err) < 0 || (!kept && spec_check(out, err) < 0) ||
+	        (!kept && !lenient && check_canonical(out, bytes, len, err) < 0)) {
 		*out = (struct spec){0};
 		return err_wrap(err, "decode spec");
 	}
 	return 0;
+}
+
+int spec_decode(struct spec *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err)
+{
+	return decode(out, arena, bytes, len, false, err);
+}
+
+int spec_decode_kept(struct spec *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err)
+{
+	return decode(out, arena, bytes, len, true, err);
 }
 
 id64 service_content(const struct service *s)

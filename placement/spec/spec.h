@@ -289,6 +289,9 @@ void spec_encode(struct wr *w, const struct spec *spec);
  * spec_check(). A spec that names features may hold keys that this version does not know: they are stepped over,
  * since placement gives such a service to no peer without the feature. Texts are copied to the arena. */
 int spec_decode(struct spec *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err);
+/* The same of what this host wrote itself once it had passed: a law that a newer version adds must not make it lose sight of
+ * a task that runs. Bounds of texts and lists hold; laws and the canonical form are not asked. */
+int spec_decode_kept(struct spec *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err);
 /* Laws of a spec apart from its syntax: names, ranges, ports unique, exec has a command ... First fault only; the
  * message starts with its path: "services.web: ports[1]: ...". */
 int spec_check(const struct spec *spec, struct err *err);

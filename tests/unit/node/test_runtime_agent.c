@@ -329,6 +329,36 @@ static void a_damaged_record_is_left_alone_and_hurts_nobody(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
+static void a_task_of_a_service_that_a_newer_law_forbids_is_found_again(void **state)
+{
+	struct world *w = *state;
+	id64 id = start(w, service(w, "web", "exec sleep 1000"));
+	char path[300], name[17];
+	struct arena arena;
+	uint8_t *bytes, *at;
+	int64_t pid;
+	size_t len;
+
+	WAIT(w, is(w, id, TASK_RUNNING));
+	pid = task(w, id)->pid;
+	agent_dies(w);
+	/* As if such names had been allowed when the task began. */
+	id64_text(name, id);
+	snprintf(path, sizeof(path), "%s/tasks/%s/task", w->dir, name);
+	arena_init(&arena);
+	bytes = file_read(AT_FDCWD, path, 1 << 20, &arena, &len, NULL);
+	at = memmem(bytes, len, "\xa3web", 4);
+	assert_non_null(at);
+	memcpy(at + 1, "123", 3);
+	assert_int_equal(file_replace(AT_FDCWD, path, bytes, len, NULL), 0);
+	arena_free(&arena);
+	agent_starts(w);
+	assert_int_equal(runtime_tasks(w->rt, NULL, 0), 1);
+	assert_int_equal(task(w, id)->state, TASK_RUNNING);
+	assert_int_equal(task(w, id)->pid, pid);
+	assert_string_equal(task(w, id)->service, "123");
+}
+
 static void a_new_revision_with_the_same_content_is_only_noted(void **state)
 {
 	struct world *w = *state;
@@ -376,6 +406,7 @@ static const struct CMUnitTest tests[] = {
         STORY(a_task_that_never_began_leaves_no_folder),
         STORY(without_a_record_nothing_is_started),
         STORY(a_damaged_record_is_left_alone_and_hurts_nobody),
+        STORY(a_task_of_a_service_that_a_newer_law_forbids_is_found_again),
         STORY(a_new_revision_with_the_same_content_is_only_noted),
         STORY(a_long_data_folder_still_works),
 };
