@@ -229,6 +229,23 @@ static void merge(struct claims *kept, const struct walk *w)
 	}
 }
 
+/* Who owns a slot is found by comparing its claims with each other, so a peer that states thousands for one would keep everybody
+ * busy. Of each peer the first in order count, the same for all who look. */
+static size_t copy_counted(const struct claims *kept, struct view_claim *out)
+{
+	size_t n = 0, of_peer = 0;
+
+	for (size_t i = 0; i < kept->n; i++) {
+		const struct view_claim *c = &kept->claims[i];
+		bool again = i && c->c.slot == c[-1].c.slot && c->member == c[-1].member;
+
+		of_peer = again ? of_peer + 1 : 1;
+		if (of_peer <= SLOT_CLAIMS_MAX)
+			out[n++] = *c;
+	}
+	return n;
+}
+
 void view_claims(struct viewer *v, const struct gossip *g, const struct claim *own, size_t n_own,
         struct arena *arena, struct view *out)
 {
@@ -245,8 +262,8 @@ void view_claims(struct viewer *v, const struct gossip *g, const struct claim *o
 	drop_old(&v->claims, out);
 	merge(&v->claims, &w);
 	keep_members(&v->claims, out);
-	out->n_claims = v->claims.n;
-	out->claims = arena_memdup(arena, v->claims.claims, v->claims.n * sizeof(*out->claims));
+	out->claims = arena_array(arena, v->claims.n, sizeof(*out->claims));
+	out->n_claims = copy_counted(&v->claims, out->claims);
 	for (size_t i = 0; i < w.n_gone; i++)
 		free(w.gone[i]);
 	free(w.gone);

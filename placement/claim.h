@@ -75,6 +75,8 @@ id64 slot_id_global(const struct key32 *flock, const char *stack, const char *se
 #define PAGE_CLAIMS_MAX ((PAGE_BYTES_MAX - 1) / CLAIM_BYTES_MAX)
 /* Most claims that one peer can publish, and so most tasks that it may run. */
 #define CLAIMS_MAX (PAGES_MAX * PAGE_CLAIMS_MAX)
+/* Claims of one slot that count of one peer: a task, one that it replaces, one that is to stop, and a refusal. */
+#define SLOT_CLAIMS_MAX 4
 struct pager;
 struct pager *pager_new(void);
 void pager_free(struct pager *p);

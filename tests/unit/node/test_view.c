@@ -445,6 +445,46 @@ static void add_page(struct world *w, const uint8_t secret[64], struct drbg *r, 
 	wr_free(&body);
 }
 
+static void of_a_peers_many_claims_to_one_slot_the_first_few_count(void **state)
+{
+	struct record rec = {
+	        .version = RECORD_VERSION, .kind = REC_STATUS, .stamp = 3ULL << 32 | 1, .name_len = 1};
+	const struct claim own[] = {{.task = 70, .slot = 5, .boot = 3}, {.task = 71, .slot = 6, .boot = 3}};
+	struct wr body, bytes;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	rec.name[0] = '0';
+	wr_init(&body, PAGE_BYTES_MAX);
+	wr_u8(&body, 10);
+	for (uint8_t i = 0; i < 10; i++)
+		claim_put(&body, &(struct claim){.task = 100U - i, .slot = i == 9 ? 6 : 5, .boot = 1});
+	rec.body = body.p;
+	rec.body_len = (uint32_t)body.len;
+	record_sign(&rec, &w.flock, w.peer_secret[1]);
+	wr_init(&bytes, RECORD_BYTES_MAX);
+	record_encode(&bytes, &rec);
+	load(&w, &bytes);
+	wr_free(&body);
+	for (int pass = 0; pass < 2; pass++) {
+		size_t theirs = 0;
+
+		look(&w, own, ARRAY_LEN(own));
+		assert_int_equal(w.view.n_claims, SLOT_CLAIMS_MAX + 3);
+		for (size_t i = 0; i < w.view.n_claims; i++) {
+			const struct view_claim *c = &w.view.claims[i];
+
+			if (c->member == w.view.self || c->c.slot != 5)
+				continue;
+			assert_true(c->c.task == 92 + theirs);
+			theirs++;
+		}
+		assert_int_equal(theirs, SLOT_CLAIMS_MAX);
+	}
+	world_close(&w);
+}
+
 static void expect_same_claims(const struct view *a, const struct view *b)
 {
 	assert_int_equal(a->n_members, b->n_members);
@@ -716,6 +756,7 @@ int main(void)
 	        cmocka_unit_test(names_follow_serving_claims),
 	        cmocka_unit_test(the_hash_of_names_tells_zones_apart),
 	        cmocka_unit_test(a_claim_finds_its_slot),
+	        cmocka_unit_test(of_a_peers_many_claims_to_one_slot_the_first_few_count),
 	        cmocka_unit_test(claims_that_were_kept_are_those_of_the_pages),
 	        cmocka_unit_test(a_peer_drains_until_it_is_resumed),
 	        cmocka_unit_test(of_settings_made_on_two_sides_of_a_split_drain_wins),
