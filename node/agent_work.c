@@ -49,6 +49,7 @@ static struct work_task task_of(const struct runtime_task *t)
 	                .state = t->state,
 	                .health = t->health,
 	                .healthy_at = t->healthy_at,
+	                .takes = t->spec,
 	                .alone = t->alone,
 	                .stopping = t->stopping},
 	        .service = t->service,

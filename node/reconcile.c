@@ -355,6 +355,7 @@ void reconcile_run(struct reconcile *r, const struct view *view, const struct pl
 		groups[n_groups] = group_at(&x, k);
 		rc_observe_group(&x, &groups[n_groups]);
 	}
+	rc_observe_unwanted(&x);
 	rc_observe_handovers(&x);
 	for (size_t i = 0; i < n_own; i++)
 		if (!x.matched[i])

@@ -218,6 +218,12 @@ void rc_observe_flock(struct run *x)
 	r->sight_at = x->now;
 }
 
+/* A task of the old content holds what that asked for until it has ended. */
+static const struct service *taken_by(const struct own_task *t, const struct group *g)
+{
+	return t->takes && t->content != g->content ? t->takes : g->service;
+}
+
 void rc_observe_group(struct run *x, const struct group *g)
 {
 	for (size_t k = g->first; k < g->first + g->n; k++) {
@@ -228,7 +234,14 @@ void rc_observe_group(struct run *x, const struct group *g)
 		for (size_t i = rc_own_from(x, slot); i < x->n_own && x->own[i]->slot == slot; i++) {
 			x->matched[i] = true;
 			if (!finished(x->own[i]))
-				load_add(&x->load, g->service, x->arena);
+				load_add(&x->load, taken_by(x->own[i], g), x->arena);
 		}
 	}
+}
+
+void rc_observe_unwanted(struct run *x)
+{
+	for (size_t i = 0; i < x->n_own; i++)
+		if (!x->matched[i] && !finished(x->own[i]) && x->own[i]->takes)
+			load_add(&x->load, x->own[i]->takes, x->arena);
 }

@@ -142,6 +142,8 @@ const struct own_task *rc_keeper_of(const struct run *x, size_t k, id64 content)
 /* Everything is looked at before anything is decided: room and turns depend on all slots. */
 void rc_observe_flock(struct run *x);
 void rc_observe_group(struct run *x, const struct group *g);
+/* After all groups: own tasks whose slot is not in the placement take room until they have ended. */
+void rc_observe_unwanted(struct run *x);
 /* Forgets slots that this run did not know. */
 void rc_purge(struct reconcile *r);
 

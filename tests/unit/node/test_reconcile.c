@@ -247,6 +247,66 @@ static void r7_nothing_is_started_beyond_own_room(void **state)
 	finish();
 }
 
+/* A stack that was removed, or whose slots are fewer now, holds what it has until its tasks have ended. */
+static void r7_a_task_that_nobody_wants_any_more_takes_its_room_until_it_has_ended(void **state)
+{
+	static struct spec_port port = {.name = "http", .target = 80, .published = 8080, .mode = PORT_HOST};
+	struct service *s;
+
+	(void)state;
+	for (int of_room = 0; of_room < 2; of_room++) {
+		struct service old;
+
+		s = start(1, 0);
+		s->reserve.cpu_milli = of_room ? 2500 : 0; /* of 4000 */
+		s->ports = &port;
+		s->n_ports = of_room ? 0 : 1;
+		c.stacks[0].arrived = now;
+		old = *s;
+		own[n_own++] = (struct own_task){.task = 7,
+		        .slot = 0x77,
+		        .stack = "gone",
+		        .takes = &old,
+		        .state = TASK_STOPPING,
+		        .stopping = true};
+		run();
+		expect_nothing();
+		after(500);
+		expect_nothing();
+		own[0].state = TASK_DONE;
+		after(100);
+		assert_int_equal(n_actions, 2);
+		assert_int_equal(actions[0].kind, DO_FORGET);
+		assert_int_equal(actions[1].kind, DO_START);
+		finish();
+	}
+}
+
+static void r7_a_task_of_the_old_content_takes_what_that_asked_for(void **state)
+{
+	struct service old, *s;
+
+	(void)state;
+	s = start(1, 0);
+	s->replicas = 2;
+	s->reserve.cpu_milli = 1000;
+	c.stacks[0].arrived = now;
+	old = *s;
+	old.reserve.cpu_milli = 3500; /* of 4000 */
+	task(0)->takes = &old;
+	own[0].content = service_content(&old);
+	own[0].state = TASK_STOPPING;
+	own[0].stopping = true;
+	run();
+	expect_nothing();
+	own[0] = (struct own_task){0};
+	n_own = 0;
+	task(0);
+	after(100);
+	expect(DO_START, slot(1));
+	finish();
+}
+
 static void r8_a_global_slot_is_its_peers_at_once(void **state)
 {
 	(void)state;
@@ -843,6 +903,8 @@ int main(void)
 	        cmocka_unit_test(a_task_that_ended_for_good_is_left_alone),
 	        cmocka_unit_test(r7_an_isolated_peer_starts_no_orphan_but_what_is_new),
 	        cmocka_unit_test(r7_nothing_is_started_beyond_own_room),
+	        cmocka_unit_test(r7_a_task_that_nobody_wants_any_more_takes_its_room_until_it_has_ended),
+	        cmocka_unit_test(r7_a_task_of_the_old_content_takes_what_that_asked_for),
 	        cmocka_unit_test(r8_a_global_slot_is_its_peers_at_once),
 	        cmocka_unit_test(r9_a_fresh_slot_is_started_at_once_by_candidate_0_alone),
 	        cmocka_unit_test(r9_an_old_revision_or_a_slot_once_claimed_is_not_fresh),
