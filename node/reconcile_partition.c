@@ -44,9 +44,10 @@ void rc_observe_voters(struct run *x)
 	struct reconcile *r = x->r;
 	size_t seen = 0;
 
-	for (size_t i = 0; x->view->n_voters && !x->isolated && i < x->view->n_members; i++)
+	/* Whom an isolated peer sees alive it merely has not accused yet: only its own vote is sure. */
+	for (size_t i = 0; x->view->n_voters && i < x->view->n_members; i++)
 		seen += is_voter(x->view, &x->view->members[i].key) &&
-		        (i == x->view->self || in_sight(x, &x->view->members[i]));
+		        (i == x->view->self || (!x->isolated && in_sight(x, &x->view->members[i])));
 	if (seen * 2 > x->view->n_voters) {
 		r->minority_since = 0;
 		r->majority = true;

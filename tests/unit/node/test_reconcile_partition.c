@@ -112,6 +112,22 @@ static void r15_who_is_isolated_sees_no_majority(void **state)
 	finish();
 }
 
+static void r15_the_only_voter_is_its_own_majority(void **state)
+{
+	(void)state;
+	begin(PEERS - 1);
+	voters[0] = c.members[0].key;
+	task(0);
+	run();
+	isolated = true;
+	say(VIEW_DEAD, 1, PEERS - 1);
+	for (int i = 0; i < 10; i++) {
+		after(SECONDS(1));
+		expect_nothing();
+	}
+	finish();
+}
+
 static void r15_peers_without_a_vote_do_not_count_but_may_run_it(void **state)
 {
 	(void)state;
@@ -182,6 +198,7 @@ int main(void)
 	        cmocka_unit_test(r15_a_task_runs_while_over_half_of_the_voters_are_in_sight),
 	        cmocka_unit_test(r15_a_suspicion_counts_after_three_seconds),
 	        cmocka_unit_test(r15_who_is_isolated_sees_no_majority),
+	        cmocka_unit_test(r15_the_only_voter_is_its_own_majority),
 	        cmocka_unit_test(r15_peers_without_a_vote_do_not_count_but_may_run_it),
 	        cmocka_unit_test(r15_without_a_list_of_voters_it_runs_nowhere),
 	        cmocka_unit_test(
