@@ -17,9 +17,9 @@ bool claim_keeps(const struct view *view, const struct service *s, const struct 
 {
 	if (c->c.state == TASK_REFUSED || c->c.state == TASK_LOST)
 		return false;
-	/* `partition: pause`: death is only an opinion; the slot waits for its owner. */
+	/* `partition: pause`: death is only an opinion; the slot waits for its owner, unless an operator drains that. */
 	if (s->partition == PARTITION_PAUSE && view->members[c->member].state == VIEW_DEAD)
-		return true;
+		return !view->members[c->member].draining;
 	return claim_is_live(view, c);
 }
 

@@ -386,8 +386,9 @@ const char *reason_slot(const struct view *v, const struct placement *p, size_t 
 		return arena_printf(arena, "runs on %s, which hands it over to %s", name_of(v, owner, arena),
 		        name_of(v, heir, arena));
 	if (v->members[owner].state == VIEW_DEAD)
-		return arena_printf(
-		        arena, "waits for %s, which is dead (partition: pause)", name_of(v, owner, arena));
+		return arena_printf(arena,
+		        "waits for %s, which is dead (partition: pause); `starling node drain %s` if it will not be back soon",
+		        name_of(v, owner, arena), name_of(v, owner, arena));
 	if (v->members[owner].state == VIEW_SUSPECT)
 		return arena_printf(arena,
 		        "runs on %s, which is suspect: nothing moves before it is believed dead",

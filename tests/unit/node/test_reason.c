@@ -263,6 +263,20 @@ static void a_side_without_a_majority_says_how_many_voters_it_sees(void **state)
 	cluster_free(&c);
 }
 
+static void a_slot_that_waits_for_a_dead_peer_says_how_to_give_that_up(void **state)
+{
+	struct service *s = begin(2);
+
+	(void)state;
+	s->partition = PARTITION_PAUSE;
+	on("p0", 0);
+	c.members[cluster_member(&c, "p0")].state = VIEW_DEAD;
+	run();
+	assert_string_equal(slot(0),
+	        "waits for p0, which is dead (partition: pause); `starling node drain p0` if it will not be back soon");
+	cluster_free(&c);
+}
+
 static void a_slot_that_makes_room_and_the_one_that_waits_for_it_name_each_other(void **state)
 {
 	static struct placed_move move;
@@ -325,6 +339,7 @@ int main(void)
 	        cmocka_unit_test(a_drain_is_told_from_its_plan_to_its_end),
 	        cmocka_unit_test(what_drains_and_fits_nowhere_stays_with_its_reason),
 	        cmocka_unit_test(an_orphan_says_whose_it_was_and_who_is_next),
+	        cmocka_unit_test(a_slot_that_waits_for_a_dead_peer_says_how_to_give_that_up),
 	        cmocka_unit_test(a_side_without_a_majority_says_how_many_voters_it_sees),
 	        cmocka_unit_test(a_slot_that_makes_room_and_the_one_that_waits_for_it_name_each_other),
 	        cmocka_unit_test(how_full_a_peer_is_counts_what_runs_there),

@@ -326,13 +326,21 @@ static void a_tie_of_claims_follows_the_slots_hash(void **state)
 	cluster_free(&c);
 }
 
-static void a_paused_services_dead_owner_keeps_it_until_it_leaves(void **state)
+static void a_paused_services_dead_owner_keeps_it_until_it_leaves_or_is_drained(void **state)
 {
 	(void)state;
 	start(3);
 	cluster_stack(&c, "hello", 1)->services[0].partition = PARTITION_PAUSE;
 	cluster_claim(&c, slot_id(&c.view.flock, "hello", "s0", 0), 1, 0);
 	c.members[1].state = VIEW_DEAD;
+	run();
+	assert_int_equal(p.slots[0].owner, 0);
+	c.members[1].draining = true;
+	run();
+	assert_int_equal(p.slots[0].owner, -1);
+	assert_int_equal(p.slots[0].n_candidates, 2);
+	assert_int_equal(p.n_moves, 0); /* who is away hands nothing over */
+	c.members[1].draining = false;
 	run();
 	assert_int_equal(p.slots[0].owner, 0);
 	c.members[1].state = VIEW_LEFT;
@@ -630,7 +638,7 @@ int main(void)
 	        cmocka_unit_test(claims_beyond_a_peers_size_are_void),
 	        cmocka_unit_test(of_two_claims_the_better_one_wins),
 	        cmocka_unit_test(a_tie_of_claims_follows_the_slots_hash),
-	        cmocka_unit_test(a_paused_services_dead_owner_keeps_it_until_it_leaves),
+	        cmocka_unit_test(a_paused_services_dead_owner_keeps_it_until_it_leaves_or_is_drained),
 	        cmocka_unit_test(each_filter_has_its_number),
 	        cmocka_unit_test(constraints_compare_as_swarm_does),
 	        cmocka_unit_test(the_most_common_reason_is_told_and_absence_last),
