@@ -159,6 +159,9 @@ static void observe_slot(struct run *x, size_t k, const struct own_task *mine)
 		if (!m->orphan_since)
 			m->orphan_since = x->now;
 	}
+	if (owner && owner->c.handover_to && !m->handing)
+		rc_note_handover(x);
+	m->handing = owner && owner->c.handover_to;
 	if (rc_refused(x, k))
 		m->refused_at = x->now;
 	note_rank(x, &x->p->slots[k], m);

@@ -21,6 +21,31 @@ static size_t under_way(const struct view *view)
 	return n;
 }
 
+void rc_note_handover(struct run *x)
+{
+	struct reconcile *r = x->r;
+
+	/* Who saw the last epoch begin a little earlier begins the next one a little earlier. */
+	if (!r->moving_since || x->now - r->moving_since >= REBALANCE_EPOCH - ORDERED_EPOCH) {
+		r->moving_since = x->now;
+		r->n_moving = 0;
+	}
+	r->n_moving++;
+}
+
+/* Peers look at different moments, so each has to count what the others moved in this epoch. An order's rounds end with
+ * their handovers. */
+static size_t used_up(struct run *x, bool ordered)
+{
+	const struct reconcile *r = x->r;
+	size_t busy = under_way(x->view);
+
+	if (ordered || !r->moving_since || x->now - r->moving_since >= REBALANCE_EPOCH)
+		return busy;
+	rc_wake_at(x, r->moving_since + REBALANCE_EPOCH);
+	return MAX(busy, r->n_moving);
+}
+
 /* While a slot waits for a peer, peers have room to lose. */
 static bool quiet(const struct run *x)
 {
@@ -50,7 +75,7 @@ static mono_ms not_before(const struct reconcile *r, bool ordered)
 
 void rc_rebalance(struct run *x, struct placed_move *out, size_t *n, size_t max)
 {
-	size_t most = MAX((size_t)1, x->p->n_slots / REBALANCE_SHARE), busy, listed;
+	size_t most = MAX((size_t)1, x->p->n_slots / REBALANCE_SHARE), used, listed;
 	struct reconcile *r = x->r;
 	bool ordered;
 
@@ -66,10 +91,10 @@ void rc_rebalance(struct run *x, struct placed_move *out, size_t *n, size_t max)
 		return;
 	}
 	r->looked_at = x->now;
-	busy = under_way(x->view);
-	if (!quiet(x) || busy >= most)
+	used = used_up(x, ordered);
+	if (!quiet(x) || used >= most)
 		return; /* a pass follows whatever ends it */
-	listed = place_rebalance(x->view, x->p, x->arena, out, MIN(max, most - busy));
+	listed = place_rebalance(x->view, x->p, x->arena, out, MIN(max, most - used));
 	if (!listed) {
 		r->uneven_since = 0;
 		r->ordered = MAX(r->ordered, x->view->rebalance);

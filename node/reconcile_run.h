@@ -29,6 +29,7 @@ struct memory {
 	mono_ms serving_since;
 	bool replaces;    /* the own task was started as an orphan's */
 	id64 disputed;    /* task of another peer's claim that operators were told of */
+	bool handing;     /* its owner hands it over */
 	mono_ms unfit_at; /* since when this peer is asked to take the slot and has no room; 0 not */
 	/* As the slot's owner, reconcile_handover.c. */
 	id64 handover_to;   /* peer; 0 none */
@@ -55,7 +56,9 @@ struct reconcile {
 	mono_ms looked_at;
 	mono_ms uneven_since; /* since when some peer should shed or attract; 0 not */
 	mono_ms rebalanced_at;
-	uint64_t ordered; /* stamp of the order to rebalance that was carried out, or was there at first */
+	mono_ms moving_since; /* the first handover, anybody's, of this epoch; 0 none */
+	size_t n_moving;      /* handovers that began since then */
+	uint64_t ordered;     /* stamp of the order to rebalance that was carried out, or was there at first */
 };
 
 /* One run. */
@@ -167,6 +170,8 @@ void rc_take_over(struct run *x, struct group *g, size_t k);
 
 /* reconcile_rebalance.c: R13. Moves that begin in this run, as placement would list them. */
 void rc_rebalance(struct run *x, struct placed_move *out, size_t *n, size_t max);
+/* A handover was seen to begin: what may move in an epoch is counted over all owners. */
+void rc_note_handover(struct run *x);
 
 /* reconcile_partition.c: R15. */
 void rc_observe_voters(struct run *x);

@@ -108,6 +108,40 @@ static void a_host_that_comes_back_stops_what_moved(void **state)
 	}
 }
 
+/* R13: three peers carry eight each of what six shared; they start looking at different moments. */
+static void an_uneven_flock_is_evened_out_one_slot_a_minute(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct stack_version *v;
+		mono_ms last = 0;
+
+		begin(seed, 6);
+		v = deploy(&f, 0, 0);
+		v->spec.n_services = 1;
+		fill_service(v, 0, "web", 24, "1");
+		flock_run(&f, SECONDS(20));
+		for (size_t i = 3; i < 6; i++)
+			crash_host(&f, i);
+		flock_run(&f, SECONDS(40));
+		assert_null(flock_fault(&f, 0));
+		for (size_t i = 3; i < 6; i++)
+			boot_host(&f, i);
+		flock_run(&f, SECONDS(20));
+		f.starts = 0;
+		for (size_t moved = 0; flock_uneven(&f, 0) || moved < 2;) {
+			flock_run(&f, 500);
+			if (f.starts == moved)
+				continue;
+			assert_int_equal(f.starts, moved + 1);
+			assert_true(!moved || f.now - last >= SECONDS(55)); /* news takes its time */
+			moved = f.starts;
+			last = f.now;
+		}
+		flock_end(&f);
+	}
+}
+
 static void a_pause_shorter_than_suspicion_starts_nothing(void **state)
 {
 	(void)state;
@@ -464,6 +498,7 @@ int main(void)
 	        cmocka_unit_test(a_deployment_runs_within_a_second_each_slot_once),
 	        cmocka_unit_test(a_lost_hosts_replicas_run_elsewhere_within_seconds),
 	        cmocka_unit_test(a_host_that_comes_back_stops_what_moved),
+	        cmocka_unit_test(an_uneven_flock_is_evened_out_one_slot_a_minute),
 	        cmocka_unit_test(a_pause_shorter_than_suspicion_starts_nothing),
 	        cmocka_unit_test(an_agents_restart_moves_nothing),
 	        cmocka_unit_test(an_update_never_takes_two_slots_at_once),
