@@ -1,5 +1,6 @@
 #include "node/runtime/cgroup.h"
 
+#include "node/runtime/cgroup_folder.h"
 #include "node/runtime/files.h"
 
 #include <errno.h>
@@ -229,18 +230,11 @@ static const char *const controllers[] = {"pids", "memory", "cpu"};
 int cgroup_kill(const struct cgroups *c, const char *task)
 {
 	struct arena arena;
-	char *text, *end;
-	size_t len;
 	int found = 0;
 
 	arena_init(&arena);
-	for (size_t i = 0; c->version && i < ARRAY_LEN(controllers); i++) {
-		char *path = arena_printf(&arena, "%s/cgroup.procs", folder(c, controllers[i], task, &arena));
-
-		text = (char *)file_read(AT_FDCWD, path, 65536, &arena, &len, NULL);
-		for (long pid; text && (pid = strtol(text, &end, 10)) > 1; text = end)
-			found += kill((pid_t)pid, SIGKILL) == 0;
-	}
+	for (size_t i = 0; c->version && i < ARRAY_LEN(controllers); i++)
+		found += cgroup_folder_kill(folder(c, controllers[i], task, &arena));
 	arena_free(&arena);
 	return found;
 }
@@ -251,7 +245,7 @@ void cgroup_remove(const struct cgroups *c, const char *task)
 
 	arena_init(&arena);
 	for (size_t i = 0; c->version && i < ARRAY_LEN(controllers); i++)
-		rmdir(folder(c, controllers[i], task, &arena));
+		cgroup_folder_remove(folder(c, controllers[i], task, &arena));
 	arena_free(&arena);
 }
 

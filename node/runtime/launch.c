@@ -1,6 +1,8 @@
 #include "node/runtime/launch.h"
 
 #include "base/pack.h"
+#include "base/text.h"
+#include "node/runtime/launch_more.h"
 #include "placement/spec/spec.h"
 
 #include <signal.h>
@@ -11,7 +13,7 @@
 #define LAUNCH_ENV_MAX  (SPEC_ENV_MAX + 64)
 #define LAUNCH_ARGS_MAX (2 * SPEC_ARGS_MAX)
 
-static void put_texts(struct wr *w, char *const *texts)
+void launch_put_texts(struct wr *w, char *const *texts)
 {
 	uint32_t n = 0;
 
@@ -22,7 +24,7 @@ static void put_texts(struct wr *w, char *const *texts)
 		pk_bin(w, texts[i], strlen(texts[i]));
 }
 
-static char *get_text(struct rd *r, struct arena *arena)
+char *launch_get_text(struct rd *r, struct arena *arena)
 {
 	size_t len;
 	const uint8_t *p = up_bin(r, &len);
@@ -30,7 +32,7 @@ static char *get_text(struct rd *r, struct arena *arena)
 	return p ? arena_strndup(arena, (const char *)p, len) : NULL;
 }
 
-static char **get_texts(struct rd *r, struct arena *arena, uint32_t max)
+char **launch_get_texts(struct rd *r, struct arena *arena, uint32_t max)
 {
 	uint32_t n = up_array(r);
 	char **out;
@@ -41,7 +43,7 @@ static char **get_texts(struct rd *r, struct arena *arena, uint32_t max)
 		n = 0;
 	out = arena_array(arena, n + 1, sizeof(*out));
 	for (uint32_t i = 0; i < n && rd_ok(r); i++)
-		out[i] = get_text(r, arena);
+		out[i] = launch_get_text(r, arena);
 	return out;
 }
 
@@ -52,12 +54,14 @@ static void put_optional(struct wr *w, const char *text)
 
 void launch_put(struct wr *w, const struct launch *l)
 {
-	pk_array(w, LAUNCH_FIELDS);
+	bool more = launch_has_more(l);
+
+	pk_array(w, LAUNCH_FIELDS + more);
 	pk_u64(w, LAUNCH_VERSION);
 	pk_u64(w, l->run);
-	put_texts(w, l->argv);
-	put_texts(w, l->env);
-	put_texts(w, l->check);
+	launch_put_texts(w, l->argv);
+	launch_put_texts(w, l->env);
+	launch_put_texts(w, l->check);
 	put_optional(w, l->cwd);
 	pk_bool(w, l->set_user);
 	pk_u64(w, l->uid);
@@ -75,6 +79,8 @@ void launch_put(struct wr *w, const struct launch *l)
 	pk_u64(w, l->stop_grace_ms);
 	pk_u64(w, l->watchdog_ms);
 	pk_nil(w); /* so that a cut file never looks whole */
+	if (more)
+		launch_put_more(w, l);
 }
 
 static void get_lists(struct rd *r, struct launch *l, struct arena *arena)
@@ -88,7 +94,7 @@ static void get_lists(struct rd *r, struct launch *l, struct arena *arena)
 	if (l->n_cgroups > LAUNCH_CGROUPS_MAX)
 		rd_fail(r, "too many cgroups in a launch");
 	for (size_t i = 0; rd_ok(r) && i < l->n_cgroups; i++)
-		l->cgroups[i] = get_text(r, arena);
+		l->cgroups[i] = launch_get_text(r, arena);
 }
 
 int launch_get(struct launch *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err)
@@ -97,20 +103,21 @@ int launch_get(struct launch *out, struct arena *arena, const uint8_t *bytes, si
 	struct rd r;
 
 	*out = (struct launch){0};
+	launch_no_more(out, arena);
 	rd_init(&r, bytes, len);
 	n = up_array(&r);
 	if (n < LAUNCH_FIELDS || up_u64(&r) != LAUNCH_VERSION)
 		rd_fail(&r, "a launch of an unknown version");
 	out->run = (uint32_t)up_u64(&r);
-	out->argv = get_texts(&r, arena, LAUNCH_ARGS_MAX);
-	out->env = get_texts(&r, arena, LAUNCH_ENV_MAX);
-	out->check = get_texts(&r, arena, LAUNCH_ARGS_MAX);
-	out->cwd = get_text(&r, arena);
+	out->argv = launch_get_texts(&r, arena, LAUNCH_ARGS_MAX);
+	out->env = launch_get_texts(&r, arena, LAUNCH_ENV_MAX);
+	out->check = launch_get_texts(&r, arena, LAUNCH_ARGS_MAX);
+	out->cwd = launch_get_text(&r, arena);
 	out->set_user = up_bool(&r);
 	out->uid = (uint32_t)up_u64(&r);
 	out->gid = (uint32_t)up_u64(&r);
 	get_lists(&r, out, arena);
-	out->oom_file = get_text(&r, arena);
+	out->oom_file = launch_get_text(&r, arena);
 	if (out->oom_file && !*out->oom_file)
 		out->oom_file = NULL;
 	out->log_file_bytes = up_u64(&r);
@@ -119,8 +126,10 @@ int launch_get(struct launch *out, struct arena *arena, const uint8_t *bytes, si
 	out->stop_grace_ms = (uint32_t)up_u64(&r);
 	out->watchdog_ms = (uint32_t)up_u64(&r);
 	up_nil(&r);
+	if (n > LAUNCH_FIELDS)
+		launch_get_more(&r, out, arena);
 	/* A later build's, which must mean nothing to one that does not know them. */
-	for (; n > LAUNCH_FIELDS && rd_ok(&r); n--)
+	for (; n > LAUNCH_FIELDS + 1 && rd_ok(&r); n--)
 		up_skip(&r);
 	if (rd_ok(&r) && (!out->argv[0] || !out->cwd || out->stop_signal < 1 || out->stop_signal >= NSIG))
 		rd_fail(&r, "a launch without a command, folder or signal");
@@ -140,6 +149,7 @@ const char *launch_step_text(enum launch_step s)
 	        [STEP_CWD] = "cannot enter its working directory",
 	        [STEP_NOT_FOUND] = "not found",
 	        [STEP_EXEC] = "cannot be executed",
+	        [STEP_RUNTIME] = "the container's runtime failed",
 	};
 
 	return (unsigned)s < STEPS ? texts[s] : "failed in an unknown step";
@@ -148,6 +158,7 @@ const char *launch_step_text(enum launch_step s)
 #define RUN_MAGIC      0x73725201u /* "srR", version */
 #define EXIT_MAGIC     0x73724501u /* "srE", version */
 #define WATCHDOG_MAGIC 0x73725701u /* "srW", version */
+#define FAULT_MAGIC    0x73724601u /* "srF", version */
 
 void run_put(struct wr *w, const struct run_record *r)
 {
@@ -235,6 +246,36 @@ int watchdog_get(struct watchdog_record *out, const uint8_t *bytes, size_t len, 
 	out->run = rd_u32(&r);
 	out->at = (wall_ms)rd_u64(&r);
 	return rd_end(&r, err);
+}
+
+void fault_put(struct wr *w, const struct fault_record *f)
+{
+	wr_u32(w, FAULT_MAGIC);
+	wr_u32(w, f->run);
+	wr_bytes(w, f->text, strlen(f->text));
+}
+
+int fault_get(struct fault_record *out, const uint8_t *bytes, size_t len, struct err *err)
+{
+	const uint8_t *text;
+	struct rd r;
+	size_t n;
+
+	*out = (struct fault_record){0};
+	rd_init(&r, bytes, len);
+	if (rd_u32(&r) != FAULT_MAGIC)
+		rd_fail(&r, "not a fault's record");
+	out->run = rd_u32(&r);
+	n = rd_left(&r);
+	if (n > FAULT_TEXT_MAX)
+		rd_fail(&r, "a fault's record that is too long");
+	text = rd_bytes(&r, rd_left(&r));
+	if (rd_ok(&r) && !text_is_utf8((const char *)text, n))
+		rd_fail(&r, "a fault's record that is no text");
+	if (rd_end(&r, err) < 0)
+		return -1;
+	memcpy(out->text, text, n);
+	return 0;
 }
 
 size_t message_begin(struct wr *w, enum shim_message kind)

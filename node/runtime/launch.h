@@ -6,6 +6,7 @@
  *	launch   the agent writes it before it starts a shim: what to run, as whom, with which limits
  *	run      the shim writes it once the process runs: pids with start times, so that a later agent finds them
  *	exit     the shim writes it when all is over, before it ends
+ *	fault    the shim writes it before `exit` when the start failed: what it can say beyond the step
  *	watchdog the shim writes it when its watchdog fires, before it stops the task
  *	lock     held (flock) from before the shim starts until it ends, however it ends
  *	shim.sock  where a later agent connects
@@ -16,7 +17,18 @@
  * Agents and shims of different builds meet: a shim lives as long as its task, over upgrades of the agent, and the
  * binary that starts as a shim may be newer than the agent that spawns it. So all of this is frozen; test_launch.c
  * holds the bytes. Kinds keep their numbers, messages and the records `run` and `exit` their fields. What is new gets
- * a kind of its own, which a side that does not know it skips; a launch grows at its end.
+ * a kind of its own, which a side that does not know it skips; a launch grows at its end, by a map of which each build
+ * reads the keys that it knows (launch_more.c).
+ *
+ * A container's runtime runs under a shim as well: then the task is not what argv becomes, but what it leaves behind.
+ *
+ *	shim --argv--> runc run --detach --pid-file P ... ends with 0 --> the process in P, by now the shim's child (it is
+ *	                 |                                                the subreaper), is the task's first one
+ *	                 '- anything else, or no such child: the start failed; the end of its stderr says why
+ *	all over --cleanup--> runc delete --force ...
+ *
+ * argv, check and cleanup then run as the shim itself, with `env`, in `cwd`; `cgroups` are the container's, made by the
+ * runtime: the shim only kills what is in them. The container's environment must hold STARLING_TASK too.
  */
 #ifndef NODE_RUNTIME_LAUNCH_H
 #define NODE_RUNTIME_LAUNCH_H
@@ -48,6 +60,12 @@ struct launch {
 	uint8_t stop_signal; /* when the shim itself stops the task: SIGTERM to it, or the watchdog */
 	uint32_t stop_grace_ms;
 	uint32_t watchdog_ms; /* no agent for this long: stop the task; 0 never */
+	/* More, which earlier builds did not know. */
+	const char *
+	        pid_file; /* of a container's runtime, from the task's folder or absolute; NULL: argv is the task */
+	/* The runtime's command that clears away the container, or just NULL. Run once all is over, and by an agent that
+	 * finds the shim killed; then the task may start again at the same time, so what it names is this run's alone. */
+	char **cleanup;
 };
 
 void launch_put(struct wr *w, const struct launch *l);
@@ -66,6 +84,7 @@ enum launch_step {
 	STEP_CWD,
 	STEP_NOT_FOUND, /* in no folder of PATH, or no such file */
 	STEP_EXEC,
+	STEP_RUNTIME, /* a container's runtime ended with an error */
 	STEPS,
 };
 /* "cannot change to its user", for messages. */
@@ -94,8 +113,17 @@ struct watchdog_record {
 	wall_ms at; /* when it fired */
 };
 
+/* Bytes of the text of a fault; of a longer one the end is kept. */
+#define FAULT_TEXT_MAX 240
+
+struct fault_record {
+	uint32_t run;
+	char text[FAULT_TEXT_MAX + 1]; /* UTF-8 */
+};
+
 /* Bytes of an encoded record file, at most. */
 #define RECORD_FILE_MAX 64
+#define FAULT_FILE_MAX  (8 + FAULT_TEXT_MAX)
 void run_put(struct wr *w, const struct run_record *r);
 int run_get(struct run_record *out, const uint8_t *bytes, size_t len, struct err *err);
 void exit_put(struct wr *w, const struct exit_record *e);
@@ -103,6 +131,9 @@ int exit_get(struct exit_record *out, const uint8_t *bytes, size_t len, struct e
 
 void watchdog_put(struct wr *w, const struct watchdog_record *d);
 int watchdog_get(struct watchdog_record *out, const uint8_t *bytes, size_t len, struct err *err);
+
+void fault_put(struct wr *w, const struct fault_record *f);
+int fault_get(struct fault_record *out, const uint8_t *bytes, size_t len, struct err *err);
 
 /* These numbers never change, nor is one used again: agents and shims of different builds meet. */
 enum shim_message {

@@ -14,5 +14,7 @@ int link_lock(int dir_fd, int wait_ms);
  * lives, or this cannot be told now; nothing was touched. */
 bool link_end(
         int dir_fd, uint32_t run, id64 task, const struct cgroups *cgroups, int wait_ms, struct driver_event *ev);
+/* What the shim could say, beyond the step, of a start of this run that failed; nothing is written where it said none. */
+void link_fault(int dir_fd, uint32_t run, char *out, size_t cap);
 
 #endif

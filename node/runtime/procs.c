@@ -110,6 +110,26 @@ int procs_kill_children(void)
 	return kill_wanted(is_child, &me);
 }
 
+size_t procs_children(int *out, size_t max)
+{
+	DIR *dir = opendir("/proc");
+	int me = getpid();
+	struct dirent *e;
+	uint64_t pid;
+	size_t n = 0;
+
+	while (dir && n < max && (e = readdir(dir))) {
+		struct proc p;
+
+		if (text_u64(e->d_name, 2, INT32_MAX, &pid) && proc_read((int)pid, &p) && p.ppid == me &&
+		        p.state != 'Z')
+			out[n++] = (int)pid;
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
 struct leftover {
 	const struct run_record *run;
 	char mark[64];     /* STARLING_TASK=... */
@@ -140,7 +160,7 @@ static bool is_leftover(void *ctx, const struct proc *p)
 
 	if (p->ticks < l->run->ticks)
 		return false;
-	if (l->leader_stays && p->session == (int)l->run->pid)
+	if (l->leader_stays && (p->pid == (int)l->run->pid || p->session == (int)l->run->pid))
 		return true;
 	return has_mark(p->pid, l->mark);
 }

@@ -49,15 +49,6 @@ wall_ms shim_wall(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void stream_ready(int *fd, struct log_stream *s)
-{
-	if (shim_drain(*fd, s, false))
-		return;
-	log_finish(&shim.log, s, shim_wall());
-	close(*fd);
-	*fd = -1;
-}
-
 static int listen_socket(void)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX, .sun_path = "shim.sock"};
@@ -119,31 +110,28 @@ static int load(struct arena *arena, struct err *err)
 	return log_open(&shim.log, log_fd, shim.launch.log_file_bytes, shim.launch.log_files, err);
 }
 
-static int start_task(void)
+static int open_streams(int out[2], int errs[2])
 {
-	int out[2], errs[2];
-	int error;
-	uint8_t buf[RECORD_FILE_MAX];
-	struct proc p;
-	struct wr w;
-	int pid;
-
-	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(errs, O_CLOEXEC) < 0) {
-		shim.exit.step = STEP_STDIO;
-		shim.exit.step_errno = (uint32_t)errno;
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return -1;
+	if (pipe2(errs, O_CLOEXEC) < 0) {
+		close(out[0]);
+		close(out[1]);
 		return -1;
 	}
-	pid = child_start(&shim.launch, shim.launch.argv, out[1], errs[1], true, &shim.exit.step, &error);
-	close(out[1]);
-	close(errs[1]);
 	shim.out_fd = out[0];
 	shim.err_fd = errs[0];
 	fcntl(shim.out_fd, F_SETFL, O_NONBLOCK);
 	fcntl(shim.err_fd, F_SETFL, O_NONBLOCK);
-	if (pid < 0) {
-		shim.exit.step_errno = (uint32_t)error;
-		return -1;
-	}
+	return 0;
+}
+
+static void note_start(int pid)
+{
+	uint8_t buf[RECORD_FILE_MAX];
+	struct proc p;
+	struct wr w;
+
 	shim.exit.step = STEP_NONE;
 	shim.run.pid = (uint32_t)pid;
 	shim.run.shim_pid = (uint32_t)getpid();
@@ -156,6 +144,37 @@ static int start_task(void)
 	run_put(&w, &shim.run);
 	/* Without it only a killed shim's leftovers are harder to find; the task's mark and cgroup still tell. */
 	file_replace(AT_FDCWD, "run", w.p, w.len, NULL);
+}
+
+static int start_task(void)
+{
+	const struct launch *l = &shim.launch;
+	int out[2], errs[2];
+	int error;
+	int pid;
+
+	if (open_streams(out, errs) < 0) {
+		shim.exit.step = STEP_STDIO;
+		shim.exit.step_errno = (uint32_t)errno;
+		return -1;
+	}
+	if (l->pid_file)
+		unlink(l->pid_file);
+	pid = child_start(l, l->argv, out[1], errs[1], true, &shim.exit.step, &error);
+	close(out[1]);
+	close(errs[1]);
+	if (pid < 0) {
+		shim.exit.step_errno = (uint32_t)error;
+		if (l->pid_file)
+			shim_fault(
+			        "%.100s: %s: %s", l->argv[0], launch_step_text(shim.exit.step), strerror(error));
+		return -1;
+	}
+	if (l->pid_file)
+		pid = shim_runtime_started(pid);
+	if (pid < 0)
+		return -1;
+	note_start(pid);
 	return 0;
 }
 
@@ -234,9 +253,9 @@ static void loop(void)
 		if (poll(p, ARRAY_LEN(p), poll_timeout(shim_mono())) < 0 && errno != EINTR)
 			break;
 		if (p[2].revents)
-			stream_ready(&shim.out_fd, &shim.out);
+			shim_stream_ready(&shim.out_fd, &shim.out);
 		if (p[3].revents)
-			stream_ready(&shim.err_fd, &shim.err);
+			shim_stream_ready(&shim.err_fd, &shim.err);
 		if (p[4].revents)
 			shim_check_read();
 		for (size_t i = 0; i < SHIM_CLIENTS_MAX; i++)

@@ -4,6 +4,7 @@
 
 #include "node/runtime/launch.h"
 #include "node/runtime/logfile.h"
+#include "node/runtime/shim_tail.h"
 #include "node/runtime/watchdog.h"
 
 /* Descriptors that the agent hands over. */
@@ -24,8 +25,7 @@ struct shim_check {
 	int out_fd;
 	mono_ms deadline;
 	bool timed_out;
-	size_t len;
-	char text[CHECK_TEXT_MAX];
+	struct shim_tail said;
 };
 
 struct shim {
@@ -41,6 +41,7 @@ struct shim {
 	struct watchdog_record fired; /* run 0: it has not */
 	struct log_writer log;
 	struct log_stream out, err;
+	struct shim_tail *keep; /* stderr is kept here too, while a container's runtime speaks; else NULL */
 };
 
 extern struct shim shim;
@@ -71,7 +72,22 @@ void shim_kill_all(void);
 void shim_reap(void);
 /* Reads what the task has said by now; false at the end of the stream. */
 bool shim_drain(int fd, struct log_stream *s, bool until_empty);
+/* The same for shim.out_fd and shim.err_fd, which are closed at their end. */
+void shim_stream_ready(int *fd, struct log_stream *s);
 /* Kills what is left, finishes the log, writes the exit record, tells the agents. */
 void shim_finish(void);
+
+/* shim_runtime.c: a container's runtime, where the launch has one. */
+
+/* Waits for the runtime's start command. Returns the pid of the container's first process, or -1 with shim.exit's step
+ * set and the record `fault` written. */
+int shim_runtime_started(int runtime_pid);
+/* Runs the launch's cleanup, if it has one. quiet: what it says is of no interest. */
+void shim_runtime_clean(bool quiet);
+/* Kills what a health command left in the container: all children of ours that live in another pid namespace, the
+ * container's first process excepted. */
+void shim_runtime_kill_strays(void);
+/* Writes the record `fault`. */
+void shim_fault(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 #endif

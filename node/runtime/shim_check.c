@@ -26,9 +26,9 @@ void shim_check_begin(uint32_t seq, uint32_t timeout_ms)
 	if (shim.check.pid < 0) {
 		shim.check.pid = 0;
 		close(out[0]);
-		shim.check.len = (size_t)snprintf(shim.check.text, CHECK_TEXT_MAX, "%.60s: %s: %s",
+		shim.check.said.len = (size_t)snprintf(shim.check.said.text, CHECK_TEXT_MAX, "%.60s: %s: %s",
 		        shim.launch.check[0], launch_step_text(step), strerror(error));
-		shim.check.len = MIN(shim.check.len, (size_t)CHECK_TEXT_MAX - 1);
+		shim.check.said.len = MIN(shim.check.said.len, (size_t)CHECK_TEXT_MAX - 1);
 		shim_say_checked(CHECK_NOT_RUN, 0);
 		return;
 	}
@@ -36,20 +36,13 @@ void shim_check_begin(uint32_t seq, uint32_t timeout_ms)
 	shim.check.out_fd = out[0];
 }
 
-/* Keeps the end of what the command says. */
 void shim_check_read(void)
 {
 	char buf[1024];
 	ssize_t n;
 
-	while ((n = read(shim.check.out_fd, buf, sizeof(buf))) > 0) {
-		size_t take = MIN((size_t)n, sizeof(shim.check.text));
-		size_t keep = MIN(shim.check.len, sizeof(shim.check.text) - take);
-
-		memmove(shim.check.text, shim.check.text + shim.check.len - keep, keep);
-		memcpy(shim.check.text + keep, buf + n - take, take);
-		shim.check.len = keep + take;
-	}
+	while ((n = read(shim.check.out_fd, buf, sizeof(buf))) > 0)
+		tail_add(&shim.check.said, buf, (size_t)n);
 	if (n == 0) {
 		close(shim.check.out_fd);
 		shim.check.out_fd = -1;
@@ -59,6 +52,8 @@ void shim_check_read(void)
 void shim_check_ended(int status)
 {
 	shim.check.pid = 0;
+	if (shim.launch.pid_file)
+		shim_runtime_kill_strays();
 	if (shim.check.out_fd >= 0)
 		shim_check_read();
 	if (shim.check.out_fd >= 0)

@@ -120,7 +120,8 @@ static void child(
 	if (set_stdio(out_fd, err_fd) < 0)
 		fail(report, STEP_STDIO);
 	close_on_exec_from(3);
-	if (enter_cgroups(l) < 0)
+	/* The groups of a container are its runtime's affair. */
+	if (!l->pid_file && enter_cgroups(l) < 0)
 		fail(report, STEP_CGROUP);
 	/* The agent may be protected from the OOM killer; its tasks are not. Lowering may be forbidden: then it was
 	 * not protected. */
@@ -138,7 +139,9 @@ static void child(
 		if (setresuid(l->uid, l->uid, l->uid) < 0)
 			fail(report, STEP_UID);
 	}
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	/* A container would inherit it from its runtime. */
+	if (!l->pid_file)
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	/* Changing the user clears it, so it is set now; the shim may have died before that. */
 	if (with_shim) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -185,4 +188,26 @@ int child_start(const struct launch *l, char *const argv[], int out_fd, int err_
 	*step = fault.step;
 	*step_errno = fault.error;
 	return -1;
+}
+
+void child_detached(const struct launch *l, char *const argv[])
+{
+	pid_t pid = fork();
+	int fd;
+
+	if (pid > 0)
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	if (pid != 0)
+		return;
+	reset_signals();
+	setsid();
+	if (fork() != 0)
+		_exit(0);
+	fd = open("/dev/null", O_RDWR);
+	if (fd >= 0 && dup2(fd, 0) == 0 && dup2(fd, 1) == 1 && dup2(fd, 2) == 2 && chdir(l->cwd) == 0) {
+		close_on_exec_from(3);
+		exec_in_path(argv[0], argv, l->env);
+	}
+	_exit(127);
 }

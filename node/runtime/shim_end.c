@@ -1,4 +1,5 @@
 /* Stopping the task, and what is left to do once it has ended. */
+#include "node/runtime/cgroup_folder.h"
 #include "node/runtime/files.h"
 #include "node/runtime/procs.h"
 #include "node/runtime/shim.h"
@@ -19,26 +20,15 @@
 
 static void kill_cgroup(void)
 {
-	char path[1024], pids[4096];
-	ssize_t n;
-	int fd;
-
-	if (!shim.launch.n_cgroups)
-		return;
-	snprintf(path, sizeof(path), "%s/cgroup.procs", shim.launch.cgroups[0]);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, pids, sizeof(pids) - 1);
-	if (fd >= 0)
-		close(fd);
-	pids[MAX(n, 0)] = '\0';
-	/* A group with more processes than fit is emptied by the next round. */
-	for (char *p = pids, *next; (n = strtol(p, &next, 10)) > 1; p = next)
-		kill((pid_t)n, SIGKILL);
+	if (shim.launch.n_cgroups)
+		cgroup_folder_kill(shim.launch.cgroups[0]);
 }
 
 void shim_kill_all(void)
 {
 	kill(-(int)shim.run.pid, SIGKILL);
+	/* A container's first process need not lead a group. */
+	kill((int)shim.run.pid, SIGKILL);
 	kill_cgroup();
 }
 
@@ -56,7 +46,6 @@ void shim_stop(int sig, uint32_t grace_ms)
 		shim_kill_all();
 }
 
-/* Returns false at the end of the stream. */
 bool shim_drain(int fd, struct log_stream *s, bool until_empty)
 {
 	static char buf[READ_BYTES];
@@ -66,8 +55,19 @@ bool shim_drain(int fd, struct log_stream *s, bool until_empty)
 		n = read(fd, buf, sizeof(buf));
 		if (n > 0)
 			log_feed(&shim.log, s, buf, (size_t)n, shim_wall());
+		if (n > 0 && s->is_stderr && shim.keep)
+			tail_add(shim.keep, buf, (size_t)n);
 	} while (n > 0 && until_empty);
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+void shim_stream_ready(int *fd, struct log_stream *s)
+{
+	if (shim_drain(*fd, s, false))
+		return;
+	log_finish(&shim.log, s, shim_wall());
+	close(*fd);
+	*fd = -1;
 }
 
 static void note_exit(int status)
@@ -161,7 +161,7 @@ static void write_exit(void)
 
 void shim_finish(void)
 {
-	if (shim.run.pid)
+	if (shim.run.pid || shim.launch.pid_file)
 		kill_descendants();
 	if (shim.out_fd >= 0)
 		shim_drain(shim.out_fd, &shim.out, true);
@@ -170,8 +170,9 @@ void shim_finish(void)
 		shim_drain(shim.err_fd, &shim.err, true);
 	log_finish(&shim.log, &shim.err, shim_wall());
 	shim.exit.oom = oom_killed();
+	shim_runtime_clean(shim.exit.step != STEP_NONE);
 	for (size_t i = 0; i < shim.launch.n_cgroups; i++)
-		rmdir(shim.launch.cgroups[i]);
+		cgroup_folder_remove(shim.launch.cgroups[i]);
 	shim.exit.ended = shim_wall();
 	write_exit();
 	/* The next shim of this task may begin as soon as the agent knows. */

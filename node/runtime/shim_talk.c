@@ -62,25 +62,17 @@ bool shim_agent_connected(void)
 void shim_say_checked(enum check_outcome outcome, uint8_t code)
 {
 	uint8_t buf[SHIM_MESSAGE_MAX];
-	const char *line = shim.check.text;
-	size_t len = shim.check.len;
+	size_t len;
+	const char *line = tail_line(&shim.check.said, &len);
 	struct wr w;
 	size_t at;
 
-	while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
-		len--;
-	for (size_t i = len; i-- > 0;)
-		if (line[i] == '\n') {
-			line += i + 1;
-			len -= i + 1;
-			break;
-		}
 	wr_fixed(&w, buf, sizeof(buf));
 	at = message_begin(&w, SHIM_CHECKED);
 	wr_u32(&w, shim.check.seq);
 	wr_u8(&w, (uint8_t)outcome);
 	wr_u8(&w, code);
-	wr_bytes(&w, line, len);
+	wr_bytes(&w, line + len - MIN(len, (size_t)CHECK_TEXT_MAX), MIN(len, (size_t)CHECK_TEXT_MAX));
 	message_end(&w, at);
 	send_all(&w);
 }

@@ -304,14 +304,30 @@ static void on_started(struct task *t, const struct run_record *run)
 	task_event(t, EV_STARTED);
 }
 
-/* The process never ran. */
-static void on_refused(struct task *t, const struct exit_record *e)
+/* What a container's runtime says when the host has too little of something just now. */
+static bool passes(const char *why)
+{
+	static const char *const texts[] = {"no space left", "temporarily unavailable", "cannot allocate memory",
+	        "too many open files", "resource busy", "killed: it had not started"};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (strcasestr(why, texts[i]))
+			return true;
+	return false;
+}
+
+/* The process never ran. why: what is known beyond the step, or "". */
+static void on_refused(struct task *t, const struct exit_record *e, const char *why)
 {
 	const struct service *s = t->pub.spec;
-	const char *command = s->n_entrypoint ? s->entrypoint[0] : s->command[0];
+	const char *command = s->n_entrypoint ? s->entrypoint[0] : s->n_command ? s->command[0] : "";
 	const char *cause = strerror((int)e->step_errno);
 
-	if (e->step == STEP_NOT_FOUND)
+	bool blocked = e->step == STEP_FORK || e->step == STEP_STDIO || (e->step == STEP_RUNTIME && passes(why));
+
+	if (*why)
+		task_reason(t, "%s: %s", s->name, why);
+	else if (e->step == STEP_NOT_FOUND)
 		task_reason(t, "%s: command \"%s\": %s", s->name, command,
 		        strchr(command, '/') ? "no such file on this host" : "not found in PATH");
 	else if (e->step == STEP_EXEC)
@@ -324,7 +340,7 @@ static void on_refused(struct task *t, const struct exit_record *e)
 	t->pub.failures += t->pub.failures < UINT8_MAX;
 	log_warn("task", "%s/%s/%u did not start: %s", t->pub.stack, t->pub.service, t->pub.index, t->pub.reason);
 	/* No process or descriptor left is no fault of the task. */
-	task_event(t, e->step == STEP_FORK || e->step == STEP_STDIO ? EV_BLOCKED : EV_REFUSED);
+	task_event(t, blocked ? EV_BLOCKED : EV_REFUSED);
 }
 
 static void describe_exit(struct task *t, const struct exit_record *e)
@@ -402,7 +418,7 @@ void task_driver_event(void *ctx, const struct driver_event *ev)
 		if (ev->watchdog)
 			note_watchdog(t);
 		if (ev->exit.step != STEP_NONE)
-			on_refused(t, &ev->exit);
+			on_refused(t, &ev->exit, ev->text);
 		else
 			on_exited(t, &ev->exit, NULL);
 		break;

@@ -227,6 +227,8 @@ static void a_launch_of_a_later_build_is_read_as_far_as_it_is_known(void **state
 	/* Three fields more, of any kind. */
 	assert_int_equal(w.p[2], 18);
 	w.p[2] = 21;
+	pk_map(&w, 1);
+	pk_str(&w, "what");
 	pk_u64(&w, 99);
 	pk_array(&w, 1);
 	pk_str(&w, "what is this");
@@ -240,6 +242,56 @@ static void a_launch_of_a_later_build_is_read_as_far_as_it_is_known(void **state
 	assert_int_equal(launch_get(&got, &arena, w.p, w.len, NULL), -1);
 	wr_free(&w);
 	arena_free(&arena);
+}
+
+static void what_later_builds_added_comes_back_and_its_bytes_stay(void **state)
+{
+	static const char more[] = "82a87069645f66696c65c403706964a7636c65616e757092c40472756e63c40664656c657465";
+	char *cleanup[] = {"runc", "delete", NULL};
+	struct launch l = sample(), got;
+	struct arena arena;
+	char hex[1024];
+	struct wr w;
+
+	(void)state;
+	arena_init(&arena);
+	wr_init(&w, LAUNCH_BYTES_MAX);
+	l.pid_file = "pid";
+	l.cleanup = cleanup;
+	launch_put(&w, &l);
+	hex_encode(hex, w.p, w.len);
+	assert_int_equal(w.p[2], 19);
+	assert_string_equal(hex + strlen(hex) - strlen(more), more);
+	assert_int_equal(launch_get(&got, &arena, w.p, w.len, NULL), 0);
+	assert_string_equal(got.pid_file, "pid");
+	assert_string_equal(got.cleanup[1], "delete");
+	assert_null(got.cleanup[2]);
+	/* A key of a build to come. */
+	w.p[w.len - strlen(more) / 2 + 1 + 5] ^= 0x20;
+	assert_int_equal(launch_get(&got, &arena, w.p, w.len, NULL), 0);
+	assert_null(got.pid_file);
+	assert_string_equal(got.cleanup[1], "delete");
+	for (size_t cut = 0; cut < w.len; cut++)
+		assert_int_equal(launch_get(&got, &arena, w.p, cut, NULL), -1);
+	wr_free(&w);
+	arena_free(&arena);
+}
+
+static void a_fault_comes_back_and_a_damaged_one_is_refused(void **state)
+{
+	struct fault_record f = {.run = 3, .text = "no such image"}, got;
+	uint8_t buf[FAULT_FILE_MAX];
+	struct wr w;
+
+	(void)state;
+	wr_fixed(&w, buf, sizeof(buf));
+	fault_put(&w, &f);
+	assert_int_equal(fault_get(&got, buf, w.len, NULL), 0);
+	assert_int_equal(got.run, 3);
+	assert_string_equal(got.text, f.text);
+	assert_int_equal(fault_get(&got, buf, 7, NULL), -1);
+	buf[w.len - 1] = 0xff;
+	assert_int_equal(fault_get(&got, buf, w.len, NULL), -1);
 }
 
 static void messages_are_taken_whole_and_within_their_bound(void **state)
@@ -478,6 +530,8 @@ int main(void)
 	        cmocka_unit_test(records_come_back_and_an_impossible_pid_is_refused),
 	        cmocka_unit_test(agents_and_shims_of_all_builds_speak_the_same),
 	        cmocka_unit_test(a_launch_of_a_later_build_is_read_as_far_as_it_is_known),
+	        cmocka_unit_test(what_later_builds_added_comes_back_and_its_bytes_stay),
+	        cmocka_unit_test(a_fault_comes_back_and_a_damaged_one_is_refused),
 	        cmocka_unit_test(messages_are_taken_whole_and_within_their_bound),
 	        cmocka_unit_test(signals_have_names_numbers_and_real_time_ones),
 	        cmocka_unit_test(a_user_is_found_by_name_number_and_group),
