@@ -60,6 +60,18 @@ const struct placed_move *fill_move(const struct placement *p, size_t slot)
 	return NULL;
 }
 
+int32_t fill_rival(const struct view *v, const struct placement *p, size_t slot)
+{
+	const struct placed_slot *s = &p->slots[slot];
+	size_t from, to = place_claims(v, s->slot, &from);
+
+	for (size_t i = from; s->owner >= 0 && s->successor < 0 && s->predecessor < 0 && i < to; i++)
+		if (v->claims[i].member != v->claims[s->owner].member && claim_serves(&v->claims[i].c) &&
+		        claim_is_live(v, &v->claims[i]))
+			return (int32_t)v->claims[i].member;
+	return -1;
+}
+
 int32_t fill_bound_for(const struct view *v, const struct placement *p, size_t slot)
 {
 	const struct placed_slot *s = &p->slots[slot];

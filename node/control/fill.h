@@ -21,6 +21,8 @@ void fill_planned(const struct view *v, const struct placement *p, struct fill *
 bool fill_counts(const struct view *v, const struct view_claim *c);
 /* The move of a slot, or NULL. */
 const struct placed_move *fill_move(const struct placement *p, size_t slot);
+/* Another member than its owner that serves the slot too, and is not bound to it by a handover; -1. */
+int32_t fill_rival(const struct view *v, const struct placement *p, size_t slot);
 /* The member where a slot is about to be besides those that claim it, or -1. */
 int32_t fill_bound_for(const struct view *v, const struct placement *p, size_t slot);
 /* Does the slot take room on the member, now or soon? */

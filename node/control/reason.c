@@ -396,5 +396,9 @@ const char *reason_slot(const struct view *v, const struct placement *p, size_t 
 	if (v->claims[s->owner].c.state >= TASK_DONE)
 		return arena_printf(arena, "has ended on %s (%s)", name_of(v, owner, arena),
 		        task_state_name(v->claims[s->owner].c.state));
+	if (fill_rival(v, p, slot) >= 0)
+		return arena_printf(arena,
+		        "runs on %s, and on %s too: one of them is to stop; if both go on, look for `disputed` in their logs",
+		        name_of(v, owner, arena), name_of(v, fill_rival(v, p, slot), arena));
 	return arena_printf(arena, "runs on %s, and nothing asks it to move", name_of(v, owner, arena));
 }

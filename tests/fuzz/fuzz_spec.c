@@ -75,7 +75,9 @@ static void try_facts(const uint8_t *data, size_t size)
 		wr_init(&w, BODY_BYTES_MAX);
 		facts_encode(&w, &facts);
 		require(wr_ok(&w) && facts_decode(&again, &arena, w.p, w.len, NULL) == 0);
-		require(!strcmp(facts.name, again.name) && facts.n_labels == again.n_labels);
+		require(!strcmp(facts.name, again.name) && facts.n_labels == again.n_labels &&
+		        facts.n_generic == again.n_generic && facts.n_volumes == again.n_volumes &&
+		        facts.leaving == again.leaving);
 		wr_free(&w);
 	}
 	arena_free(&arena);

@@ -277,6 +277,23 @@ static void a_slot_that_waits_for_a_dead_peer_says_how_to_give_that_up(void **st
 	cluster_free(&c);
 }
 
+static void a_slot_that_two_peers_serve_names_both(void **state)
+{
+	const char *said;
+
+	(void)state;
+	begin(3);
+	on("p0", 0);
+	on("p1", 0);
+	run();
+	said = slot(0);
+	assert_non_null(strstr(said, "runs on p"));
+	assert_non_null(strstr(said, "p0"));
+	assert_non_null(strstr(said, "p1"));
+	assert_non_null(strstr(said, "one of them is to stop; if both go on, look for `disputed` in their logs"));
+	cluster_free(&c);
+}
+
 static void a_slot_that_makes_room_and_the_one_that_waits_for_it_name_each_other(void **state)
 {
 	static struct placed_move move;
@@ -340,6 +357,7 @@ int main(void)
 	        cmocka_unit_test(what_drains_and_fits_nowhere_stays_with_its_reason),
 	        cmocka_unit_test(an_orphan_says_whose_it_was_and_who_is_next),
 	        cmocka_unit_test(a_slot_that_waits_for_a_dead_peer_says_how_to_give_that_up),
+	        cmocka_unit_test(a_slot_that_two_peers_serve_names_both),
 	        cmocka_unit_test(a_side_without_a_majority_says_how_many_voters_it_sees),
 	        cmocka_unit_test(a_slot_that_makes_room_and_the_one_that_waits_for_it_name_each_other),
 	        cmocka_unit_test(how_full_a_peer_is_counts_what_runs_there),
