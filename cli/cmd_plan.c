@@ -31,6 +31,14 @@ static bool action_is(const json_t *row, const char *action)
 	return has && strcmp(has, action) == 0;
 }
 
+/* Stays as it is, and runs: one that waits for a peer that is away has a reason, which is shown. */
+static bool is_kept(const json_t *row)
+{
+	const char *why = text_of(row, "why");
+
+	return action_is(row, "keep") && !(why && *why);
+}
+
 static int ask(struct client *c, struct spec *spec, struct arena *arena, struct planned *p, struct err *err)
 {
 	struct wr args, body;
@@ -56,7 +64,7 @@ static int ask(struct client *c, struct spec *spec, struct arena *arena, struct 
 	wr_free(&args);
 	wr_free(&body);
 	json_array_foreach (p->slots, i, row) {
-		p->kept += action_is(row, "keep");
+		p->kept += is_kept(row);
 		p->nowhere += action_is(row, "nowhere");
 	}
 	return p->slots ? 0 : -1;
@@ -102,7 +110,7 @@ static void print_plan(const struct cli *cli, const struct spec *spec, const str
 	size_t i;
 
 	json_array_foreach (p->slots, i, row)
-		if (!action_is(row, "keep"))
+		if (!is_kept(row))
 			json_array_append(steps, (json_t *)row);
 	if (!p->changes) {
 		fprintf(cli->out, "stack %s: nothing would change\n", spec->name);

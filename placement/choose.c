@@ -172,7 +172,8 @@ size_t turn_choose(const struct turn *t, size_t slot, int32_t but, uint32_t *bes
 	return n;
 }
 
-/* That a peer is away says least, so it counts only if all are; of equally common ones the later filter says more. */
+/* That a peer is away, not ready or draining says least, so it counts only if all are; of equally common ones the later
+ * filter says more. */
 enum place_reason turn_common_reason(const struct turn *t, size_t slot, int32_t but)
 {
 	const struct placed_slot *s = &t->plan->out->slots[slot];
@@ -184,7 +185,7 @@ enum place_reason turn_common_reason(const struct turn *t, size_t slot, int32_t 
 			count[turn_may_take(t, slot, m)]++;
 	count[REASON_NOT_ALIVE] = 0;
 	for (enum place_reason r = REASON_NO_FACTS; r <= REASON_LAST; r++)
-		if (count[r] && count[r] >= count[most])
+		if (count[r] && (count[r] >= count[most] || (most <= REASON_DRAINING && r > REASON_DRAINING)))
 			most = r;
 	return most;
 }

@@ -308,6 +308,10 @@ static const char *orphan(const struct view *v, const struct placement *p, size_
 	int32_t lost = lost_owner(v, s);
 	const char *then = "";
 
+	if (service_of(v, s)->partition == PARTITION_MAJORITY && v->n_voters &&
+	        voters_in_sight(v) * 2 <= v->n_voters)
+		return arena_printf(arena, "waits: %zu of %zu voters are in sight, and more than half are needed",
+		        voters_in_sight(v), v->n_voters);
 	if (!s->n_candidates) {
 		for (size_t i = 0; i < p->n_moves; i++)
 			if (p->moves[i].for_slot == slot && p->moves[i].slot != slot)
@@ -319,9 +323,6 @@ static const char *orphan(const struct view *v, const struct placement *p, size_
 		return arena_printf(
 		        arena, "fits on no peer: %s (%d)", place_reason_text(s->reason), (int)s->reason);
 	}
-	if (service_of(v, s)->partition == PARTITION_MAJORITY && voters_in_sight(v) * 2 <= v->n_voters)
-		return arena_printf(arena, "waits: %zu of %zu voters are in sight, and more than half are needed",
-		        voters_in_sight(v), v->n_voters);
 	if (s->n_candidates > 1)
 		then = arena_printf(arena, "; if it does not, %s does some seconds later",
 		        name_of(v, (int32_t)s->candidate[1], arena));

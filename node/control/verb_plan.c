@@ -90,7 +90,8 @@ static struct step owned(struct plan_ask *q, size_t k, bool changed)
 	const struct placed_slot *s = &q->placement.slots[k];
 	const struct placed_move *m = fill_move(&q->placement, k);
 	int32_t owner = (int32_t)q->view.claims[s->owner].member;
-	const char *why = m ? reason_slot(&q->view, &q->placement, k, &q->arena) : "";
+	bool waits = q->view.members[owner].state == VIEW_DEAD;
+	const char *why = m || waits ? reason_slot(&q->view, &q->placement, k, &q->arena) : "";
 
 	if (m && m->to >= 0)
 		return (struct step){"move", owner, m->to, m->reason, why};
@@ -98,7 +99,15 @@ static struct step owned(struct plan_ask *q, size_t k, bool changed)
 		return (struct step){"stop", owner, -1, m->reason, why};
 	if (m)
 		return (struct step){"nowhere", owner, -1, m->reason, why};
-	return (struct step){changed ? "replace" : "keep", owner, owner, REASON_OK, ""};
+	return (struct step){changed && !waits ? "replace" : "keep", owner, owner, REASON_OK, why};
+}
+
+/* Why a slot that has a candidate does not start all the same: `partition: majority` without one. */
+static const char *held_up(struct plan_ask *q, size_t k)
+{
+	const char *why = reason_slot(&q->view, &q->placement, k, &q->arena);
+
+	return strncmp(why, "waits", strlen("waits")) == 0 ? why : "";
 }
 
 static void plan_slot(struct plan_ask *q, size_t k)
@@ -110,7 +119,7 @@ static void plan_slot(struct plan_ask *q, size_t k)
 	if (s->owner >= 0)
 		step = owned(q, k, q->view.claims[s->owner].c.content != service_content(service));
 	else if (s->n_candidates)
-		step = (struct step){"start", -1, (int32_t)s->candidate[0], REASON_OK, ""};
+		step = (struct step){"start", -1, (int32_t)s->candidate[0], REASON_OK, held_up(q, k)};
 	else
 		step.why = reason_slot(&q->view, &q->placement, k, &q->arena);
 	/* Where another slot makes room for it. */

@@ -260,6 +260,10 @@ static void a_side_without_a_majority_says_how_many_voters_it_sees(void **state)
 	c.members[1].state = VIEW_SUSPECT;
 	run();
 	assert_string_equal(slot(0), "waits: 1 of 3 voters are in sight, and more than half are needed");
+	/* Also of a slot for which there is no room: with a majority there might be. */
+	s->reserve.cpu_milli = 100000000;
+	run();
+	assert_string_equal(slot(0), "waits: 1 of 3 voters are in sight, and more than half are needed");
 	cluster_free(&c);
 }
 

@@ -360,6 +360,16 @@ static void expect_reason(enum place_reason want)
 	cluster_free(&c);
 }
 
+/* That most peers drain helps nobody who asks why; that the one which does not is full does. */
+static void peers_that_drain_are_a_reason_only_if_there_is_no_other(void **state)
+{
+	(void)state;
+	start(3);
+	cluster_stack(&c, "hello", 1)->services[0].reserve.cpu_milli = 100000000;
+	c.members[0].draining = c.members[1].draining = true;
+	expect_reason(REASON_CAPACITY);
+}
+
 /* A flock of one peer and a service that it cannot take, for one reason each. */
 static struct service *lone(void)
 {
@@ -639,6 +649,7 @@ int main(void)
 	        cmocka_unit_test(of_two_claims_the_better_one_wins),
 	        cmocka_unit_test(a_tie_of_claims_follows_the_slots_hash),
 	        cmocka_unit_test(a_paused_services_dead_owner_keeps_it_until_it_leaves_or_is_drained),
+	        cmocka_unit_test(peers_that_drain_are_a_reason_only_if_there_is_no_other),
 	        cmocka_unit_test(each_filter_has_its_number),
 	        cmocka_unit_test(constraints_compare_as_swarm_does),
 	        cmocka_unit_test(the_most_common_reason_is_told_and_absence_last),
