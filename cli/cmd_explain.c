@@ -2,6 +2,7 @@
 #include "cli/address.h"
 #include "cli/client.h"
 #include "cli/output.h"
+#include "placement/place.h"
 
 const struct cli_option cmd_explain_options[] = {{0}};
 
@@ -25,7 +26,9 @@ static void verdict_cell(char *out, size_t cap, const json_t *peer)
 
 	if (number)
 		snprintf(out, cap, "%s%s%s%s", text_of(peer, "reason"), *detail ? ": " : "", detail,
-		        json_is_true(json_object_get(peer, "here")) ? "; it has it now" : "");
+		        !json_is_true(json_object_get(peer, "here"))                ? ""
+		        : number == REASON_NOT_ALIVE && strcmp(detail, "dead") == 0 ? "; it had it last"
+		                                                                    : "; it has it now");
 	else
 		snprintf(
 		        out, cap, "%s", json_is_true(json_object_get(peer, "here")) ? "has it" : "could take it");

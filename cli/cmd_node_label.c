@@ -48,6 +48,44 @@ static int take(struct labels *l, const char *text, struct arena *arena, struct 
 	return put(l, arena_strndup(arena, text, key_len), eq ? eq + 1 : NULL, err);
 }
 
+static size_t key_len(const char *text)
+{
+	const char *eq = strchr(text, '=');
+
+	return eq ? (size_t)(eq - text) : strlen(text) - (*text != 0);
+}
+
+/* zone=a zone=b, or zone=a zone-: which of them is meant is anybody's guess. */
+static int check_once(const struct cli *cli, struct err *err)
+{
+	for (unsigned i = 1; i < cli->n_args; i++)
+		for (unsigned k = 1; k < i; k++)
+			if (key_len(cli->args[i]) == key_len(cli->args[k]) &&
+			        memcmp(cli->args[i], cli->args[k], key_len(cli->args[i])) == 0)
+				return err_set(err, ERR_USAGE, "label %.*s stands twice: %.80s and %.80s",
+				        (int)MIN(key_len(cli->args[i]), (size_t)80), cli->args[i], cli->args[k],
+				        cli->args[i]);
+	return 0;
+}
+
+/* A label that is to be taken away and is not there is most likely a slip of the keyboard. */
+static void warn_of_absent(const struct cli *cli, const json_t *peer)
+{
+	const json_t *labels = json_object_get(peer, "labels");
+
+	for (unsigned i = 1; i < cli->n_args; i++) {
+		const char *text = cli->args[i];
+		char key[SETTING_LABEL_MAX + 1];
+
+		if (strchr(text, '=') || key_len(text) > SETTING_LABEL_MAX)
+			continue;
+		snprintf(key, sizeof(key), "%.*s", (int)key_len(text), text);
+		if (!json_object_get(labels, key))
+			cli_warn(cli, "peer %s has no label %s", json_string_value(json_object_get(peer, "name")),
+			        key);
+	}
+}
+
 static int set_labels(
         struct cli *cli, struct client *c, const char *id_text, struct arena *arena, struct err *err)
 {
@@ -85,7 +123,7 @@ static int set_labels(
 int cmd_node_label(struct cli *cli)
 {
 	struct err err = {0};
-	struct client *c = client_open(cli, &err);
+	struct client *c = check_once(cli, &err) < 0 ? NULL : client_open(cli, &err);
 	json_t *row = c ? node_find(c, cli->args[0], &err) : NULL;
 	struct arena arena;
 	int rc = -1;
@@ -93,6 +131,8 @@ int cmd_node_label(struct cli *cli)
 	arena_init(&arena);
 	if (row)
 		rc = set_labels(cli, c, json_string_value(json_object_get(row, "id")), &arena, &err);
+	if (rc == 0)
+		warn_of_absent(cli, row);
 	json_decref(row);
 	client_close(c);
 	arena_free(&arena);

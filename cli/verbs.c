@@ -47,8 +47,9 @@ const struct cli_verb cli_verbs[] = {
                 "PEER is a name, NAME~ID or an id, as node ls shows them. Every peer closes its sessions with it and\n"
                 "starts its tasks elsewhere. Peers that joined by its word stay."),
         VERB("rebalance", NULL, "", 0, 0, rebalance, "even out what peers carry, now",
-                "The flock does so by itself, slowly, once a peer carries 1.25 times the mean and another 0.75 times. This\n"
-                "orders it to begin at once. --plan only shows what would move."),
+                "The flock does so by itself, slowly, once a peer carries 1.25 times the mean and another less than 0.6\n"
+                "times. This orders it to begin at once. --plan only shows what would move, and how full each peer is:\n"
+                "its fullest of cpu and memory, where a task that reserves nothing counts as 0.1 cpus and 64 MiB."),
         VERB("voters set", NULL, "PEER...", 1, VOTERS_MAX, voters_set, "name the peers that decide in a split",
                 "For services with `x-starling.partition: majority`: they run only on a side of a split that sees more than\n"
                 "half of these peers. Name 3 or 5 on hosts that do not fail together. The list replaces the one before."),
@@ -69,7 +70,8 @@ const struct cli_verb cli_verbs[] = {
         VERB("inspect", NULL, "STACK | STACK/SERVICE | node PEER", 1, 2, inspect,
                 "all that is known of one, as JSON", NULL),
         VERB("explain", NULL, "STACK/SERVICE[/SLOT]", 1, 1, explain, "why a slot is where it is, peer by peer",
-                NULL),
+                "For each slot: where it runs or what it waits for, then for each peer whether it could take the slot,\n"
+                "else what it lacks. docs/placement.md lists the numbers. Without SLOT: all slots, at most 64."),
         VERB("logs", NULL, "STACK/SERVICE[/SLOT]", 1, 1, logs, "what tasks wrote, merged by time", NULL),
         VERB("scale", NULL, "STACK/SERVICE=N...", 1, 16, scale, "change how many replicas services have", NULL),
         VERB("history", NULL, "STACK", 1, 1, history, "list a stack's revisions, newest first", NULL),

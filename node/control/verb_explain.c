@@ -133,12 +133,18 @@ static void gather(
 		}
 }
 
-static void say_none(const struct agent *a, const char *stack, const char *service, struct err *err)
+/* index: of the slot that was asked for; -1 all of the service. */
+static void say_none(
+        const struct agent *a, const char *stack, const char *service, int64_t index, struct err *err)
 {
 	const struct view_stack *of = NULL;
 	const struct service *s = find_service(&a->view, stack, service, &of);
 
-	if (s && s->mode == MODE_GLOBAL)
+	if (s && s->mode == MODE_GLOBAL && index > 0)
+		err_set(err, ERR_FAILED,
+		        "explain %s/%s/%lld: slots of a global service are numbered 0 on every peer; ask for %s/%s",
+		        stack, service, (long long)index, stack, service);
+	else if (s && s->mode == MODE_GLOBAL)
 		err_set(err, ERR_UNPLACEABLE,
 		        "explain %s/%s: a global service that no peer may run: see its constraints", stack,
 		        service);
@@ -164,7 +170,8 @@ void verb_explain(struct call *c)
 	char stack[NAME_MAX_BYTES], service[NAME_MAX_BYTES];
 	struct wanted wanted;
 	struct told t = {.agent = a};
-	uint64_t index;
+	uint64_t index = 0;
+	int64_t asked;
 	struct rows r;
 	struct err err;
 	bool given;
@@ -175,9 +182,10 @@ void verb_explain(struct call *c)
 		call_fail(c, &err);
 		return;
 	}
-	gather(a, stack, service, given ? (int64_t)MIN(index, (uint64_t)INT32_MAX) : -1, &wanted);
+	asked = given ? (int64_t)MIN(index, (uint64_t)INT32_MAX) : -1;
+	gather(a, stack, service, asked, &wanted);
 	if (!wanted.n) {
-		say_none(a, stack, service, &err);
+		say_none(a, stack, service, asked, &err);
 		call_fail(c, &err);
 		return;
 	}

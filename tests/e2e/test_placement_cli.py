@@ -23,6 +23,10 @@ def test_labels_are_set_and_taken_away_by_any_name_of_the_peer(flock):
         assert f.nodes(peer)["p1"]["labels"] == {}
     assert "KEY=VALUE" in f.cli("node", "label", "p2", "zone", check=2).stderr
     assert "no peer p9" in f.cli("node", "label", "p9", "a=b", check=1).stderr
+    for twice in ("zone=b", "zone=c"), ("zone=b", "zone-"):
+        assert "label zone stands twice" in f.cli("node", "label", "p2", *twice, check=2).stderr
+    assert "peer p2 has no label dsik" in f.cli("node", "label", "p2", "dsik-").stderr
+    assert "has no label" not in f.cli("node", "label", "p2", "rack-").stderr
 
 
 def test_only_admins_set_what_concerns_all(flock):
@@ -95,6 +99,10 @@ def test_explain_says_what_each_peer_lacks_in_figures(flock):
     assert "6 more slots of it are not shown" in f.cli("explain", "many/s").stderr
     assert f.json("explain", "many/s/69")[0]["slot"] == 69
     assert "1 replicas, so no such slot" in f.cli("explain", "shop/s/7", check=1).stderr
+    everywhere = {"command": ["/bin/sleep", "100000"], "deploy": {"mode": "global"}}
+    f.cli("deploy", f.write("g.yaml", stack("all", s=everywhere)))
+    assert len(f.json("explain", "all/s/0")) == 2
+    assert "numbered 0 on every peer; ask for all/s" in f.cli("explain", "all/s/1", check=1).stderr
 
 
 def test_a_plan_writes_nothing_and_tells_what_the_deployment_then_does(flock):
@@ -129,6 +137,23 @@ def test_a_plan_that_fits_nowhere_says_which_slot_and_why(flock):
     assert re.search(r"^shop/huge/0 +nowhere .*reservation is larger than the whole peer \(9\)$", out, re.M), out
     path, public = new_key(f, "ci")
     f.cli("--key", path, "plan", f.write("b.yaml", stack("shop", s=sleeper(1))), check=8)
+
+
+def test_a_paused_service_waits_for_its_dead_peer_until_that_is_drained(flock):
+    f = flock(3)
+    path = f.write("a.yaml", stack("shop", s=sleeper(3, deploy={"placement": {"max_replicas_per_node": 2}},
+                                                     **{"x-starling": {"partition": "pause"}})))
+    f.cli("deploy", path)
+    f[2].lose()
+    f.wait_state("p3", "dead")
+    lost, = [r for r in f.ps("shop") if r["state"] == "pending"]
+    assert lost["reason"] == "waits for p3, which is dead (partition: pause); `starling node drain p3` if it will not be back soon"
+    slot = f"shop/s/{lost['slot']}"
+    assert "it had it last" in f.cli("explain", slot).stdout
+    plan = f.cli("plan", path).stdout
+    assert re.search(rf"^{slot} +keep +p3 +p3 +waits for p3", plan, re.M) and "2 slots are kept as they are" in plan, plan
+    assert "p3 is dead: others start what it ran" in f.cli("node", "drain", "p3").stderr
+    f.wait_serving("shop", 3, on=["p1", "p2"])
 
 
 def test_an_even_flock_has_nothing_to_move(flock):
