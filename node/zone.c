@@ -169,10 +169,11 @@ static void tell_endpoints(struct teller *t, const struct view *view, const stru
 		const struct view_member *m = &view->members[c->member];
 		const struct placed_slot *slot = map_get(&slots, &c->c.slot);
 
-		/* Who has handed the slot over serves those alone that were told of it before. */
-		if (slot && slot->predecessor == (int32_t)i)
+		/* The owner's alone. Who has handed the slot over serves those that were told of it before; a task beyond
+		 * its peer's room, or one that came to a slot that is served, is to be nobody's answer. */
+		if (!slot || slot->owner != (int32_t)i)
 			continue;
-		if (slot && claim_serves(&c->c) && claim_is_live(view, c) && m->facts && m->facts->n_addrs)
+		if (claim_serves(&c->c) && claim_is_live(view, c) && m->facts && m->facts->n_addrs)
 			tell_endpoint(t, view, slot, c, m->facts->name);
 	}
 	map_free(&slots);
