@@ -7,7 +7,9 @@
 
 #include <stdio.h>
 
-_Static_assert(SPEC_POWER_EXEC_AS_ROOT == POWER_EXEC_AS_ROOT && SPEC_POWER_PRIORITY == POWER_PRIORITY,
+_Static_assert(SPEC_POWER_EXEC_AS_ROOT == POWER_EXEC_AS_ROOT && SPEC_POWER_PRIVILEGED == POWER_PRIVILEGED &&
+                       SPEC_POWER_HOST_BINDS == POWER_HOST_BINDS && SPEC_POWER_DEVICES == POWER_DEVICES &&
+                       SPEC_POWER_HOST_NETWORK == POWER_HOST_NETWORK && SPEC_POWER_PRIORITY == POWER_PRIORITY,
         "placement repeats the numbers of gossip's powers");
 
 struct viewer *viewer_new(const struct key32 *flock)

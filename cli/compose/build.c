@@ -110,6 +110,24 @@ bool want_u64(struct build *b, const char *path, const struct node *n, uint64_t 
 	return false;
 }
 
+bool want_i64(struct build *b, const char *path, const struct node *n, int64_t min, int64_t max, int64_t *out)
+{
+	bool minus;
+	uint64_t v;
+
+	if (!scalar(b, path, n, "a number"))
+		return false;
+	minus = *n->text == '-';
+	if (text_u64(n->text + minus, 0, INT64_MAX, &v)) {
+		*out = minus ? -(int64_t)v : (int64_t)v;
+		if (*out >= min && *out <= max)
+			return true;
+	}
+	refuse(b, path, n, "\"%s\" is not a whole number from %lld to %lld", n->text, (long long)min,
+	        (long long)max);
+	return false;
+}
+
 bool want_bool(struct build *b, const char *path, const struct node *n, bool *out)
 {
 	static const char *const yes[] = {"true", "True", "TRUE"};
@@ -175,6 +193,16 @@ bool want_texts(
 			return false;
 	*count = n->n;
 	return true;
+}
+
+bool want_text_or_texts(
+        struct build *b, const char *path, const struct node *n, size_t max, const char ***out, size_t *count)
+{
+	if (n->kind != NODE_SCALAR)
+		return want_texts(b, path, n, max, out, count);
+	*out = arena_array(b->arena, 2, sizeof(**out));
+	*count = want_text(b, path, n, *out);
+	return *count == 1;
 }
 
 bool want_word(struct build *b, const char *path, const struct node *n, const char *const *words, size_t n_words,

@@ -31,6 +31,13 @@ static void take_services(struct build *b, const char *path, const struct node *
 	((struct top *)target)->services = n;
 }
 
+static void take_volumes(struct build *b, const char *path, const struct node *n, void *target)
+{
+	(void)path;
+	(void)target;
+	check_volumes(b, n);
+}
+
 static const struct key_rule top_rules[] = {
         {"configs", NULL, "files for services are not distributed yet; have them on the hosts; remove it"},
         {"include", NULL, "other files are not included yet; put all services in this one"},
@@ -40,7 +47,9 @@ static const struct key_rule top_rules[] = {
         {"secrets", NULL, "secrets are not distributed yet; have the files on the hosts; remove it"},
         {"services", take_services, "at least one, at most 256"},
         {"version", take_version, "obsolete in Compose itself: taken with a warning, has no effect"},
-        {"volumes", NULL, "volumes do not exist yet; a process sees its host's files; remove it"},
+        {"volumes", take_volumes,
+                "names of the volumes that services mount; each is a folder that a host keeps, and its services run "
+                "where it is; see its own table"},
         {"x-starling", NULL, "belongs to a service; there is nothing to set for the whole stack"},
 };
 const struct key_level level_top = {"", top_rules, ARRAY_LEN(top_rules), true};
@@ -236,14 +245,16 @@ static void take_service(struct build *b, const struct pair *p, struct service *
 	service_defaults(s);
 	s->name = p->key;
 	if (node_is_null(p->value)) {
-		diag_error(b->diags, p->mark, path, "has no keys; a service needs at least `command`");
+		diag_error(b->diags, p->mark, path, "has no keys; a service needs at least `command` or `image`");
 		return;
 	}
 	take_map(b, path, p->value, &level_service, &d);
 	if (p->value->kind != NODE_MAP)
 		return;
+	check_drivers(b, path, &d);
 	finish_env(b, path, &d);
 	finish_deploy(b, path, &d);
+	finish_platform(b, path, &d);
 	finish_health(b, path, &d);
 	if (b->diags->errors == d.errors_before && !b->skipped)
 		check_laws(b, &d, p->mark, path);

@@ -7,11 +7,7 @@ static void take_driver(struct build *b, const char *path, const struct node *n,
 	static const char *const names[] = {"auto", "exec", "oci", "engine"}; /* as enum spec_driver */
 	size_t i;
 
-	if (!want_word(b, path, n, names, ARRAY_LEN(names), &i))
-		return;
-	if (i == DRIVER_OCI || i == DRIVER_ENGINE)
-		refuse(b, path, n, "the %s driver does not exist yet; use exec", names[i]);
-	else
+	if (want_word(b, path, n, names, ARRAY_LEN(names), &i))
 		((struct draft *)target)->s->driver = (enum spec_driver)i;
 }
 
@@ -31,17 +27,10 @@ static void take_partition(struct build *b, const char *path, const struct node 
 
 static void take_priority(struct build *b, const char *path, const struct node *n, void *target)
 {
-	const char *text;
-	bool minus;
-	uint64_t v;
+	int64_t v;
 
-	if (!want_text(b, path, n, &text))
-		return;
-	minus = *text == '-';
-	if (!text_u64(text + minus, 0, 1000, &v))
-		refuse(b, path, n, "\"%s\" is not a whole number from -1000 to 1000", text);
-	else
-		((struct draft *)target)->s->priority = minus ? -(int32_t)v : (int32_t)v;
+	if (want_i64(b, path, n, -1000, 1000, &v))
+		((struct draft *)target)->s->priority = (int32_t)v;
 }
 
 static void take_watchdog(struct build *b, const char *path, const struct node *n, void *target)
@@ -51,25 +40,29 @@ static void take_watchdog(struct build *b, const char *path, const struct node *
 
 static void take_volumes(struct build *b, const char *path, const struct node *n, void *target)
 {
-	struct service *s = ((struct draft *)target)->s;
+	struct draft *d = target;
+	const char **names;
+	size_t count;
 
-	if (!want_texts(b, path, n, SPEC_VOLUMES_MAX, &s->volumes, &s->n_volumes))
+	if (!want_texts(b, path, n, SPEC_VOLUMES_MAX, &names, &count))
 		return;
-	for (size_t i = 0; i < s->n_volumes; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const char *at = path_index(b, path, i);
 
-		if (!text_is_label(s->volumes[i], true))
+		if (!text_is_label(names[i], true))
 			refuse(b, at, n->items[i],
 			        "\"%s\" is not a label (a-z, 0-9, - and _); name the folder, not a path of the host",
-			        s->volumes[i]);
+			        names[i]);
 		for (size_t k = 0; k < i; k++)
-			if (strcmp(s->volumes[i], s->volumes[k]) == 0)
-				refuse(b, at, n->items[i], "%s stands twice", s->volumes[i]);
+			if (strcmp(names[i], names[k]) == 0)
+				refuse(b, at, n->items[i], "%s stands twice", names[i]);
+		pin_volume(b, at, n->items[i], d->s, names[i]);
 	}
 }
 
 static const struct key_rule x_starling_rules[] = {
-        {"driver", take_driver, "auto (unless set), exec; oci and engine come later"},
+        {"driver", take_driver,
+                "auto (unless set): exec without `image`, else engine or oci, whichever a peer has; exec; oci; engine"},
         {"failover_after", take_failover_after, "how long a lost peer's tasks wait before they start elsewhere"},
         {"partition", take_partition,
                 "run (unless set): each side of a split serves; majority: only a side that sees more than half of the "

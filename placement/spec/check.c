@@ -1,9 +1,7 @@
 /* Laws of a spec apart from its syntax. Every peer runs them on every revision, the CLI on every file. */
 #include "base/text.h"
+#include "placement/spec/check.h"
 #include "placement/spec/shape.h"
-
-/* Every fault is a usage error whose text starts with the path of what is wrong. */
-#define fault(err, ...) err_set(err, ERR_USAGE, __VA_ARGS__)
 
 /* Names that stand for something else in the zone: SERVICE.STACK beside PEER.node, tasks.SERVICE.STACK ... */
 static const char *const reserved_names[] = {"node", "tasks", "nearest"};
@@ -287,12 +285,13 @@ static int check_service(const struct service *s, struct err *err)
 	if (check_program(s, err) < 0 || check_user(s->user, err) < 0 || check_stop(s, err) < 0 ||
 	        check_kvs(s->env, s->n_env, "environment", err) < 0 ||
 	        check_kvs(s->labels, s->n_labels, "labels", err) < 0 ||
+	        check_kvs(s->annotations, s->n_annotations, "annotations", err) < 0 ||
 	        check_kvs(s->deploy_labels, s->n_deploy_labels, "deploy.labels", err) < 0 ||
 	        check_resources(s, err) < 0)
 		return -1;
 	if (check_wishes(s, err) < 0 || check_things(s, err) < 0)
 		return -1;
-	if (check_env(s, err) < 0)
+	if (check_env(s, err) < 0 || check_container(s, err) < 0 || check_mounts(s, err) < 0)
 		return -1;
 	if (s->working_dir && s->working_dir[0] != '/')
 		return fault(err, "working_dir: \"%s\" is not an absolute path", s->working_dir);

@@ -199,6 +199,18 @@ static int check_kvs(const struct field *f, const void *obj, struct err *err)
 	return 0;
 }
 
+static int check_structs(const struct field *f, const void *obj, struct err *err)
+{
+	const char *list = *(const char *const *)member(obj, f->offset);
+
+	if (f->shape == &service_shape) /* spec_check() names them */
+		return 0;
+	for (size_t i = 0; i < count_of(f, obj); i++)
+		if (shape_check(f->shape, list + i * f->shape->size, err) < 0)
+			return err_wrap(err, "%s[%zu]", f->key, i);
+	return 0;
+}
+
 static int check_field(const struct field *f, const void *obj, struct err *err)
 {
 	const char *text;
@@ -219,7 +231,7 @@ static int check_field(const struct field *f, const void *obj, struct err *err)
 			        count_of(f, obj), (long long)f->max);
 		if (f->kind == FIELD_TEXTS)
 			return check_texts(f, obj, err);
-		return f->kind == FIELD_KVS ? check_kvs(f, obj, err) : 0;
+		return f->kind == FIELD_KVS ? check_kvs(f, obj, err) : check_structs(f, obj, err);
 	case FIELD_STRUCT:
 		if (shape_check(f->shape, member(obj, f->offset), err) < 0)
 			return err_wrap(err, "%s", f->key);

@@ -56,7 +56,7 @@ void shape_pack(struct wr *w, const struct shape *sh, const void *obj, bool cont
 void field_pack(struct wr *w, const struct field *f, const void *obj);
 /* Reads a map into obj, over the defaults. Keys must ascend. An unknown key fails, or is stepped over if lenient. */
 void shape_unpack(struct rd *r, const struct shape *sh, void *obj, struct arena *arena, bool lenient);
-/* The tables' bounds on numbers, texts and lists, for a spec made by hand; not those of the structs in a list. */
+/* The tables' bounds on numbers, texts and lists, for a spec made by hand. */
 int shape_check(const struct shape *sh, const void *obj, struct err *err);
 
 #endif

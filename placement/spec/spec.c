@@ -1,4 +1,4 @@
-/* The face of the stack model: defaults, order, bytes, content, powers. */
+/* The face of the stack model: defaults, order, bytes, content. */
 #include "placement/spec/spec.h"
 
 #include "base/hash.h"
@@ -166,35 +166,6 @@ const struct service *spec_service(const struct spec *spec, const char *name)
 		if (!strcmp(spec->services[i].name, name))
 			return &spec->services[i];
 	return NULL;
-}
-
-/* "root", or a number that is 0 however it is written. */
-static bool is_root(const char *name, size_t len)
-{
-	if (len == 4 && !memcmp(name, "root", 4))
-		return true;
-	for (size_t i = 0; i < len; i++)
-		if (name[i] != '0')
-			return false;
-	return len > 0;
-}
-
-uint32_t service_powers(const struct service *s)
-{
-	uint32_t powers = 0;
-
-	if (s->user) {
-		size_t user = strcspn(s->user, ":");
-		const char *group = s->user + user + (s->user[user] == ':');
-
-		if (is_root(s->user, user) || is_root(group, strlen(group)))
-			powers |= SPEC_POWER_EXEC_AS_ROOT;
-	}
-	if (s->privileged)
-		powers |= SPEC_POWER_PRIVILEGED;
-	if (s->priority != 0)
-		powers |= SPEC_POWER_PRIORITY;
-	return powers;
 }
 
 bool service_driver_fits(const struct service *s, enum spec_driver d)

@@ -94,14 +94,15 @@ enum spec_mount_kind {
 	MOUNT_TMPFS,  /* no source */
 };
 
-/* One entry of `volumes` or `tmpfs`; `x-starling.volumes` are no mounts, but folders told by environment. */
+/* One entry of `volumes` or `tmpfs`; `x-starling.volumes` are no mounts, but folders told by environment. A tmpfs is
+ * mounted noexec, nosuid and nodev, as Docker does. */
 struct spec_mount {
 	enum spec_mount_kind kind;
 	const char *source;
-	const char *target; /* an absolute path in the task's view */
+	const char *target; /* an absolute path in the task's view, without ., .. or empty parts; never / */
 	bool read_only;
-	bool no_create; /* bind: refused if the host has no such path, as in Compose's long form; else it is made */
-	bool no_copy;   /* volume: a fresh one is not filled with what the image has at target */
+	bool no_create; /* bind: refused if the host has no such path (`create_host_path: false`); else it is made */
+	bool no_copy;            /* volume: a fresh one is not filled with what the image has at target */
 	const char *propagation; /* bind: private, rprivate, shared, rshared, slave, rslave; NULL: rprivate */
 	uint64_t size;           /* tmpfs: bytes; 0: the kernel's default */
 	uint32_t mode;           /* tmpfs: permissions, as 01777; 0: that */
@@ -180,7 +181,8 @@ struct service {
 	/* x-starling */
 	size_t n_prefer;
 	struct spec_prefer *prefer;
-	/* Folders kept by the host, named within the stack: a service runs only where they are, once they are anywhere. */
+	/* Folders kept by the host, named within the stack: a service runs only where they are, once they are anywhere.
+	 * Those of x-starling.volumes, and the source of each mount of a named volume. */
 	size_t n_volumes;
 	const char **volumes;      /* sorted */
 	int64_t failover_after_ms; /* 0: the flock's default */
@@ -208,7 +210,7 @@ struct service {
 	const char **dns_search;
 	const char *domainname;
 	size_t n_extra_hosts;
-	const char **extra_hosts; /* "NAME=ADDRESS", in file order */
+	const char **extra_hosts; /* "NAME=ADDRESS" or "NAME=host-gateway", in file order */
 	size_t n_group_add;
 	const char **group_add; /* names or numbers */
 	const char *hostname;
@@ -222,8 +224,9 @@ struct service {
 	bool privileged;
 	bool read_only; /* its root file system */
 	size_t n_security_opt;
-	const char **security_opt; /* "no-new-privileges", "seccomp=unconfined", ... */
-	uint64_t shm_size;         /* bytes; 0: 64 MiB */
+	const char **
+	        security_opt; /* "no-new-privileges", or "seccomp=", "apparmor=", "label=", "systempaths=" and a value */
+	uint64_t shm_size; /* bytes; 0: 64 MiB */
 	bool stdin_open;
 	size_t n_sysctls;
 	struct kv *sysctls; /* sorted by key */

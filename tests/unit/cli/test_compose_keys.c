@@ -115,14 +115,33 @@ static void a_misspelt_key_is_never_ignored(void **state)
 
 #define DOC "docs/compose.md"
 
+/* "exec, oci": who honours it, where that is not everybody. */
+static void write_drivers(FILE *out, const struct key_level *level, const struct key_rule *rule)
+{
+	unsigned drivers = key_drivers(level, rule->key);
+	const char *sep = "";
+
+	for (enum spec_driver d = DRIVER_EXEC; rule->take && drivers != ON_ALL && d <= DRIVER_ENGINE; d++)
+		if (drivers >> d & 1) {
+			fprintf(out, "%s%s", sep, spec_driver_name(d));
+			sep = ", ";
+		}
+	fputs(" | ", out);
+}
+
 static void write_level(FILE *out, const struct key_level *level)
 {
-	fprintf(out, "\n## %s%s%s\n\n| key | | |\n|---|---|---|\n", *level->path ? "`" : "The top of the file",
-	        level->path, *level->path ? "`" : "");
+	bool by_driver = level_by_driver(level);
+
+	fprintf(out, "\n## %s%s%s\n\n", *level->path ? "`" : "The top of the file", level->path,
+	        *level->path ? "`" : "");
+	fputs(by_driver ? "| key | | drivers | |\n|---|---|---|---|\n" : "| key | | |\n|---|---|---|\n", out);
 	for (size_t i = 0; i < level->n; i++) {
 		const struct key_rule *rule = &level->rules[i];
 
 		fprintf(out, "| `%s` | %s | ", rule->key, rule->take ? "honoured" : "refused");
+		if (by_driver)
+			write_drivers(out, level, rule);
 		for (const char *c = rule->text; *c; c++)
 			fprintf(out, "%s%c", *c == '|' ? "\\" : "", *c);
 		fputs(" |\n", out);
@@ -142,10 +161,46 @@ static void write_doc(FILE *out)
 	      "\n"
 	      "Variables (`$VAR ${VAR} ${VAR:-default} ${VAR-default} ${VAR:?why} ${VAR?why} ${VAR:+set} ${VAR+set} $$`)\n"
 	      "are filled in from the environment, then from `.env` beside the file. YAML anchors, aliases and merge keys\n"
-	      "(`<<`) work; a key that stands twice is an error. Durations are written `500ms`, `10s`, `1m30s`, sizes `64m`,\n"
+	      "(`<<`) work; a key that stands twice is an error. Durations are written `500ms`, `10s`, `1m30s`, "
+	      "sizes `64m`,\n"
 	      "`2gb`.\n"
 	      "\n"
-	      "The tables below are made from those that the parser itself uses (`cli/compose/`), and a test holds the two\n"
+	      "## Processes and containers\n"
+	      "\n"
+	      "A service with `image` is a container: one of the drivers `engine` (Docker, Podman) and `oci` "
+	      "(crun, runc) runs\n"
+	      "it, whichever a peer has, or the one that `x-starling.driver` names. One without is a process of "
+	      "the host, run by\n"
+	      "the driver `exec`. Where a table has a column of drivers, a key that names some is refused for "
+	      "the others; what\n"
+	      "a host cannot keep (a limit without control groups, say) its driver refuses there, with the reason.\n"
+	      "\n"
+	      "## Powers\n"
+	      "\n"
+	      "What could harm a host needs a power of the key that signs (`starling key grant --power`).\n"
+	      "\n"
+	      "| | process | container |\n"
+	      "|---|---|---|\n"
+	      "| root in `user` or `group_add` | `exec-as-root` | none: root of the container, kept in by namespaces and "
+	      "by the capabilities that Docker gives |\n"
+	      "| `cap_add` | `host-network` for NET_BIND_SERVICE, else `exec-as-root` | `privileged` for what is beyond "
+	      "AUDIT_WRITE, CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, MKNOD, NET_BIND_SERVICE, NET_RAW, SETFCAP, SETGID, "
+	      "SETPCAP, SETUID and SYS_CHROOT |\n"
+	      "| `privileged`; `security_opt` but for no-new-privileges; `annotations`, which the runtime and "
+	      "its hooks obey | "
+	      "- | `privileged` |\n"
+	      "| `pid: host`, `ipc: host` | none: it has them | `privileged` |\n"
+	      "| `network_mode: host`, `uts: host` | none: it has them | `host-network` |\n"
+	      "| a path of the host in `volumes` | `host-binds` | `host-binds` |\n"
+	      "| `devices` | `devices` | `devices` |\n"
+	      "| `x-starling.priority`; `oom_score_adj` below 0; `ulimits` of rtprio above 0 and nice above 20 | "
+	      "`priority` | "
+	      "`priority` |\n"
+	      "\n"
+	      "## Tables\n"
+	      "\n"
+	      "The tables below are made from those that the parser itself uses (`cli/compose/`), and a test "
+	      "holds the two\n"
 	      "together: after changing a table run `UPDATE_GOLDEN=1 make unit-cli`.\n",
 	        out);
 	for (size_t i = 0; i < n_key_levels; i++)

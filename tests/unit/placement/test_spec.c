@@ -18,8 +18,49 @@ static void full_service(struct service *s)
 	static struct spec_constraint constraints[] = {
 	        {"node.labels.zone", OP_EQ, "a"}, {"node.hostname", OP_NE, "kite"}};
 
+	static struct kv pairs[] = {{"net.core.somaxconn", "1024"}};
+	static const char *texts[] = {"AUDIT_WRITE", "KILL"};
+	static const char *hosts[] = {"db=10.0.0.2"}, *dns[] = {"9.9.9.9"}, *opts[] = {"no-new-privileges"};
+	static const char *volumes[] = {"data"};
+	static struct spec_device devices[] = {{"/dev/fuse", NULL, "rw"}};
+	static struct spec_ulimit ulimits[] = {{"nofile", 1000, -1}};
+	static struct spec_depends_on depends[] = {{"db", DEPENDS_HEALTHY, true, true}};
+	static struct spec_mount mounts[] = {
+	        {.source = "/srv", .target = "/a", .no_create = true, .propagation = "rslave"},
+	        {.kind = MOUNT_VOLUME, .source = "data", .target = "/b", .read_only = true, .no_copy = true},
+	        {.kind = MOUNT_TMPFS, .target = "/c", .size = 4096, .mode = 0700}};
+
 	service_defaults(s);
 	s->name = "web_front";
+	s->image = "registry:5000/web:1";
+	s->pull = PULL_NEVER;
+	s->n_annotations = s->n_sysctls = 1;
+	s->annotations = s->sysctls = pairs;
+	s->n_cap_add = 1;
+	s->cap_add = texts;
+	s->n_cap_drop = 1;
+	s->cap_drop = &texts[1];
+	s->n_devices = s->n_ulimits = s->n_depends_on = s->n_volumes = 1;
+	s->devices = devices;
+	s->ulimits = ulimits;
+	s->depends_on = depends;
+	s->volumes = volumes;
+	s->n_dns = s->n_dns_opt = s->n_dns_search = s->n_extra_hosts = s->n_group_add = s->n_security_opt = 1;
+	s->dns = s->dns_opt = s->dns_search = s->group_add = dns;
+	s->extra_hosts = hosts;
+	s->security_opt = opts;
+	s->domainname = "example.org";
+	s->hostname = "web";
+	s->init = s->privileged = s->read_only = s->stdin_open = s->tty = true;
+	s->ipc = NULL;
+	s->pid = "host";
+	s->n_mounts = ARRAY_LEN(mounts);
+	s->mounts = mounts;
+	s->network_mode = "bridge";
+	s->oom_score_adj = -7;
+	s->shm_size = 1 << 20;
+	s->move_after = 4;
+	s->process.nice = -3;
 	s->n_entrypoint = ARRAY_LEN(entrypoint);
 	s->entrypoint = entrypoint;
 	s->n_command = ARRAY_LEN(command);
@@ -127,6 +168,16 @@ static void every_key_comes_back_as_it_was(void **state)
 	assert_int_equal(web->limit.pids, 100);
 	assert_int_equal(web->restart.condition, RESTART_ON_FAILURE);
 	assert_true(web->born == 0x0123456789abcdef);
+	assert_string_equal(web->mounts[0].propagation, "rslave");
+	assert_string_equal(web->mounts[1].source, "data");
+	assert_int_equal(web->mounts[2].mode, 0700);
+	assert_int_equal(web->ulimits[0].hard, -1);
+	assert_string_equal(web->devices[0].access, "rw");
+	assert_null(web->devices[0].target);
+	assert_int_equal(web->depends_on[0].condition, DEPENDS_HEALTHY);
+	assert_true(web->depends_on[0].optional && web->tty && web->privileged);
+	assert_int_equal(web->oom_score_adj, -7);
+	assert_int_equal(web->process.nice, -3);
 	assert_null(spec_service(&back, "nobody"));
 
 	/* What was left out is the default, not zero. */
@@ -471,6 +522,73 @@ static void law_breakers_are_named(void **state)
 #undef BREAK
 }
 
+static void law_breakers_among_containers_are_named(void **state)
+{
+	struct spec_mount relative[] = {{.source = "/a", .target = "b"}},
+	                  twice[] = {{.source = "/a", .target = "/b"}, {.source = "/a", .target = "/b"}};
+	struct spec_mount climbs[] = {{.source = "/a/../etc", .target = "/b"}},
+	                  empty_part[] = {{.source = "/a", .target = "/b//c"}};
+	struct spec_mount unpinned[] = {{.kind = MOUNT_VOLUME, .source = "data", .target = "/b"}};
+	struct spec_mount of_bind[] = {{.kind = MOUNT_VOLUME, .target = "/b", .no_create = true}};
+	struct spec_mount huge[] = {{.kind = MOUNT_TMPFS, .target = "/b", .mode = 010000}};
+	struct spec_device device[] = {{.host = "dev"}};
+	struct spec_ulimit none[] = {{"nofiles", 1, 1}}, upside[] = {{"core", 2, 1}},
+	                   both[] = {{"core", 1, 1}, {"core", 1, 1}};
+	struct kv host_set[] = {{"vm.swappiness", "1"}}, net[] = {{"net.core.somaxconn", "1"}},
+	          odd[] = {{"net./../x", "1"}};
+	const char *text[] = {"x"}, *kill[] = {"KILL"}, *unordered[] = {"KILL", "CHOWN"}, *blank[] = {"a b"};
+	const char *volume[] = {"data"}, *option[] = {"seccomp="};
+	struct service s;
+	struct spec spec = stack_of(&s, 1);
+	struct err err;
+
+	(void)state;
+#define BREAK(change, why)                                                                                       \
+	do {                                                                                                     \
+		plain_service(&s, "web");                                                                        \
+		s.image = "web:1";                                                                               \
+		spec = stack_of(&s, 1);                                                                          \
+		assert_int_equal(spec_check(&spec, NULL), 0);                                                    \
+		change;                                                                                          \
+		err = (struct err){0};                                                                           \
+		assert_int_equal(spec_check(&spec, &err), -1);                                                   \
+		if (!strstr(err.text, why))                                                                      \
+			fail_msg("\"%s\" does not say \"%s\"", err.text, why);                                   \
+	} while (0)
+	BREAK(s.image = "--help", "image: \"--help\" is not a reference");
+	BREAK(s.image = "a b", "not a reference");
+	BREAK(s.image = "a/", "not a reference");
+	BREAK((s.n_mounts = 1, s.mounts = relative), "volumes: target \"b\"");
+	BREAK((s.n_mounts = 1, s.mounts = empty_part), "volumes: target \"/b//c\"");
+	BREAK((s.n_mounts = 2, s.mounts = twice), "volumes: target /b stands twice");
+	BREAK((s.n_mounts = 1, s.mounts = climbs), "without . and ..");
+	BREAK((s.n_mounts = 1, s.mounts = unpinned), "data is not among the volumes");
+	BREAK((s.n_mounts = 1, s.mounts = of_bind), "are of binds alone");
+	BREAK((s.n_mounts = 1, s.mounts = huge), "mounts[0]: mode: 4096 is out of range");
+	BREAK((s.n_volumes = 1, s.volumes = volume), "mount data under `volumes`");
+	BREAK((s.n_devices = 1, s.devices = device), "devices[0]");
+	BREAK((s.n_ulimits = 1, s.ulimits = none), "ulimits.nofiles");
+	BREAK((s.n_ulimits = 1, s.ulimits = upside), "ulimits.core: soft is above hard");
+	BREAK((s.n_ulimits = 2, s.ulimits = both), "ulimits.core: stands twice");
+	BREAK((s.n_sysctls = 1, s.sysctls = host_set), "sysctls.vm.swappiness: is the host's");
+	BREAK((s.n_sysctls = 1, s.sysctls = odd), "not a setting's name");
+	BREAK((s.n_sysctls = 1, s.sysctls = net, s.network_mode = "host"), "would be set on the host");
+	BREAK((s.n_cap_add = 1, s.cap_add = text), "cap_add: \"x\" is no capability");
+	BREAK((s.n_cap_add = 2, s.cap_add = unordered), "cap_add: CHOWN is not in order");
+	BREAK((s.n_cap_add = 1, s.cap_add = kill, s.n_cap_drop = 1, s.cap_drop = kill), "keep one");
+	BREAK((s.n_security_opt = 1, s.security_opt = option), "security_opt[0]");
+	BREAK((s.n_dns = 1, s.dns = text), "dns[0]: \"x\" is not an address");
+	BREAK((s.n_dns_search = 1, s.dns_search = blank), "dns_search[0]");
+	BREAK((s.n_extra_hosts = 1, s.extra_hosts = text), "extra_hosts[0]");
+	BREAK((s.n_group_add = 1, s.group_add = blank), "group_add[0]");
+	BREAK(s.hostname = "a..b", "hostname");
+	BREAK((s.hostname = "a", s.uts = "host"), "uts: host");
+	BREAK(s.network_mode = "container:x", "network_mode");
+	BREAK(s.pid = "x", "pid: \"x\" is not host");
+	BREAK(s.oom_score_adj = 1001, "oom_score_adj");
+#undef BREAK
+}
+
 static void tcp_and_udp_may_share_a_name_and_a_port(void **state)
 {
 	struct spec_port ports[] = {{.name = "53", .target = 53, .published = 53, .mode = PORT_HOST},
@@ -551,6 +669,64 @@ static void powers_follow_user_and_priority(void **state)
 	assert_int_equal(service_powers(&s), SPEC_POWER_EXEC_AS_ROOT | SPEC_POWER_PRIORITY);
 }
 
+/* Each way out of a container, and each right of a process, by itself. */
+static void every_way_to_harm_a_host_needs_its_power(void **state)
+{
+	static const char *const caps[] = {"NET_BIND_SERVICE", "CHOWN", "SYS_ADMIN", "ALL"};
+	struct spec_mount bind[] = {{.source = "/", .target = "/x"}},
+	                  volume[] = {{.kind = MOUNT_VOLUME, .target = "/x"}};
+	const char *cap[1], *root[] = {"0"}, *nnp[] = {"no-new-privileges"},
+	                    *unconfined[] = {"seccomp=unconfined"};
+	struct spec_device device[] = {{"/dev/sda", NULL, "r"}};
+	struct spec_ulimit rt[] = {{"rtprio", 0, 1}}, nice20[] = {{"nice", 20, 20}}, nice[] = {{"nice", 20, 21}},
+	                   no_limit[] = {{"nice", -1, -1}};
+	struct kv kv[] = {{"run.oci.hooks", "x"}};
+	struct service s;
+
+	(void)state;
+/* In a process, and in a container. */
+#define NEEDS(change, process, container)                                                                        \
+	do {                                                                                                     \
+		plain_service(&s, "web");                                                                        \
+		change;                                                                                          \
+		assert_int_equal(service_powers(&s), process);                                                   \
+		s.image = "web";                                                                                 \
+		assert_int_equal(service_powers(&s), container);                                                 \
+	} while (0)
+	NEEDS(s.user = "root", SPEC_POWER_EXEC_AS_ROOT, 0);
+	NEEDS((s.n_group_add = 1, s.group_add = root), SPEC_POWER_EXEC_AS_ROOT, 0);
+	cap[0] = caps[0];
+	NEEDS((s.n_cap_add = 1, s.cap_add = cap), SPEC_POWER_HOST_NETWORK, 0);
+	cap[0] = caps[1];
+	NEEDS((s.n_cap_add = 1, s.cap_add = cap), SPEC_POWER_EXEC_AS_ROOT, 0);
+	cap[0] = caps[2];
+	NEEDS((s.n_cap_add = 1, s.cap_add = cap), SPEC_POWER_EXEC_AS_ROOT, SPEC_POWER_PRIVILEGED);
+	cap[0] = caps[3];
+	NEEDS((s.n_cap_add = 1, s.cap_add = cap), SPEC_POWER_EXEC_AS_ROOT, SPEC_POWER_PRIVILEGED);
+	NEEDS((s.n_cap_drop = 1, s.cap_drop = cap), 0, 0);
+	NEEDS(s.privileged = true, SPEC_POWER_PRIVILEGED, SPEC_POWER_PRIVILEGED);
+	NEEDS((s.n_security_opt = 1, s.security_opt = nnp), 0, 0);
+	NEEDS((s.n_security_opt = 1, s.security_opt = unconfined), 0, SPEC_POWER_PRIVILEGED);
+	NEEDS((s.n_annotations = 1, s.annotations = kv), 0, SPEC_POWER_PRIVILEGED);
+	NEEDS(s.pid = "host", 0, SPEC_POWER_PRIVILEGED);
+	NEEDS(s.ipc = "host", 0, SPEC_POWER_PRIVILEGED);
+	NEEDS(s.uts = "host", 0, SPEC_POWER_HOST_NETWORK);
+	NEEDS(s.network_mode = "host", 0, SPEC_POWER_HOST_NETWORK);
+	NEEDS(s.network_mode = "bridge", 0, 0);
+	NEEDS((s.n_mounts = 1, s.mounts = bind), SPEC_POWER_HOST_BINDS, SPEC_POWER_HOST_BINDS);
+	NEEDS((s.n_mounts = 1, s.mounts = volume), 0, 0);
+	NEEDS(s.process.rootfs = "/srv/root", SPEC_POWER_HOST_BINDS, 0);
+	NEEDS((s.n_devices = 1, s.devices = device), SPEC_POWER_DEVICES, SPEC_POWER_DEVICES);
+	NEEDS(s.oom_score_adj = -1, SPEC_POWER_PRIORITY, SPEC_POWER_PRIORITY);
+	NEEDS(s.oom_score_adj = 1, 0, 0);
+	NEEDS(s.process.nice = -1, SPEC_POWER_PRIORITY, SPEC_POWER_PRIORITY);
+	NEEDS((s.n_ulimits = 1, s.ulimits = rt), SPEC_POWER_PRIORITY, SPEC_POWER_PRIORITY);
+	NEEDS((s.n_ulimits = 1, s.ulimits = nice20), 0, 0);
+	NEEDS((s.n_ulimits = 1, s.ulimits = nice), SPEC_POWER_PRIORITY, SPEC_POWER_PRIORITY);
+	NEEDS((s.n_ulimits = 1, s.ulimits = no_limit), SPEC_POWER_PRIORITY, SPEC_POWER_PRIORITY);
+#undef NEEDS
+}
+
 /* ---- diff ---- */
 
 static void a_diff_names_services_and_keys(void **state)
@@ -609,9 +785,11 @@ int main(void)
 	        cmocka_unit_test(a_spec_of_the_future_is_read_when_it_names_its_feature),
 	        cmocka_unit_test(random_bytes_are_refused),
 	        cmocka_unit_test(law_breakers_are_named),
+	        cmocka_unit_test(law_breakers_among_containers_are_named),
 	        cmocka_unit_test(tcp_and_udp_may_share_a_name_and_a_port),
 	        cmocka_unit_test(content_is_what_makes_a_running_task_differ),
 	        cmocka_unit_test(powers_follow_user_and_priority),
+	        cmocka_unit_test(every_way_to_harm_a_host_needs_its_power),
 	        cmocka_unit_test(a_diff_names_services_and_keys),
 	};
 

@@ -1,0 +1,142 @@
+/* The top level's volumes, and what may be mounted of the host: volumes, paths. */
+#include "base/text.h"
+#include "cli/compose/mounts.h"
+#include "cli/near.h"
+
+static void take_volume_driver(struct build *b, const char *path, const struct node *n, void *target)
+{
+	const char *name;
+
+	(void)target;
+	if (want_text(b, path, n, &name) && strcmp(name, "local") != 0)
+		refuse(b, path, n,
+		        "\"%s\": volume drivers are not called; a volume is a folder of its host (local)", name);
+}
+
+static void take_volume_external(struct build *b, const char *path, const struct node *n, void *target)
+{
+	bool external;
+
+	(void)target;
+	if (want_bool(b, path, n, &external) && external)
+		refuse(b, path, n,
+		        "volumes made elsewhere are not known; remove it: the volume is made where it is first used");
+}
+
+static const struct key_rule volume_rules[] = {
+        {"driver", take_volume_driver, "local, which is a folder of the host; others do not exist"},
+        {"driver_opts", NULL,
+                "a volume is a folder of its host, without options yet; bind a host's path instead"},
+        {"external", take_volume_external, "false; true is refused: volumes made elsewhere are not known"},
+        {"labels", NULL, "nobody would see them; label the service"},
+        {"name", NULL, "a volume is called STACK/NAME, by its key; remove it"},
+};
+const struct key_level level_volume = {"volumes.*", volume_rules, ARRAY_LEN(volume_rules), true};
+
+static bool name_is_lawful(struct build *b, const char *path, struct mark at, const char *name)
+{
+	if (text_is_label(name, true))
+		return true;
+	diag_error(b->diags, at, path, "\"%s\" is not a label (a-z, 0-9, - and _): a volume needs such a name",
+	        name);
+	return false;
+}
+
+void check_volumes(struct build *b, const struct node *volumes)
+{
+	if (volumes->kind != NODE_MAP) {
+		wrong_kind(b, "volumes", volumes, "a map");
+		return;
+	}
+	b->volumes = volumes;
+	for (size_t i = 0; i < volumes->n; i++) {
+		const struct pair *p = &volumes->pairs[i];
+		const char *at = path_key(b, "volumes", p->key);
+
+		if (!strncmp(p->key, "x-", 2))
+			continue;
+		name_is_lawful(b, at, p->mark, p->key);
+		if (!node_is_null(p->value))
+			take_map(b, at, p->value, &level_volume, NULL);
+	}
+}
+
+void pin_volume(struct build *b, const char *path, const struct node *n, struct service *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_volumes; i++)
+		if (!strcmp(s->volumes[i], name))
+			return;
+	if (s->n_volumes == SPEC_VOLUMES_MAX) {
+		refuse(b, path, n, "more than %d volumes", SPEC_VOLUMES_MAX);
+		return;
+	}
+	if (!s->volumes)
+		s->volumes = arena_array(b->arena, SPEC_VOLUMES_MAX, sizeof(*s->volumes));
+	s->volumes[s->n_volumes++] = name;
+}
+
+bool mount_mode(const char *text, uint32_t *out)
+{
+	char *end;
+	unsigned long v;
+
+	if (!*text || text[strspn(text, "01234567")] || strlen(text) > 5)
+		return false;
+	v = strtoul(text, &end, 8);
+	*out = (uint32_t)v;
+	return !*end && v > 0 && v <= 07777;
+}
+
+const char *mount_path(struct build *b, const char *path)
+{
+	char *out = arena_strdup(b->arena, path);
+	size_t len = 0;
+
+	for (const char *p = path; *p; p++)
+		if (*p != '/' || !len || out[len - 1] != '/')
+			out[len++] = *p;
+	while (len > 1 && out[len - 1] == '/')
+		len--;
+	out[len] = '\0';
+	return out;
+}
+
+void mount_bind(struct build *b, const char *path, const struct node *n, struct spec_mount *m, const char *source)
+{
+	m->kind = MOUNT_BIND;
+	if (source[0] == '/')
+		m->source = mount_path(b, source);
+	else if (source[0] == '~')
+		refuse(b, path, n, "\"%s\" is the home of whoever deploys; name an absolute path of the hosts",
+		        source);
+	else
+		refuse(b, path, n,
+		        "\"%s\" is a path beside the Compose file, which the peers do not have; use a named volume, or an "
+		        "absolute path of the hosts",
+		        source);
+}
+
+void mount_volume(struct build *b, const char *path, const struct node *n, struct service *s,
+        struct spec_mount *m, const char *name)
+{
+	m->kind = MOUNT_VOLUME;
+	if (!name || !name_is_lawful(b, path, n->mark, name))
+		return;
+	if (!b->volumes || !node_pair(b->volumes, name)) {
+		const char *names[64];
+		size_t count = b->volumes ? MIN(b->volumes->n, ARRAY_LEN(names)) : 0;
+		const char *near;
+
+		for (size_t i = 0; i < count; i++)
+			names[i] = b->volumes->pairs[i].key;
+		near = near_word(name, names, count);
+		if (near)
+			refuse(b, path, n, "volume \"%s\" is not declared; did you mean `%s`?", name, near);
+		else
+			refuse(b, path, n,
+			        "volume \"%s\" is not declared; add it under `volumes` at the top level", name);
+		return;
+	}
+	m->source = name;
+	pin_volume(b, path, n, s, name);
+}
