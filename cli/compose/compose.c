@@ -233,7 +233,7 @@ static void check_laws(struct build *b, struct draft *d, struct mark key_at, con
 	struct err err = {0};
 
 	spec_sort(&one);
-	if (spec_check(&one, &err) < 0)
+	if (service_check(d->s, &err) < 0)
 		law_fault(b, d->node, key_at, path, err.text);
 }
 
@@ -284,17 +284,34 @@ static void build_services(struct build *b, const struct node *root, const struc
 	b->spec->n_services = n;
 	if (!n)
 		refuse(b, "services", services, "holds no service");
+	check_dependencies(b, services);
 }
 
-/* What only the whole shows: its size as it is sent. */
-static void check_whole(struct build *b, const struct source *src)
+/* A law that services keep together: "services.web: depends_on: why". */
+static void whole_fault(struct build *b, const struct source *src, const struct top *top, const char *text)
+{
+	static const char prefix[] = "services.";
+	size_t len = strcspn(text, ":");
+	const char *path = arena_strndup(b->arena, text, len);
+	const struct pair *p = strncmp(path, prefix, strlen(prefix)) == 0
+	                               ? node_pair(top->services, path + strlen(prefix))
+	                               : NULL;
+
+	if (p)
+		law_fault(b, p->value, p->mark, path, text);
+	else
+		diag_error(b->diags, (struct mark){src, 0, 0}, NULL, "%s", text);
+}
+
+/* What only the whole shows: how services need each other, and its size as it is sent. */
+static void check_whole(struct build *b, const struct source *src, const struct top *top)
 {
 	struct err err = {0};
 	struct wr w;
 
 	spec_sort(b->spec);
 	if (spec_check(b->spec, &err) < 0) {
-		diag_error(b->diags, (struct mark){src, 0, 0}, NULL, "%s", err.text);
+		whole_fault(b, src, top, err.text);
 		return;
 	}
 	wr_init(&w, BODY_BYTES_MAX);
@@ -326,7 +343,7 @@ int compose_parse(const struct source *src, const char *name, const struct compo
 		build_services(&b, root, &top);
 	}
 	if (!diags->errors)
-		check_whole(&b, src);
+		check_whole(&b, src, &top);
 	return diags->errors ? -1 : 0;
 }
 

@@ -22,6 +22,7 @@ static const struct {
         {&level_service, "stdin_open", ON_CONTAINERS},
         {&level_service, "sysctls", ON_CONTAINERS},
         {&level_service, "tty", ON_CONTAINERS},
+        {&level_x_starling, "process", ON_EXEC},
         {&level_x_starling, "volumes", ON_EXEC},
 };
 

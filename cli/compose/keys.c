@@ -71,9 +71,9 @@ static const struct key_rule service_rules[] = {
         {"cpus", take_cpus, "the same as `deploy.resources.limits.cpus`, with which it must agree"},
         {"cpuset", NULL, "tasks are not pinned to cores; use `deploy.resources.limits.cpus`"},
         {"credential_spec", NULL, "is for Windows containers; remove it"},
-        {"depends_on", NULL,
-                "services start independently, on any peer, at any time; let this one retry, and find the other by "
-                "its name in DNS"},
+        {"depends_on", take_depends_on,
+                "a list of services of the stack, or a map; see its own table; a task waits until each of them "
+                "has reached its condition"},
         {"deploy", take_deploy, "see its own table"},
         {"develop", NULL, "is for `compose watch` on a developer's machine; remove it"},
         {"device_cgroup_rules", NULL, "name each device under `devices`"},
@@ -134,7 +134,8 @@ static const struct key_rule service_rules[] = {
         {"pull_refresh_after", NULL, "use `pull_policy: always`"},
         {"read_only", take_read_only, "true: the root file system cannot be written"},
         {"restart", take_restart,
-                "no, always, on-failure[:N], unless-stopped (as always: `starling rm` stops for good)"},
+                "no, always, on-failure[:N], unless-stopped (as always: what was stopped for good, by `starling "
+                "rm`, does not come back)"},
         {"runtime", NULL, "the peer chooses the runtime (crun, runc); remove it"},
         {"scale", take_scale, "the same as `deploy.replicas`, with which it must agree"},
         {"secrets", NULL, "secrets are not distributed yet; have the file on the hosts"},
@@ -187,6 +188,7 @@ const struct key_level *const key_levels[] = {
         &level_mount_volume,
         &level_mount_tmpfs,
         &level_device,
+        &level_depends,
         &level_ulimit,
         &level_healthcheck,
         &level_deploy,
@@ -201,6 +203,7 @@ const struct key_level *const key_levels[] = {
         &level_update_config,
         &level_x_starling,
         &level_prefer,
+        &level_process,
         &level_probes,
         &level_http,
         &level_tcp,

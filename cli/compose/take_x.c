@@ -33,6 +33,14 @@ static void take_priority(struct build *b, const char *path, const struct node *
 		((struct draft *)target)->s->priority = (int32_t)v;
 }
 
+static void take_move_after(struct build *b, const char *path, const struct node *n, void *target)
+{
+	uint64_t v;
+
+	if (want_u64(b, path, n, 1, 1000, &v))
+		((struct draft *)target)->s->move_after = (uint32_t)v;
+}
+
 static void take_watchdog(struct build *b, const char *path, const struct node *n, void *target)
 {
 	want_duration(b, path, n, &((struct draft *)target)->s->watchdog_ms);
@@ -64,6 +72,8 @@ static const struct key_rule x_starling_rules[] = {
         {"driver", take_driver,
                 "auto (unless set): exec without `image`, else engine or oci, whichever a peer has; exec; oci; engine"},
         {"failover_after", take_failover_after, "how long a lost peer's tasks wait before they start elsewhere"},
+        {"move_after", take_move_after,
+                "failures in a row, exits or checks, after which another peer takes the slot"},
         {"partition", take_partition,
                 "run (unless set): each side of a split serves; majority: only a side that sees more than half of the "
                 "flock's voters does (starling voters set); pause: nothing is replaced because its peer seems dead"},
@@ -73,6 +83,7 @@ static const struct key_rule x_starling_rules[] = {
         {"priority", take_priority,
                 "-1000 to 1000; higher is placed first; other than 0 needs the power priority"},
         {"probes", take_probes, "a check over HTTP or TCP instead of a healthcheck command"},
+        {"process", take_process, "more for a process of the host; see its own table"},
         {"schedule", NULL, "jobs do not exist yet; remove it"},
         {"volumes", take_volumes,
                 "a list of at most 16 names: folders of the stack that the host keeps; the task finds each in "

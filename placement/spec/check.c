@@ -280,7 +280,7 @@ static int check_things(const struct service *s, struct err *err)
 	return 0;
 }
 
-static int check_service(const struct service *s, struct err *err)
+static int check_all(const struct service *s, struct err *err)
 {
 	if (check_program(s, err) < 0 || check_user(s->user, err) < 0 || check_stop(s, err) < 0 ||
 	        check_kvs(s->env, s->n_env, "environment", err) < 0 ||
@@ -291,7 +291,8 @@ static int check_service(const struct service *s, struct err *err)
 		return -1;
 	if (check_wishes(s, err) < 0 || check_things(s, err) < 0)
 		return -1;
-	if (check_env(s, err) < 0 || check_container(s, err) < 0 || check_mounts(s, err) < 0)
+	if (check_env(s, err) < 0 || check_container(s, err) < 0 || check_mounts(s, err) < 0 ||
+	        check_process(s, err) < 0)
 		return -1;
 	if (s->working_dir && s->working_dir[0] != '/')
 		return fault(err, "working_dir: \"%s\" is not an absolute path", s->working_dir);
@@ -309,6 +310,15 @@ static int check_service(const struct service *s, struct err *err)
 	return check_health(s, err);
 }
 
+int service_check(const struct service *s, struct err *err)
+{
+	if (check_name("service", s->name, true, err) < 0)
+		return err_wrap(err, "services");
+	if (shape_check(&service_shape, s, err) < 0 || check_all(s, err) < 0)
+		return err_wrap(err, "services.%s", s->name);
+	return 0;
+}
+
 int spec_check(const struct spec *spec, struct err *err)
 {
 	if (check_name("stack", spec->name, false, err) < 0)
@@ -324,12 +334,10 @@ int spec_check(const struct spec *spec, struct err *err)
 	for (size_t i = 0; i < spec->n_services; i++) {
 		const struct service *s = &spec->services[i];
 
-		if (check_name("service", s->name, true, err) < 0)
-			return err_wrap(err, "services");
+		if (service_check(s, err) < 0)
+			return -1;
 		if (i > 0 && strcmp(spec->services[i - 1].name, s->name) >= 0)
 			return fault(err, "services.%s: stands twice, or services are not in order", s->name);
-		if (shape_check(&service_shape, s, err) < 0 || check_service(s, err) < 0)
-			return err_wrap(err, "services.%s", s->name);
 	}
-	return 0;
+	return check_depends(spec, err);
 }

@@ -12,6 +12,11 @@ int check_container(const struct service *s, struct err *err);
 /* volumes, tmpfs, devices, and that named ones are pinned. */
 int check_mounts(const struct service *s, struct err *err);
 
+/* x-starling.process. */
+int check_process(const struct service *s, struct err *err);
+/* Of all services together: depends_on names others of the stack, in no circle. */
+int check_depends(const struct spec *spec, struct err *err);
+
 /* "stands twice", or that the list is not in order; texts are sorted in the canonical form. */
 int check_sorted(const char *const *texts, size_t n, const char *key, struct err *err);
 /* Starts with /, has no empty part, no . and no .. */

@@ -298,6 +298,9 @@ int spec_decode_kept(struct spec *out, struct arena *arena, const uint8_t *bytes
 /* Laws of a spec apart from its syntax: names, ranges, ports unique, exec has a command ... First fault only; the
  * message starts with its path: "services.web: ports[1]: ...". */
 int spec_check(const struct spec *spec, struct err *err);
+/* The laws of one service, apart from what it says of others: for the Compose parser, which then names all faults. Starts
+ * with the same path. */
+int service_check(const struct service *s, struct err *err);
 /* Names in a task's environment that are the runtime's alone (docs/tasks.md): a service cannot set them. */
 #define SPEC_ENV_RESERVED "STARLING_"
 #define SPEC_ENV_RESERVED_TEXT                                                                                   \

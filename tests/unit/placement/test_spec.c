@@ -60,7 +60,6 @@ static void full_service(struct service *s)
 	s->oom_score_adj = -7;
 	s->shm_size = 1 << 20;
 	s->move_after = 4;
-	s->process.nice = -3;
 	s->n_entrypoint = ARRAY_LEN(entrypoint);
 	s->entrypoint = entrypoint;
 	s->n_command = ARRAY_LEN(command);
@@ -177,7 +176,6 @@ static void every_key_comes_back_as_it_was(void **state)
 	assert_int_equal(web->depends_on[0].condition, DEPENDS_HEALTHY);
 	assert_true(web->depends_on[0].optional && web->tty && web->privileged);
 	assert_int_equal(web->oom_score_adj, -7);
-	assert_int_equal(web->process.nice, -3);
 	assert_null(spec_service(&back, "nobody"));
 
 	/* What was left out is the default, not zero. */
@@ -586,7 +584,81 @@ static void law_breakers_among_containers_are_named(void **state)
 	BREAK(s.network_mode = "container:x", "network_mode");
 	BREAK(s.pid = "x", "pid: \"x\" is not host");
 	BREAK(s.oom_score_adj = 1001, "oom_score_adj");
+	BREAK(s.process.nice = 1, "x-starling.process: is of processes");
+	BREAK((s.image = NULL, s.process.rootfs = "/"), "x-starling.process.rootfs: \"/\"");
+	BREAK((s.image = NULL, s.process.io_priority = 0), "x-starling.process.io_priority");
+	BREAK((s.image = NULL, s.process.n_hidden = 1, s.process.hidden = text), "x-starling.process.hidden[0]");
 #undef BREAK
+}
+
+static void a_circle_of_dependencies_is_named(void **state)
+{
+	struct spec_depends_on on_b[] = {{.service = "b"}}, on_c[] = {{.service = "c"}},
+	                       on_a[] = {{.service = "a"}}, on_none[] = {{.service = "x"}},
+	                       optional[] = {{.service = "x", .optional = true}},
+	                       done[] = {{.service = "b", .condition = DEPENDS_COMPLETED}},
+	                       twice[] = {{.service = "b"}, {.service = "b"}};
+	struct service s[4];
+	struct spec spec = stack_of(s, 4);
+	struct err err = {0};
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		plain_service(&s[i], (const char *const[]){"a", "b", "c", "d"}[i]);
+	for (int i = 0; i < 4; i++)
+		s[i].n_depends_on = 1;
+	s[0].depends_on = on_b;
+	s[1].depends_on = on_c;
+	s[2].n_depends_on = 0;
+	s[3].depends_on = on_b; /* two ways to one service are no circle */
+	assert_int_equal(spec_check(&spec, NULL), 0);
+	s[2].n_depends_on = 1;
+	s[2].depends_on = on_a;
+	assert_int_equal(spec_check(&spec, &err), -1);
+	assert_non_null(strstr(err.text,
+	        "services.a: depends_on: goes in a circle, so that none could start: a -> b -> c -> a"));
+	s[2].depends_on = on_c; /* itself */
+	assert_int_equal(spec_check(&spec, &err), -1);
+	assert_non_null(strstr(err.text, "c -> c"));
+	s[2].depends_on = on_none;
+	assert_int_equal(spec_check(&spec, &err), -1);
+	assert_non_null(strstr(err.text, "services.c: depends_on.x: the stack has no such service"));
+	s[2].depends_on = optional;
+	assert_int_equal(spec_check(&spec, NULL), 0);
+	s[2].n_depends_on = 0;
+	s[0].depends_on = done;
+	assert_int_equal(spec_check(&spec, &err), -1);
+	assert_non_null(strstr(err.text, "services.a: depends_on.b: b never completes"));
+	s[1].restart.condition = RESTART_ON_FAILURE;
+	assert_int_equal(spec_check(&spec, NULL), 0);
+	s[0].depends_on = twice;
+	s[0].n_depends_on = 2;
+	assert_int_equal(spec_check(&spec, &err), -1);
+	assert_non_null(strstr(err.text, "stands twice"));
+}
+
+/* As many services as there may be, each of which needs the next: as deep as the walk goes. */
+static void the_longest_chain_of_dependencies_is_walked(void **state)
+{
+	static struct service s[STACK_SERVICES_MAX];
+	static struct spec_depends_on on[STACK_SERVICES_MAX];
+	static char names[STACK_SERVICES_MAX][8];
+	struct spec spec = stack_of(s, STACK_SERVICES_MAX);
+	struct err err = {0};
+
+	(void)state;
+	for (int i = 0; i < STACK_SERVICES_MAX; i++)
+		snprintf(names[i], sizeof(names[i]), "s%03d", i);
+	for (int i = 0; i < STACK_SERVICES_MAX; i++) {
+		plain_service(&s[i], names[i]);
+		on[i].service = names[(i + 1) % STACK_SERVICES_MAX];
+		s[i].depends_on = &on[i];
+		s[i].n_depends_on = i + 1 < STACK_SERVICES_MAX;
+	}
+	assert_int_equal(spec_check(&spec, NULL), 0);
+	s[STACK_SERVICES_MAX - 1].n_depends_on = 1;
+	assert_int_equal(spec_check(&spec, &err), -1);
+	assert_non_null(strstr(err.text, "s000 -> s001"));
 }
 
 static void tcp_and_udp_may_share_a_name_and_a_port(void **state)
@@ -786,6 +858,8 @@ int main(void)
 	        cmocka_unit_test(random_bytes_are_refused),
 	        cmocka_unit_test(law_breakers_are_named),
 	        cmocka_unit_test(law_breakers_among_containers_are_named),
+	        cmocka_unit_test(a_circle_of_dependencies_is_named),
+	        cmocka_unit_test(the_longest_chain_of_dependencies_is_walked),
 	        cmocka_unit_test(tcp_and_udp_may_share_a_name_and_a_port),
 	        cmocka_unit_test(content_is_what_makes_a_running_task_differ),
 	        cmocka_unit_test(powers_follow_user_and_priority),
