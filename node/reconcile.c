@@ -46,7 +46,7 @@
 struct reconcile_config reconcile_defaults(void)
 {
 	/* docs/placement.md gives the reasons. */
-	return (struct reconcile_config){.settle = SECONDS(3),
+	return (struct reconcile_config){.settle = 2500,
 	        .deputy_delay = SECONDS(2),
 	        .fresh = SECONDS(10),
 	        .yield = SECONDS(1),

@@ -17,11 +17,13 @@ static const struct setting {
 	int64_t settle;
 	bool shipped;
 } settings[] = {
-        {1000, 750, 3000, true},
+        {1000, 750, 3000, false},
+        {1000, 625, 2500, true},
         {1000, 500, 2000, false},
         {1000, 375, 1500, false},
         {1000, 250, 1000, false},
         {500, 750, 3000, false},
+        {500, 625, 2500, false},
         {500, 500, 2000, false},
         {500, 375, 1500, false},
         {500, 250, 1000, false},

@@ -527,14 +527,14 @@ static void the_long_dead_are_tried_in_turn_for_ever(void **state)
 static void silence_ends_in_death_and_not_before_its_time(void **state)
 {
 	struct world w = world(3);
+	mono_ms least = w.g->tune->alpha * w.g->tune->suspicion_unit;
 
 	(void)state;
 	all_alive(&w);
 	pass(&w, 2500, 1 << 2);
 	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
 	tell(&w, MSG_SUSPECT, 1, 0, 2);
-	/* alpha * unit from the first suspicion, at least. */
-	pass(&w, peer(&w, 1)->sus->began + 2900 - w.now.mono, 1 << 2);
+	pass(&w, peer(&w, 1)->sus->began + least - 100 - w.now.mono, 1 << 2);
 	assert_int_equal(state_of(&w, 1), MEMBER_SUSPECT);
 	pass(&w, 500, 1 << 2);
 	assert_int_equal(state_of(&w, 1), MEMBER_DEAD);

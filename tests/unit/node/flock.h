@@ -645,7 +645,7 @@ static size_t tasks_of_slot(const struct flock *f, id64 slot, id64 content, size
 }
 
 /* Serving slots of one replicated service, at any content. */
-static size_t serving_slots(const struct flock *f, size_t s, const char *service, uint32_t replicas)
+static inline size_t serving_slots(const struct flock *f, size_t s, const char *service, uint32_t replicas)
 {
 	struct key32 flock = {0};
 	size_t sum = 0, serving;
@@ -674,7 +674,7 @@ static bool update_is_stuck(const struct turn *t, const struct placed_slot *ps)
 }
 
 /* Would a peer hand slots over so that the load is more even? */
-static bool flock_uneven(struct flock *f, size_t at)
+static inline bool flock_uneven(struct flock *f, size_t at)
 {
 	static struct turn t;
 	struct placed_move one;

@@ -1,12 +1,6 @@
-/*
- * Flocks of several peers, each deciding for itself: stories with figures, and a search over random histories.
- * STARLING_TEST_SEED=N replays one history, STARLING_TEST_SECONDS bounds the search, STARLING_TEST_CHATTY=1 tells
- * what happens.
- */
+/* Flocks of several peers, each deciding for itself: stories with figures. STARLING_TEST_CHATTY=1 tells what happens. */
 #include "tests/unit/node/flock.h"
 #include "tests/unit/unit.h"
-
-#include <time.h>
 
 static struct flock f;
 
@@ -368,130 +362,6 @@ static void the_last_survivor_takes_what_it_has_room_for(void **state)
 	flock_end(&f);
 }
 
-/* ---- random histories ---- */
-
-static void random_deploy(void)
-{
-	static const char *const names[] = {"api", "fussy", "web"};
-	static const char *const whats[] = {"1", "2", "3"};
-	size_t s = (size_t)drbg_below(&f.rnd, STACKS), at = (size_t)drbg_below(&f.rnd, f.n);
-	struct stack_version *v;
-
-	if (!f.peers[at].agent_up || f.now < f.peers[at].ready_at || f.n_revisions + 1 >= REVISIONS_MAX)
-		return;
-	v = deploy(&f, s, at);
-	if (f.chatty)
-		printf("%8lld deploy %s at p%zu\n", (long long)f.now, flock_stacks[s], at);
-	if (drbg_below(&f.rnd, 5) == 0) {
-		v->removed = true;
-		return;
-	}
-	v->spec.n_services = 1 + (size_t)drbg_below(&f.rnd, SERVICES_MAX);
-	for (size_t k = 0; k < v->spec.n_services; k++) {
-		fill_service(v, k, names[k], (uint32_t)drbg_below(&f.rnd, 5), whats[drbg_below(&f.rnd, 3)]);
-		if (drbg_below(&f.rnd, 4) == 0)
-			v->services[k].reserve.cpu_milli = 800;
-		if (drbg_below(&f.rnd, 5) == 0)
-			v->services[k].max_replicas_per_node = 1;
-		if (drbg_below(&f.rnd, 6) == 0)
-			v->services[k].mode = MODE_GLOBAL;
-		if (drbg_below(&f.rnd, 4) == 0)
-			v->services[k].parallelism = 2;
-	}
-}
-
-static void random_event(void)
-{
-	size_t i = (size_t)drbg_below(&f.rnd, f.n);
-
-	switch (drbg_below(&f.rnd, 9)) {
-	case 8:
-		if (f.chatty)
-			printf("%8lld p%zu %s\n", (long long)f.now, i, f.drains[i] ? "resumes" : "drains");
-		drain(&f, i, !f.drains[i]);
-		break;
-	case 0:
-		crash_host(&f, i);
-		break;
-	case 1:
-	case 2:
-		boot_host(&f, i);
-		break;
-	case 3:
-		if (f.peers[i].host_up && f.peers[i].agent_up)
-			agent_stop(&f, i);
-		break;
-	case 4:
-		for (size_t k = 0; k < f.n; k++)
-			f.side[k] = (int)drbg_below(&f.rnd, 2);
-		break;
-	case 5:
-		memset(f.side, 0, sizeof(f.side));
-		break;
-	default:
-		random_deploy();
-	}
-}
-
-static void heal(void)
-{
-	memset(f.side, 0, sizeof(f.side));
-	for (size_t i = 0; i < f.n; i++)
-		boot_host(&f, i);
-}
-
-static double seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* A quiet, connected flock has exactly one owner per placeable slot, whatever happened before. */
-static void after_any_history_each_slot_has_one_owner(void **state)
-{
-	const char *one = getenv("STARLING_TEST_SEED"), *limit = getenv("STARLING_TEST_SECONDS");
-	double end = seconds() + (limit ? atof(limit) : 5.0);
-	uint64_t seed = one ? strtoull(one, NULL, 10) : 1;
-	size_t n = 0;
-
-	(void)state;
-	do {
-		uint64_t events;
-
-		flock_start(&f, seed, 0);
-		begin(seed, 1 + (size_t)drbg_below(&f.rnd, PEERS_MAX));
-		f.fussy_peer = (int)drbg_below(&f.rnd, f.n) * (drbg_below(&f.rnd, 2) ? 1 : -1);
-		random_deploy();
-		for (events = 3 + drbg_below(&f.rnd, 12); events > 0; events--) {
-			random_event();
-			flock_run(&f, between(&f, 0, SECONDS(12)));
-		}
-		heal();
-		flock_run(&f, SECONDS(150));
-		/* Evening out goes on for a while, one handover after the other. */
-		for (mono_ms until = f.now + MINUTES(15);
-		        (flock_uneven(&f, 0) || flock_fault(&f, 0)) && f.now < until;)
-			flock_run(&f, SECONDS(10));
-		if (flock_fault(&f, 0))
-			fail_msg("seed %llu: %s", (unsigned long long)seed, flock_fault(&f, 0));
-		if (flock_uneven(&f, 0))
-			fail_msg("seed %llu: it is not evened out", (unsigned long long)seed);
-		flock_run(&f, SECONDS(10));
-		/* And it stays so. */
-		f.starts = f.stops = 0;
-		flock_run(&f, SECONDS(30));
-		if (f.starts || f.stops)
-			fail_msg("seed %llu: %zu starts and %zu stops in a quiet flock", (unsigned long long)seed,
-			        f.starts, f.stops);
-		flock_end(&f);
-		seed++;
-		n++;
-	} while (!one && seconds() < end);
-	print_message("%zu random histories\n", n);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,7 +380,6 @@ int main(void)
 	        cmocka_unit_test(an_owner_that_dies_in_a_handover_leaves_one_task),
 	        cmocka_unit_test(when_all_drain_all_stays_where_it_is),
 	        cmocka_unit_test(the_last_survivor_takes_what_it_has_room_for),
-	        cmocka_unit_test(after_any_history_each_slot_has_one_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

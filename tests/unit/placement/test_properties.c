@@ -5,7 +5,7 @@
  */
 #include "placement/slots.h"
 #include "tests/unit/placement/cluster.h"
-#include "tests/unit/placement/shrink.h"
+#include "tests/unit/shrink.h"
 
 #include <time.h>
 

@@ -3,8 +3,8 @@
  * fails, the tape is made smaller (choices left out, or lower) and the law is played from it again, as long as it still
  * fails: fewer members, stacks, services and claims, smaller numbers, nothing that happens by chance.
  */
-#ifndef TESTS_UNIT_PLACEMENT_SHRINK_H
-#define TESTS_UNIT_PLACEMENT_SHRINK_H
+#ifndef TESTS_UNIT_SHRINK_H
+#define TESTS_UNIT_SHRINK_H
 
 #include "base/drbg.h"
 #include "tests/unit/unit.h"
