@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "cli/near.h"
+#include "placement/spec/template.h"
 
 const char *path_key(struct build *b, const char *path, const char *key)
 {
@@ -193,6 +194,19 @@ bool want_texts(
 			return false;
 	*count = n->n;
 	return true;
+}
+
+bool want_templates(struct build *b, const char *path, const struct node *n, const char *text)
+{
+	struct err err = {0};
+	size_t len = 0;
+	const char *at = template_fault(text, &len);
+
+	if (!at)
+		return true;
+	template_check(text, &err);
+	diag_error(b->diags, mark_find(n->mark, at, len), path, "%s", err.text);
+	return false;
 }
 
 bool want_text_or_texts(

@@ -103,6 +103,8 @@ bool want_text_or_texts(
         struct build *b, const char *path, const struct node *n, size_t max, const char ***out, size_t *count);
 /* A whole number with or without a minus. */
 bool want_i64(struct build *b, const char *path, const struct node *n, int64_t min, int64_t max, int64_t *out);
+/* Any {{ in text, the value of n, is a template that tasks know; false after an error at its place. */
+bool want_templates(struct build *b, const char *path, const struct node *n, const char *text);
 /* One of the n words; "did you mean" otherwise. */
 bool want_word(struct build *b, const char *path, const struct node *n, const char *const *words, size_t n_words,
         size_t *out);

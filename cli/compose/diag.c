@@ -51,6 +51,27 @@ void diag_warn(struct diags *d, struct mark at, const char *path, const char *fm
 	va_end(ap);
 }
 
+struct mark mark_find(struct mark at, const char *text, size_t len)
+{
+	const char *p = at.source ? at.source->text : NULL;
+	const char *end = p ? p + at.source->len : NULL;
+	uint32_t column = 1;
+
+	for (uint32_t line = 1; p && line < at.line; line++) {
+		p = memchr(p, '\n', (size_t)(end - p));
+		if (p)
+			p++;
+	}
+	for (; p && at.line && p < end && *p != '\n'; p++) {
+		if (((unsigned char)*p & 0xc0) == 0x80) /* inside a character */
+			continue;
+		if (column >= at.column && (size_t)(end - p) >= len && !memcmp(p, text, len))
+			return (struct mark){at.source, at.line, column};
+		column++;
+	}
+	return at;
+}
+
 /* Text from a file may hold bytes that move a terminal's cursor, or are no text at all: those become '?'. */
 static void print_safe(FILE *out, const char *s, size_t len)
 {

@@ -43,6 +43,8 @@ struct diags {
 void diags_init(struct diags *d, struct arena *arena);
 void diag_error(struct diags *d, struct mark at, const char *path, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void diag_warn(struct diags *d, struct mark at, const char *path, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Where text of len bytes begins on the line of at, from there on; at itself when it is not there as it stands. */
+struct mark mark_find(struct mark at, const char *text, size_t len);
 /* In file order: "FILE:LINE:COLUMN: PATH: TEXT", then the line and a caret under the place. */
 void diags_print(FILE *out, struct diags *d);
 

@@ -10,6 +10,7 @@ static const struct {
 	unsigned drivers;
 } only[] = {
         {&level_service, "annotations", ON_CONTAINERS},
+        {&level_service, "devices", ON_CONTAINERS},
         {&level_service, "dns", ON_CONTAINERS},
         {&level_service, "dns_opt", ON_CONTAINERS},
         {&level_service, "dns_search", ON_CONTAINERS},
@@ -18,7 +19,6 @@ static const struct {
         {&level_service, "hostname", ON_CONTAINERS},
         {&level_service, "privileged", ON_CONTAINERS},
         {&level_service, "pull_policy", ON_CONTAINERS},
-        {&level_service, "shm_size", ON_CONTAINERS},
         {&level_service, "stdin_open", ON_CONTAINERS},
         {&level_service, "sysctls", ON_CONTAINERS},
         {&level_service, "tty", ON_CONTAINERS},

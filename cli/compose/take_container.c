@@ -117,8 +117,9 @@ static const char *security_opt(struct build *b, const char *path, const struct 
 	if (len == strlen(NNP) && !strncmp(text, NNP, len)) {
 		if (!value || !strcmp(value, "true"))
 			return NNP;
-		if (strcmp(value, "false") != 0)
-			refuse(b, path, n, "\"%s\" is neither true nor false", value);
+		if (!strcmp(value, "false"))
+			return NNP "=false";
+		refuse(b, path, n, "\"%s\" is neither true nor false", value);
 		return NULL;
 	}
 	if (!strcmp(text, "seccomp=builtin") || !strcmp(text, "seccomp:builtin"))

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "cli/compose/build.h"
 #include "cli/compose/words.h"
+#include "placement/spec/template.h"
 
 static void take_words(struct build *b, const char *path, const struct node *n, const char ***out, size_t *count)
 {
@@ -43,13 +44,14 @@ void take_entrypoint(struct build *b, const char *path, const struct node *n, vo
 	take_words(b, path, n, &s->entrypoint, &s->n_entrypoint);
 }
 
-/* is_env: a name that the agent keeps for itself is refused where it stands. */
+/* is_env: a name that the agent keeps for itself, and a template that no task knows, are refused where they stand: n is the
+ * value's node. */
 static void take_kv(struct build *b, const char *path, struct mark at, struct kvs *out, bool is_env,
-        const char *key, const char *value)
+        const char *key, const char *value, const struct node *n)
 {
 	if (is_env && spec_env_reserved(key))
 		diag_error(b->diags, at, path, "%s: " SPEC_ENV_RESERVED_TEXT, key);
-	else
+	else if (!is_env || !value || want_templates(b, path, n, value))
 		kvs_set(b, out, key, value);
 }
 
@@ -65,10 +67,10 @@ static void take_kv_item(struct build *b, const char *path, const struct node *n
 	if (!*text || eq == text)
 		refuse(b, path, n, "has no name before the =");
 	else if (eq)
-		take_kv(b, path, n->mark, out, is_env, arena_strndup(b->arena, text, (size_t)(eq - text)),
-		        eq + 1);
+		take_kv(b, path, n->mark, out, is_env, arena_strndup(b->arena, text, (size_t)(eq - text)), eq + 1,
+		        n);
 	else
-		take_kv(b, path, n->mark, out, is_env, text, is_env ? NULL : "");
+		take_kv(b, path, n->mark, out, is_env, text, is_env ? NULL : "", n);
 }
 
 void take_kvs(struct build *b, const char *path, const struct node *n, struct kvs *out, bool is_env)
@@ -89,9 +91,9 @@ void take_kvs(struct build *b, const char *path, const struct node *n, struct kv
 		if (!*n->pairs[i].key)
 			diag_error(b->diags, at, path, "an entry has no name");
 		else if (node_is_null(n->pairs[i].value))
-			take_kv(b, path, at, out, is_env, n->pairs[i].key, is_env ? NULL : "");
+			take_kv(b, path, at, out, is_env, n->pairs[i].key, is_env ? NULL : "", n->pairs[i].value);
 		else if (want_text(b, path_key(b, path, n->pairs[i].key), n->pairs[i].value, &text))
-			take_kv(b, path, at, out, is_env, n->pairs[i].key, text);
+			take_kv(b, path, at, out, is_env, n->pairs[i].key, text, n->pairs[i].value);
 	}
 }
 
@@ -143,6 +145,8 @@ static void read_file(struct build *b, const char *at, const struct node *n, con
 	for (size_t i = 0; i < file.n; i++)
 		if (is_env && spec_env_reserved(file.vars[i].key))
 			refuse(b, at, n, "%s sets %s: " SPEC_ENV_RESERVED_TEXT, src->name, file.vars[i].key);
+		else if (is_env && file.vars[i].value && template_check(file.vars[i].value, &err) < 0)
+			refuse(b, at, n, "%s sets %s: %s", src->name, file.vars[i].key, err.text);
 		else
 			kvs_set(b, out, file.vars[i].key, file.vars[i].value);
 }

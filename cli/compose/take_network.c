@@ -9,7 +9,10 @@ static struct service *service_of(void *target)
 
 void take_hostname(struct build *b, const char *path, const struct node *n, void *target)
 {
-	want_text(b, path, n, &service_of(target)->hostname);
+	struct service *s = service_of(target);
+
+	if (want_text(b, path, n, &s->hostname))
+		want_templates(b, path, n, s->hostname);
 }
 
 void take_domainname(struct build *b, const char *path, const struct node *n, void *target)

@@ -105,7 +105,7 @@ void mount_bind(struct build *b, const char *path, const struct node *n, struct 
 {
 	m->kind = MOUNT_BIND;
 	if (source[0] == '/')
-		m->source = mount_path(b, source);
+		m->source = want_templates(b, path, n, source) ? mount_path(b, source) : NULL;
 	else if (source[0] == '~')
 		refuse(b, path, n, "\"%s\" is the home of whoever deploys; name an absolute path of the hosts",
 		        source);
@@ -120,6 +120,13 @@ void mount_volume(struct build *b, const char *path, const struct node *n, struc
         struct spec_mount *m, const char *name)
 {
 	m->kind = MOUNT_VOLUME;
+	if (name && strstr(name, "{{")) {
+		refuse(b, path, n,
+		        "the name of a volume pins the whole service, so it is the same for all its tasks; use "
+		        "templates in the "
+		        "path of a bind, or a folder for each STARLING_SLOT in the volume");
+		return;
+	}
 	if (!name || !name_is_lawful(b, path, n->mark, name))
 		return;
 	if (!b->volumes || !node_pair(b->volumes, name)) {

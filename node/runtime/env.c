@@ -1,5 +1,6 @@
 #include "node/runtime/env.h"
 
+#include "base/hash.h"
 #include "base/text.h"
 #include "node/runtime/volumes.h"
 
@@ -61,12 +62,44 @@ static void set_ports(struct env *e, const struct runtime_task *t)
 		set(e, "PORT", arena_printf(e->arena, "%u", t->ports[0].port));
 }
 
+void env_templates(struct template_values *out, struct arena *arena, const struct runtime_config *host,
+        const struct runtime_task *t)
+{
+	bool global = t->spec->mode == MODE_GLOBAL;
+	struct key32 service;
+	char id[17];
+
+	/* Swarm counts slots from 1, and those of a global service not at all. */
+	out->text[TEMPLATE_TASK_SLOT] = global ? "0" : arena_printf(arena, "%u", t->index + 1);
+	id64_text(id, t->task);
+	out->text[TEMPLATE_TASK_ID] = arena_strdup(arena, id);
+	out->text[TEMPLATE_NODE_HOSTNAME] = host->peer_name;
+	out->text[TEMPLATE_NODE_ID] = host->peer_id;
+	service_hash(&service, t->stack, t->service);
+	id64_text(id, key32_id(&service));
+	out->text[TEMPLATE_SERVICE_ID] = arena_strdup(arena, id);
+	out->text[TEMPLATE_SERVICE_NAME] = arena_printf(arena, "%s_%s", t->stack, t->service);
+	out->text[TEMPLATE_TASK_NAME] = arena_printf(arena, "%s.%s.%s", out->text[TEMPLATE_SERVICE_NAME],
+	        out->text[global ? TEMPLATE_NODE_ID : TEMPLATE_TASK_SLOT], out->text[TEMPLATE_TASK_ID]);
+}
+
+const char *task_template(
+        struct arena *arena, const struct runtime_config *host, const struct runtime_task *t, const char *text)
+{
+	struct template_values values;
+
+	env_templates(&values, arena, host, t);
+	return template_expand(arena, text, &values);
+}
+
 char **env_build(struct arena *arena, const struct runtime_config *host, const struct runtime_task *t,
         const struct user *user)
 {
 	struct env e = {.arena = arena};
+	struct template_values templates;
 	char address[ADDR_TEXT_MAX];
 
+	env_templates(&templates, arena, host, t);
 	e.list = arena_array(arena, OWN_MAX + t->spec->n_env + 1, sizeof(*e.list));
 	set_id(&e, "STARLING_TASK", t->task);
 	set(&e, "STARLING_STACK", t->stack);
@@ -91,6 +124,8 @@ char **env_build(struct arena *arena, const struct runtime_config *host, const s
 		        volume_path(arena, host->data_dir, t->stack, t->spec->volumes[i]));
 	for (size_t i = 0; i < t->spec->n_env; i++)
 		if (strncmp(t->spec->env[i].key, "STARLING_", 9) != 0)
-			set(&e, t->spec->env[i].key, t->spec->env[i].value ? t->spec->env[i].value : "");
+			set(&e, t->spec->env[i].key,
+			        t->spec->env[i].value ? template_expand(arena, t->spec->env[i].value, &templates)
+			                              : "");
 	return e.list;
 }

@@ -4,11 +4,19 @@
 
 #include "node/runtime/runtime.h"
 #include "node/runtime/user.h"
+#include "placement/spec/template.h"
 
 /* "KEY=VALUE" texts, ended by NULL, in arena memory. STARLING_TASK stands first: it marks the task's processes. The
  * service's environment wins over PATH, HOME, USER, LOGNAME and PORT, never over STARLING_*. */
 char **env_build(struct arena *arena, const struct runtime_config *host, const struct runtime_task *task,
         const struct user *user);
+
+/* What swarm's templates stand for in this task (placement/spec/template.h), in arena memory. */
+void env_templates(struct template_values *out, struct arena *arena, const struct runtime_config *host,
+        const struct runtime_task *task);
+/* One text with them: hostname, the source of a bind. text itself when it has none. */
+const char *task_template(struct arena *arena, const struct runtime_config *host, const struct runtime_task *task,
+        const char *text);
 
 #define ENV_PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

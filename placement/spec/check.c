@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "placement/spec/check.h"
 #include "placement/spec/shape.h"
+#include "placement/spec/template.h"
 
 /* Names that stand for something else in the zone: SERVICE.STACK beside PEER.node, tasks.SERVICE.STACK ... */
 static const char *const reserved_names[] = {"node", "tasks", "nearest"};
@@ -224,6 +225,8 @@ static int check_env(const struct service *s, struct err *err)
 			return fault(err, "environment.%s: a name cannot hold =", s->env[i].key);
 		if (spec_env_reserved(s->env[i].key))
 			return fault(err, "environment.%s: " SPEC_ENV_RESERVED_TEXT, s->env[i].key);
+		if (s->env[i].value && template_check(s->env[i].value, err) < 0)
+			return err_wrap(err, "environment.%s", s->env[i].key);
 	}
 	return 0;
 }

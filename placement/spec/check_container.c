@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "placement/spec/check.h"
 #include "placement/spec/names.h"
+#include "placement/spec/template.h"
 
 /* Longest host name of Linux, HOST_NAME_MAX; longest domain name of RFC 1035 as text. */
 #define HOSTNAME_BYTES_MAX 64
@@ -57,13 +58,13 @@ static int check_rights(const struct service *s, struct err *err)
 				return fault(err, "cap_drop: %s is added by `cap_add`: keep one", s->cap_drop[k]);
 	for (size_t i = 0; i < s->n_security_opt; i++) {
 		const char *opt = s->security_opt[i];
-		bool known = !strcmp(opt, "no-new-privileges");
+		bool known = !strcmp(opt, "no-new-privileges") || !strcmp(opt, "no-new-privileges=false");
 
 		for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
 			known |= !strncmp(opt, kinds[k], strlen(kinds[k])) && opt[strlen(kinds[k])];
 		if (!known)
 			return fault(err,
-			        "security_opt[%zu]: \"%s\" is none of no-new-privileges, seccomp=, apparmor=, label=, "
+			        "security_opt[%zu]: \"%s\" is none of no-new-privileges[=false], seccomp=, apparmor=, label=, "
 			        "systempaths=",
 			        i, opt);
 	}
@@ -161,13 +162,34 @@ static int check_words(const char *const *words, size_t n, const char *key, stru
 	return 0;
 }
 
+/* With each template taken for one letter: how long it becomes is seen where it is expanded. */
+static int check_hostname(const char *hostname, struct err *err)
+{
+	static const struct template_values letters = {{"x", "x", "x", "x", "x", "x", "x"}};
+	const char *sample;
+	struct arena arena;
+	bool lawful;
+
+	if (!hostname)
+		return 0;
+	if (template_check(hostname, err) < 0)
+		return err_wrap(err, "hostname");
+	arena_init(&arena);
+	sample = template_expand(&arena, hostname, &letters);
+	lawful = is_hostname(sample, HOSTNAME_BYTES_MAX);
+	arena_free(&arena);
+	if (lawful)
+		return 0;
+	return fault(err, "hostname: \"%s\" is not a host's name: letters, digits and -, at most %d", hostname,
+	        HOSTNAME_BYTES_MAX);
+}
+
 static int check_names(const struct service *s, struct err *err)
 {
 	struct addr a;
 
-	if (s->hostname && !is_hostname(s->hostname, HOSTNAME_BYTES_MAX))
-		return fault(err, "hostname: \"%s\" is not a host's name: letters, digits and -, at most %d",
-		        s->hostname, HOSTNAME_BYTES_MAX);
+	if (check_hostname(s->hostname, err) < 0)
+		return -1;
 	if (s->domainname && !is_hostname(s->domainname, DOMAIN_BYTES_MAX))
 		return fault(err, "domainname: \"%s\" is not a domain's name", s->domainname);
 	for (size_t i = 0; i < s->n_extra_hosts; i++)

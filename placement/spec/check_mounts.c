@@ -1,6 +1,7 @@
 /* Laws of what is mounted: volumes, tmpfs, devices. */
 #include "base/text.h"
 #include "placement/spec/check.h"
+#include "placement/spec/template.h"
 
 static const char *const propagations[] = {"private", "rprivate", "shared", "rshared", "slave", "rslave"};
 
@@ -43,6 +44,8 @@ static int check_source(const struct service *s, const struct spec_mount *m, str
 		if (!m->source || !path_is_clean(m->source))
 			return fault(err, "volumes: %s: source \"%s\" is not an absolute path without . and ..",
 			        m->target, m->source ? m->source : "");
+		if (template_check(m->source, err) < 0)
+			return err_wrap(err, "volumes: %s", m->target);
 		break;
 	case MOUNT_VOLUME:
 		if (m->source && !text_is_label(m->source, true))

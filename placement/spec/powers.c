@@ -9,8 +9,8 @@
  *	                         below 1024, else
  *	                         exec-as-root
  *	privileged               privileged              privileged
- *	security_opt             none: only one has a    privileged, but for no-new-privileges
- *	                         meaning
+ *	security_opt             exec-as-root for        privileged, but for no-new-privileges
+ *	                         no-new-privileges=false
  *	pid, ipc: host           none: it has them       privileged
  *	uts, network_mode: host  none: it has them       host-network
  *	annotations              none: nobody reads them privileged: the runtime and its hooks obey some
@@ -58,6 +58,10 @@ static uint32_t process_powers(const struct service *s)
 	for (size_t i = 0; i < s->n_cap_add; i++)
 		powers |= !strcmp(s->cap_add[i], "NET_BIND_SERVICE") ? SPEC_POWER_HOST_NETWORK
 		                                                     : SPEC_POWER_EXEC_AS_ROOT;
+	/* Setuid programs of the host work then. */
+	for (size_t i = 0; i < s->n_security_opt; i++)
+		if (!strcmp(s->security_opt[i], "no-new-privileges=false"))
+			powers |= SPEC_POWER_EXEC_AS_ROOT;
 	if (s->process.rootfs)
 		powers |= SPEC_POWER_HOST_BINDS;
 	return powers;
@@ -71,7 +75,7 @@ static uint32_t container_powers(const struct service *s)
 		if (!spec_cap_is_default(spec_cap_number(s->cap_add[i])))
 			powers |= SPEC_POWER_PRIVILEGED;
 	for (size_t i = 0; i < s->n_security_opt; i++)
-		if (strcmp(s->security_opt[i], "no-new-privileges") != 0)
+		if (strncmp(s->security_opt[i], "no-new-privileges", strlen("no-new-privileges")) != 0)
 			powers |= SPEC_POWER_PRIVILEGED;
 	if (s->pid || s->ipc || s->n_annotations)
 		powers |= SPEC_POWER_PRIVILEGED;

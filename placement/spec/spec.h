@@ -89,7 +89,7 @@ enum spec_partition { PARTITION_RUN, PARTITION_MAJORITY, PARTITION_PAUSE };
 enum spec_pull { PULL_MISSING, PULL_ALWAYS, PULL_NEVER };
 
 enum spec_mount_kind {
-	MOUNT_BIND,   /* source: an absolute path of the host */
+	MOUNT_BIND,   /* source: an absolute path of the host, which may hold templates (template.h) */
 	MOUNT_VOLUME, /* source: a name within the stack; NULL: a fresh folder that ends with the task */
 	MOUNT_TMPFS,  /* no source */
 };
@@ -153,7 +153,7 @@ struct service {
 	size_t n_command;
 	const char **command;
 	size_t n_env;
-	struct kv *env; /* sorted by key */
+	struct kv *env; /* sorted by key; values may hold templates (template.h) */
 	const char *user;
 	const char *working_dir;
 	size_t n_ports;
@@ -213,9 +213,9 @@ struct service {
 	const char **extra_hosts; /* "NAME=ADDRESS" or "NAME=host-gateway", in file order */
 	size_t n_group_add;
 	const char **group_add; /* names or numbers */
-	const char *hostname;
-	bool init;       /* a small init as its first process */
-	const char *ipc; /* "host"; NULL: its own */
+	const char *hostname;   /* may hold templates (template.h) */
+	bool init;              /* a small init as its first process */
+	const char *ipc;        /* "host"; NULL: its own */
 	size_t n_mounts;
 	struct spec_mount *mounts; /* sorted by target */
 	const char *network_mode;  /* "host", "bridge", "none"; NULL: the driver's default */
@@ -223,9 +223,9 @@ struct service {
 	const char *pid;           /* "host"; NULL: its own */
 	bool privileged;
 	bool read_only; /* its root file system */
+	/* "no-new-privileges", "no-new-privileges=false"; "seccomp=", "apparmor=", "label=", "systempaths=" with a value */
 	size_t n_security_opt;
-	const char **
-	        security_opt; /* "no-new-privileges", or "seccomp=", "apparmor=", "label=", "systempaths=" and a value */
+	const char **security_opt;
 	uint64_t shm_size; /* bytes; 0: 64 MiB */
 	bool stdin_open;
 	size_t n_sysctls;

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "placement/place.h"
 #include "placement/spec/diff.h"
+#include "placement/spec/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,6 +41,23 @@ static void place_it(const struct spec *spec, struct arena *arena)
 		require(p.slots[i].n_candidates == 1 || p.slots[i].reason != REASON_OK);
 }
 
+/* What a spec holds of templates can be filled in. */
+static void expand(const struct spec *spec, struct arena *arena)
+{
+	static const struct template_values values = {{"a", "b", "c", "d", "e", "f", "1"}};
+
+	for (size_t i = 0; i < spec->n_services; i++) {
+		const struct service *s = &spec->services[i];
+
+		for (size_t k = 0; k < s->n_env; k++)
+			require(template_expand(arena, s->env[k].value, &values) != NULL);
+		for (size_t k = 0; k < s->n_mounts; k++)
+			require(!s->mounts[k].source || template_expand(arena, s->mounts[k].source, &values)[0]);
+		require(!s->hostname || template_expand(arena, s->hostname, &values)[0]);
+		(void)service_powers(s);
+	}
+}
+
 static void try_spec(const uint8_t *data, size_t size)
 {
 	struct arena arena;
@@ -58,6 +76,7 @@ static void try_spec(const uint8_t *data, size_t size)
 		spec_diff(&spec, &spec, &arena, &diff);
 		require(diff.same == spec.n_services);
 		place_it(&spec, &arena);
+		expand(&spec, &arena);
 	} else {
 		require(err.code == ERR_USAGE && strlen(err.text) > 0);
 	}

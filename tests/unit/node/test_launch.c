@@ -476,6 +476,31 @@ static void the_services_environment_wins_but_never_over_ours(void **state)
 	arena_free(&arena);
 }
 
+static void templates_of_swarm_become_what_the_task_is(void **state)
+{
+	struct kv env[] = {{"ID", "{{.Service.ID}}"}, {"NAME", "{{.Task.Name}} on {{.Node.Hostname}}"}};
+	struct service s = {.name = "web", .n_env = 2, .env = env};
+	struct runtime_task t = {.task = 0xaa, .stack = "shop", .service = "web", .spec = &s, .index = 2};
+	struct runtime_config host = {
+	        .address = {.family = 4}, .peer_name = "wren", .peer_id = "0123456789abcdef"};
+	struct user user = {.name = "app", .home = "/home/app"};
+	struct arena arena;
+	char **list;
+
+	(void)state;
+	arena_init(&arena);
+	list = env_build(&arena, &host, &t, &user);
+	/* Swarm's slots count from 1. */
+	assert_string_equal(value(list, "NAME"), "shop_web.3.00000000000000aa on wren");
+	assert_int_equal(strlen(value(list, "ID")), 16);
+	assert_string_equal(
+	        task_template(&arena, &host, &t, "/srv/{{.Service.Name}}/{{.Task.Slot}}"), "/srv/shop_web/3");
+	s.mode = MODE_GLOBAL;
+	assert_string_equal(task_template(&arena, &host, &t, "{{.Task.Slot}} {{.Task.Name}}"),
+	        "0 shop_web.0123456789abcdef.00000000000000aa");
+	arena_free(&arena);
+}
+
 static void a_process_with_a_name_full_of_traps_is_parsed(void **state)
 {
 	struct proc p;
@@ -537,6 +562,7 @@ int main(void)
 	        cmocka_unit_test(a_user_is_found_by_name_number_and_group),
 	        cmocka_unit_test(a_user_that_cannot_be_is_refused_with_its_name),
 	        cmocka_unit_test(the_services_environment_wins_but_never_over_ours),
+	        cmocka_unit_test(templates_of_swarm_become_what_the_task_is),
 	        cmocka_unit_test(a_process_with_a_name_full_of_traps_is_parsed),
 	        cmocka_unit_test(a_file_is_replaced_whole_and_read_within_its_bound),
 	};

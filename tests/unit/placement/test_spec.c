@@ -442,7 +442,7 @@ static void law_breakers_are_named(void **state)
 	struct spec_port free_published[] = {{.name = "a", .target = 1, .published = 80}};
 	struct spec_port no_target[] = {{.name = "a"}};
 	struct kv twice[] = {{"A", "1"}, {"A", "2"}}, equals[] = {{"A=B", "1"}},
-	          reserved[] = {{"STARLING_STACK", "1"}};
+	          reserved[] = {{"STARLING_STACK", "1"}}, template[] = {{"A", "{{.Task}}"}};
 	struct spec_constraint worker[] = {{"node.role", OP_EQ, "worker"}};
 	struct spec_constraint unknown[] = {{"node.ip", OP_EQ, "1"}}, bare[] = {{"node.labels.", OP_EQ, "1"}};
 	const char *argv[] = {"x"}, *empty[] = {""};
@@ -496,6 +496,7 @@ static void law_breakers_are_named(void **state)
 	BREAK((s.n_env = 1, s.env = reserved),
 	        "environment.STARLING_STACK: names that start with STARLING_ are reserved");
 	BREAK((s.n_env = 1, s.env = equals), "cannot hold =");
+	BREAK((s.n_env = 1, s.env = template), "environment.A: {{.Task}} is no template");
 	BREAK((s.n_ports = 2, s.ports = clash), "ports[1]: name \"a\" is taken by ports[0]");
 	BREAK((s.n_ports = 2, s.ports = same_host), "ports[1]: host port 80");
 	BREAK((s.n_ports = 1, s.ports = ingress), "until the proxy exists");
@@ -527,6 +528,7 @@ static void law_breakers_among_containers_are_named(void **state)
 	struct spec_mount climbs[] = {{.source = "/a/../etc", .target = "/b"}},
 	                  empty_part[] = {{.source = "/a", .target = "/b//c"}};
 	struct spec_mount unpinned[] = {{.kind = MOUNT_VOLUME, .source = "data", .target = "/b"}};
+	struct spec_mount template[] = {{.source = "/srv/{{.X}}", .target = "/b"}};
 	struct spec_mount of_bind[] = {{.kind = MOUNT_VOLUME, .target = "/b", .no_create = true}};
 	struct spec_mount huge[] = {{.kind = MOUNT_TMPFS, .target = "/b", .mode = 010000}};
 	struct spec_device device[] = {{.host = "dev"}};
@@ -580,6 +582,9 @@ static void law_breakers_among_containers_are_named(void **state)
 	BREAK((s.n_extra_hosts = 1, s.extra_hosts = text), "extra_hosts[0]");
 	BREAK((s.n_group_add = 1, s.group_add = blank), "group_add[0]");
 	BREAK(s.hostname = "a..b", "hostname");
+	BREAK(s.hostname = "a-{{.Slot}}", "hostname: {{.Slot}} is no template");
+	BREAK(s.hostname = "-{{.Task.Slot}}", "is not a host's name");
+	BREAK((s.n_mounts = 1, s.mounts = template), "volumes: /b: {{.X}} is no template");
 	BREAK((s.hostname = "a", s.uts = "host"), "uts: host");
 	BREAK(s.network_mode = "container:x", "network_mode");
 	BREAK(s.pid = "x", "pid: \"x\" is not host");
@@ -748,7 +753,7 @@ static void every_way_to_harm_a_host_needs_its_power(void **state)
 	struct spec_mount bind[] = {{.source = "/", .target = "/x"}},
 	                  volume[] = {{.kind = MOUNT_VOLUME, .target = "/x"}};
 	const char *cap[1], *root[] = {"0"}, *nnp[] = {"no-new-privileges"},
-	                    *unconfined[] = {"seccomp=unconfined"};
+	                    *new_privs[] = {"no-new-privileges=false"}, *unconfined[] = {"seccomp=unconfined"};
 	struct spec_device device[] = {{"/dev/sda", NULL, "r"}};
 	struct spec_ulimit rt[] = {{"rtprio", 0, 1}}, nice20[] = {{"nice", 20, 20}}, nice[] = {{"nice", 20, 21}},
 	                   no_limit[] = {{"nice", -1, -1}};
@@ -778,6 +783,7 @@ static void every_way_to_harm_a_host_needs_its_power(void **state)
 	NEEDS((s.n_cap_drop = 1, s.cap_drop = cap), 0, 0);
 	NEEDS(s.privileged = true, SPEC_POWER_PRIVILEGED, SPEC_POWER_PRIVILEGED);
 	NEEDS((s.n_security_opt = 1, s.security_opt = nnp), 0, 0);
+	NEEDS((s.n_security_opt = 1, s.security_opt = new_privs), SPEC_POWER_EXEC_AS_ROOT, 0);
 	NEEDS((s.n_security_opt = 1, s.security_opt = unconfined), 0, SPEC_POWER_PRIVILEGED);
 	NEEDS((s.n_annotations = 1, s.annotations = kv), 0, SPEC_POWER_PRIVILEGED);
 	NEEDS(s.pid = "host", 0, SPEC_POWER_PRIVILEGED);
