@@ -35,6 +35,7 @@
  *      off and another is named.
  *  R13 A flock that stays uneven is evened out, at most one slot in a hundred per epoch.
  *  R14 A task that was stopped for a slot of higher priority is an orphan like any other.
+ *  R16 A slot whose task keeps failing here is offered to another peer; one that fails there as well stays.
  *  R15 `partition: majority`: while not over half of the voters are in sight, tasks stop and none starts. A peer that is
  *      not ready starts none and stops none.
  */
@@ -210,7 +211,7 @@ static bool yields(struct run *x, size_t k, const struct own_task *mine)
 
 static void tend_running(struct run *x, struct group *g, size_t k, const struct own_task *mine)
 {
-	if (mine->stopping || rc_hand_over(x, g, k, mine) || yields(x, k, mine))
+	if (mine->stopping || rc_hand_over(x, g, k, mine) || rc_gives_up(x, k, mine) || yields(x, k, mine))
 		return;
 	if (mine->content == g->content) {
 		if (mine->revision != g->stack->revision_id && rc_may_go_on(x, k))

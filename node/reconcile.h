@@ -31,9 +31,10 @@ struct own_task {
 	enum task_health health;
 	mono_ms healthy_at; /* since when, 0 not */
 	const struct service
-	        *takes; /* what it was started as: counts while nobody wants its slot as it is. NULL: unknown */
-	bool alone;     /* it has a watchdog, and ended while no agent was here: another peer may have its slot */
-	bool stopping;  /* was told to stop; stays set once it is finished (done, failed, lost) */
+	        *takes;   /* what it was started as: counts while nobody wants its slot as it is. NULL: unknown */
+	uint8_t failures; /* in a row */
+	bool alone;    /* it has a watchdog, and ended while no agent was here: another peer may have its slot */
+	bool stopping; /* was told to stop; stays set once it is finished (done, failed, lost) */
 };
 
 enum reconcile_kind {

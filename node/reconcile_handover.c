@@ -24,6 +24,10 @@
 #define HANDOVERS_MAX 10
 /* So many failures of the target's task, and the slot stays for now. */
 #define HANDOVER_FAILURES 3
+/* A task that fails wherever it runs is not sent round for ever: so long, ms, until the next peer is asked, doubled
+ * each time. */
+#define FAILING_REST_FIRST MINUTES(1)
+#define FAILING_REST_MAX   MINUTES(60)
 /* A move that makes room waits so long, ms, for the slot that needs it to find another way. */
 #define MAKE_ROOM_AFTER SECONDS(3)
 /* How long, ms, a target looks for room before it refuses: what it stops may be about to end. */
@@ -37,6 +41,7 @@ static const char *why_text(enum move_why why)
 	        [MOVE_REPAIR] = "handed over to another peer, to make room for another slot",
 	        [MOVE_PREEMPT] = "stopped to make room for a slot of higher priority",
 	        [MOVE_REBALANCE] = "handed over to another peer, to even out the load",
+	        [MOVE_FAILING] = "handed over to another peer: it keeps failing here",
 	};
 
 	return texts[why];
@@ -95,6 +100,9 @@ static void break_off(struct run *x, struct memory *m, mono_ms rest)
 	m->handover_to = 0;
 	m->handover_task = 0;
 	m->heir_since = 0;
+	if (m->handover_why == MOVE_FAILING)
+		rest = MAX(rest, MIN(FAILING_REST_FIRST << MIN(m->failing_moves, 6), FAILING_REST_MAX));
+	m->failing_moves += m->handover_why == MOVE_FAILING && m->failing_moves < UINT8_MAX;
 	m->handover_rest = x->now + rest;
 	x->n_handing--;
 	/* The claim says so after this run. */
@@ -108,6 +116,9 @@ static bool still_wanted(const struct run *x, size_t k, const struct memory *m)
 		return x->view->members[x->view->self].draining;
 	if (m->handover_why == MOVE_FORBIDDEN)
 		return !rc_may_go_on(x, k);
+	/* It came to itself before the other began. */
+	if (m->handover_why == MOVE_FAILING)
+		return !owner_of(x, k) || !claim_serves(&owner_of(x, k)->c);
 	return true;
 }
 
@@ -229,6 +240,8 @@ bool rc_hand_over(struct run *x, struct group *g, size_t k, const struct own_tas
 	move = move_of(x, k);
 	if (!move) {
 		m->move_since = 0;
+		if (serves(mine))
+			m->failing_moves = 0;
 		return false;
 	}
 	/* What was just taken over stays until who gave it is done. */
@@ -268,6 +281,21 @@ bool rc_handed_over(struct run *x, size_t k, const struct own_task *mine)
 }
 
 /* ---- the target ---- */
+
+bool rc_gives_up(struct run *x, size_t k, const struct own_task *mine)
+{
+	const struct view_claim *owner = other_owner(x, k);
+
+	if (!owner || !bound(x, k) || owner->c.handover_to != x->view->members[x->view->self].id ||
+	        mine->failures < HANDOVER_FAILURES || serves(mine))
+		return false;
+	rc_stop(x, mine, "it keeps failing here too; the peer that handed it over keeps it");
+	rc_act(x, (struct reconcile_action){.kind = DO_REFUSE,
+	                  .slot = mine->slot,
+	                  .placed = (uint32_t)k,
+	                  .why = "it was to take this slot over, and its task kept failing"});
+	return true;
+}
 
 static bool can_take(const struct run *x, size_t k)
 {

@@ -37,6 +37,7 @@ struct memory {
 	enum move_why handover_why;
 	mono_ms handover_at;   /* when it began */
 	mono_ms handover_rest; /* none begins before: the last one came to nothing */
+	uint8_t failing_moves; /* times in a row that its task was to go because it fails */
 	mono_ms heir_since;    /* since when the other peer's task serves as the owner; 0 not */
 	mono_ms move_since;    /* since when placement asks for a move; 0 not */
 	bool preempted; /* the own task was stopped for another slot and is not started again in its own right */
@@ -163,6 +164,8 @@ static inline bool bound(const struct run *x, size_t k)
 void rc_observe_handovers(struct run *x);
 /* As the slot's owner, its task running: true when the slot goes, or is about to, and needs no other tending. */
 bool rc_hand_over(struct run *x, struct group *g, size_t k, const struct own_task *mine);
+/* R16, as the target: true when its task, which never served, has failed too often; it is stopped and refused. */
+bool rc_gives_up(struct run *x, size_t k, const struct own_task *mine);
 /* The same when the own task is finished: true when its record is kept for now. */
 bool rc_handed_over(struct run *x, size_t k, const struct own_task *mine);
 /* As who is named by the owner, without a task yet. */

@@ -23,7 +23,6 @@ struct work_task {
 	const char *service; /* with own.stack and index, for messages */
 	uint32_t index;
 	wall_ms healthy_since;
-	uint8_t failures;
 	bool refused; /* it cannot start on this host, and never ran: another peer may */
 	const char *reason;
 	size_t n_ports;

@@ -23,7 +23,7 @@ static struct claim claim_of(const struct work *w, const struct work_input *in, 
 	        .state = t->own.state,
 	        .health = t->own.health,
 	        .healthy_since = t->healthy_since,
-	        .failures = t->failures,
+	        .failures = t->own.failures,
 	        .n_ports = (uint8_t)t->n_ports,
 	};
 

@@ -42,7 +42,7 @@ struct claim {
 	enum task_health health;
 	enum claim_sight sight; /* reconcile_sight() */
 	wall_ms healthy_since;  /* the owner's clock; for showing, and settled = since + monitor; 0 not healthy */
-	uint8_t failures;       /* at this revision, saturating */
+	uint8_t failures;       /* in a row, at this revision; saturating */
 	bool replaces; /* started because nobody, as its owner saw it, had the slot: yields to who did all along */
 	id64 handover_to; /* peer id, or 0 */
 	uint8_t n_ports;

@@ -23,6 +23,7 @@ const char *place_reason_text(enum place_reason r)
 	        [REASON_DEVICE_BUSY] = "devices are taken by other slots",
 	        [REASON_VOTERS] = "partition: majority needs a list of voters; see `starling voters set`",
 	        [REASON_MAKING_ROOM] = "another slot makes room for it",
+	        [REASON_FAILING] = "its task keeps failing there",
 	        [REASON_POWER] = "the revision's author lacks a power that the service needs"};
 
 	return (size_t)r < ARRAY_LEN(texts) ? texts[r] : "unknown reason";

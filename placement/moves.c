@@ -1,7 +1,7 @@
 /*
- * Forced moves. A slot that runs stays where it is until its peer drains, or is no longer what the service asks for;
- * then its owner hands it over. A handover under way goes on while its target may still take the slot: asking again
- * each time might name another target each time.
+ * Forced moves. A slot that runs stays where it is until its peer drains, or is no longer what the service asks for, or its task
+ * has failed too often there; then its owner hands it over. A handover under way goes on while its target may still take the
+ * slot: asking again each time might name another target each time.
  */
 #include "placement/moves.h"
 
@@ -64,14 +64,22 @@ static bool handover_goes_on(
 	       !load_exceeds(&b->peers[to].load, b->peers[to].facts);
 }
 
+/* Where it is it may not work, for a reason that no filter knows: a disk that is full, a network that is not there. */
+static bool keeps_failing(const struct service *s, const struct claim *c)
+{
+	return c->failures >= service_move_after(s) && !claim_serves(c) && c->state != TASK_STOPPING;
+}
+
 enum place_reason must_go(const struct board *b, const struct item *it, const struct placed_slot *s)
 {
 	const struct view_claim *c = s->owner >= 0 ? &b->view->claims[s->owner] : NULL;
+	enum place_reason why;
 
 	/* Who is away cannot hand over: it is no owner, or its slot waits for it (`partition: pause`). */
 	if (!c || s->peer_only >= 0 || !claim_takes_room(c) || b->view->members[c->member].state == VIEW_DEAD)
 		return REASON_OK;
-	return filter_lost(b->view, it->stack, it->service, it->pinned, c->member);
+	why = filter_lost(b->view, it->stack, it->service, it->pinned, c->member);
+	return why == REASON_OK && keeps_failing(it->service, &c->c) ? REASON_FAILING : why;
 }
 
 static void list_move(struct turn *t, size_t slot, enum place_reason why)
@@ -80,7 +88,9 @@ static void list_move(struct turn *t, size_t slot, enum place_reason why)
 	const struct placed_slot *s = &t->plan->out->slots[slot];
 	struct placed_move m = {.slot = (uint32_t)slot,
 	        .to = -1,
-	        .why = why == REASON_DRAINING ? MOVE_DRAIN : MOVE_FORBIDDEN,
+	        .why = why == REASON_DRAINING  ? MOVE_DRAIN
+	               : why == REASON_FAILING ? MOVE_FAILING
+	                                       : MOVE_FORBIDDEN,
 	        .for_slot = (uint32_t)slot,
 	        .reason = why};
 	int32_t owner = (int32_t)b->view->claims[s->owner].member;

@@ -36,7 +36,8 @@ enum place_reason {
 	REASON_DEVICE_BUSY = 17, /* taken by other slots now */
 	REASON_VOTERS = 18,      /* partition: majority, and no list of voters: holds for every peer */
 	REASON_MAKING_ROOM = 19, /* another slot moves away or stops first: see placement.moves */
-	REASON_LAST = REASON_MAKING_ROOM,
+	REASON_FAILING = 20,     /* its task keeps failing there */
+	REASON_LAST = REASON_FAILING,
 };
 /* A sentence without a final stop, e.g. "not enough memory left". */
 const char *place_reason_text(enum place_reason r);
@@ -70,10 +71,11 @@ enum move_why {
 	MOVE_REPAIR,    /* makes room for slot `for_slot`, which fits nowhere else */
 	MOVE_PREEMPT,   /* makes room for `for_slot` of higher priority; to nowhere */
 	MOVE_REBALANCE, /* place_rebalance() only */
+	MOVE_FAILING,   /* its task keeps failing where it is */
 };
 struct placed_move {
 	uint32_t slot; /* index into slots */
-	int32_t to; /* member; -1: nowhere. MOVE_DRAIN, MOVE_FORBIDDEN: it stays, `reason` says why; PREEMPT: it stops */
+	int32_t to; /* member; -1: nowhere. MOVE_PREEMPT: it stops; of what has to go: it stays, `reason` says why */
 	enum move_why why;
 	uint32_t for_slot;
 	enum place_reason reason;

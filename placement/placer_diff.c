@@ -108,8 +108,8 @@ static int claim_order(const struct view_claim *a, const struct view_claim *b)
 static bool same_claim(const struct claim *a, const struct claim *b)
 {
 	return a->revision == b->revision && a->content == b->content && a->boot == b->boot &&
-	       a->state == b->state && a->health == b->health && a->sight == b->sight &&
-	       a->replaces == b->replaces && a->handover_to == b->handover_to;
+	       a->state == b->state && a->health == b->health && a->failures == b->failures &&
+	       a->sight == b->sight && a->replaces == b->replaces && a->handover_to == b->handover_to;
 }
 
 static size_t first_by_id(const struct by_id *list, size_t n, id64 slot)

@@ -354,6 +354,10 @@ static const char *moved(const struct view *v, const struct placement *p, const 
 		        "runs on %s and stops there, to make room for %s, whose priority is higher", from, other);
 	case MOVE_REBALANCE:
 		return arena_printf(arena, "runs on %s and moves to %s, which is emptier", from, to ? to : "-");
+	case MOVE_FAILING:
+		return to ? arena_printf(arena, "keeps failing on %s; %s is to try it", from, to)
+		          : arena_printf(arena, "keeps failing on %s, and stays: it fits nowhere else: %s (%d)",
+		                    from, place_reason_text(m->reason), (int)m->reason);
 	default:
 		break;
 	}

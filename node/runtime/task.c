@@ -160,7 +160,7 @@ static void prepared(struct task *t, enum driver_answer answer, const char *why)
 		return;
 	}
 	task_reason(t, "%s", why);
-	t->pub.failures += t->pub.failures < UINT8_MAX;
+	task_count_failure(t);
 	task_event(t, answer == DRIVER_BLOCKED ? EV_BLOCKED : EV_REFUSED);
 }
 
@@ -337,7 +337,7 @@ static void on_refused(struct task *t, const struct exit_record *e, const char *
 		        cause);
 	else
 		task_reason(t, "%s: %s: %s", s->name, launch_step_text(e->step), cause);
-	t->pub.failures += t->pub.failures < UINT8_MAX;
+	task_count_failure(t);
 	log_warn("task", "%s/%s/%u did not start: %s", t->pub.stack, t->pub.service, t->pub.index, t->pub.reason);
 	/* No process or descriptor left is no fault of the task. */
 	task_event(t, blocked ? EV_BLOCKED : EV_REFUSED);
@@ -385,7 +385,7 @@ static void on_exited(struct task *t, const struct exit_record *e, const char *w
 		if (why)
 			task_reason(t, "%s", why);
 		if (failed)
-			t->pub.failures += t->pub.failures < UINT8_MAX;
+			task_count_failure(t);
 	}
 	ev = supervise_exit(&t->life, task_policy(t), failed, task_mono(t));
 	if (ev == EV_EXIT_AGAIN && t->pub.alone && t->life.state != TASK_STOPPING)

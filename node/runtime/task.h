@@ -65,6 +65,8 @@ void task_driver_event(void *ctx, const struct driver_event *ev);
 void task_watch(struct task *t);
 void task_unwatch(struct task *t);
 void task_set_health(struct task *t, enum task_health health);
+/* Another failure in a row; one that served for a minute before begins anew. Before the health of t is changed. */
+void task_count_failure(struct task *t);
 /* task_ports.c: chooses the ports of the next start into pub.ports; -1 when one is not to be had now. */
 int task_choose_ports(struct task *t, struct err *err);
 void task_release_ports(struct task *t);

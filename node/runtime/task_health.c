@@ -17,13 +17,25 @@ void task_set_health(struct task *t, enum task_health health)
 	}
 }
 
+/* A task that served for so long, ms, works here: what it fails of then is something else. */
+#define SOUND_MS MINUTES(1)
+
+void task_count_failure(struct task *t)
+{
+	int64_t window = task_policy(t)->window_ms;
+
+	if (t->pub.healthy_at && task_mono(t) - t->pub.healthy_at >= MAX(SOUND_MS, window))
+		t->pub.failures = 0;
+	t->pub.failures += t->pub.failures < UINT8_MAX;
+}
+
 static void on_health(void *ctx, enum task_health health, const char *why)
 {
 	struct task *t = ctx;
 
 	t->pub.health = health;
 	if (health == HEALTH_UNHEALTHY) {
-		t->pub.failures += t->pub.failures < UINT8_MAX;
+		task_count_failure(t);
 		task_reason(t, "%s", why);
 		task_event(t, supervise_sick(task_policy(t)));
 	} else {

@@ -325,6 +325,13 @@ static inline uint32_t service_parallelism(const struct service *s)
 {
 	return s->parallelism ? s->parallelism : 1;
 }
+/* Failures in a row after which a slot is to move, unless the service says so: with the default delays they take 8 s, in
+ * which what is only slow to come, as a database that restarts, has come. */
+#define SERVICE_MOVE_AFTER 5
+static inline uint32_t service_move_after(const struct service *s)
+{
+	return s->move_after ? s->move_after : SERVICE_MOVE_AFTER;
+}
 /* "auto", "exec", "oci", "engine". */
 const char *spec_driver_name(enum spec_driver d);
 

@@ -30,6 +30,7 @@ static void look(void)
 		claim->state = own[i].state;
 		claim->health = own[i].health;
 		claim->revision = own[i].revision;
+		claim->failures = own[i].failures;
 		reconcile_claim(r, claim);
 	}
 	cluster_sort_claims(&c);
@@ -550,6 +551,106 @@ static void r11_room_is_made_for_a_slot_that_needs_it_for_three_seconds(void **s
 	finish();
 }
 
+/* Own task 0 fails, and placement offers it to the returned peer. */
+static size_t fail_one(void)
+{
+	struct own_task *t = task(0);
+
+	look();
+	expect_nothing();
+	t->state = TASK_BACKOFF;
+	t->health = HEALTH_NONE;
+	t->failures = SERVICE_MOVE_AFTER - 1;
+	look_after(1000);
+	assert_int_equal(said(0).handover_to, 0);
+	t->failures++;
+	look_after(1000);
+	expect_nothing(); /* it goes on being restarted */
+	assert_true(heir(0) < c.view.n_members && heir(0) != 0);
+	return heir(0);
+}
+
+static void r16_a_task_that_keeps_failing_is_replaced_by_another_peer_once_that_serves(void **state)
+{
+	struct claim *theirs;
+
+	(void)state;
+	begin(3);
+	theirs = claimed_by(fail_one(), TASK_STARTING);
+	look_after(1000);
+	expect_nothing();
+	theirs->state = TASK_RUNNING;
+	look_after(1000);
+	look_after(2000);
+	expect(DO_STOP, 100);
+	finish();
+}
+
+static void r16_one_that_serves_again_before_the_other_began_stays(void **state)
+{
+	(void)state;
+	begin(3);
+	fail_one();
+	own[0].state = TASK_RUNNING;
+	own[0].health = HEALTH_HEALTHY;
+	look_after(500);
+	expect_nothing();
+	assert_int_equal(said(0).handover_to, 0);
+	finish();
+}
+
+static void r16_what_fails_everywhere_is_tried_elsewhere_after_pauses_that_double(void **state)
+{
+	static const int64_t pauses[] = {MINUTES(1), MINUTES(2), MINUTES(4), MINUTES(8), MINUTES(16), MINUTES(32),
+	        MINUTES(60), MINUTES(60)};
+	size_t to;
+
+	(void)state;
+	begin(3);
+	to = fail_one();
+	for (size_t i = 0; i < ARRAY_LEN(pauses); i++) {
+		struct claim *theirs = claimed_by(to, TASK_BACKOFF);
+
+		theirs->health = HEALTH_NONE;
+		theirs->failures = 3;
+		look_after(100);
+		assert_int_equal(said(0).handover_to, 0);
+		n_others = 0;
+		look_after(pauses[i] - 1);
+		assert_int_equal(said(0).handover_to, 0);
+		look_after(1);
+		expect_nothing();
+		to = heir(0);
+		assert_true(to < c.view.n_members);
+	}
+	finish();
+}
+
+static void r16_who_takes_over_what_fails_gives_it_up_after_three_failures(void **state)
+{
+	struct claim *theirs;
+	struct own_task *t;
+
+	(void)state;
+	begin(3);
+	theirs = claimed_by(1, TASK_BACKOFF);
+	theirs->health = HEALTH_NONE;
+	theirs->failures = SERVICE_MOVE_AFTER;
+	theirs->handover_to = c.members[0].id;
+	t = task(0);
+	t->state = TASK_BACKOFF;
+	t->health = HEALTH_NONE;
+	t->failures = 2;
+	look();
+	expect_nothing();
+	t->failures = 3;
+	look_after(100);
+	assert_int_equal(n_actions, 2);
+	assert_int_equal(actions[0].kind, DO_STOP);
+	assert_int_equal(actions[1].kind, DO_REFUSE);
+	finish();
+}
+
 static void r3_who_served_all_along_does_not_stop_for_a_newcomer_and_tells_operators_once(void **state)
 {
 	size_t rounds = 0;
@@ -645,6 +746,10 @@ int main(void)
 	        cmocka_unit_test(
 	                r14_a_task_stops_for_a_higher_priority_and_is_not_started_again_in_its_own_right),
 	        cmocka_unit_test(r11_room_is_made_for_a_slot_that_needs_it_for_three_seconds),
+	        cmocka_unit_test(r16_a_task_that_keeps_failing_is_replaced_by_another_peer_once_that_serves),
+	        cmocka_unit_test(r16_one_that_serves_again_before_the_other_began_stays),
+	        cmocka_unit_test(r16_what_fails_everywhere_is_tried_elsewhere_after_pauses_that_double),
+	        cmocka_unit_test(r16_who_takes_over_what_fails_gives_it_up_after_three_failures),
 	        cmocka_unit_test(r3_who_served_all_along_does_not_stop_for_a_newcomer_and_tells_operators_once),
 	        cmocka_unit_test(r3_who_was_there_first_keeps_it_from_one_started_in_its_place),
 	};
