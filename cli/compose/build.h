@@ -130,6 +130,8 @@ take_key take_network_mode, take_pid, take_ipc, take_uts;
 take_key take_mounts, take_tmpfs, take_depends_on, take_process;
 /* Services that depends_on names and the stack does not have; services: that node of the file. */
 void check_dependencies(struct build *b, const struct node *services);
+/* Warns of services that others on another peer could not reach. */
+void warn_unreachable(struct build *b, const struct node *services);
 /* Adds to the folders that the service is pinned to, once. */
 void pin_volume(struct build *b, const char *path, const struct node *n, struct service *s, const char *name);
 /* The top level's volumes; names are looked up by take_mounts(). */

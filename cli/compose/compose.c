@@ -344,6 +344,8 @@ int compose_parse(const struct source *src, const char *name, const struct compo
 	}
 	if (!diags->errors)
 		check_whole(&b, src, &top);
+	if (!diags->errors)
+		warn_unreachable(&b, top.services);
 	return diags->errors ? -1 : 0;
 }
 

@@ -101,9 +101,12 @@ int task_set_spec(struct task *t, const char *stack, const struct service *s, st
 	struct wr w;
 	int rc;
 
+	/* Its laws alone: what it says of other services was checked with the whole stack. */
+	if (service_check(s, err) < 0)
+		return -1;
 	wr_init(&w, BODY_BYTES_MAX);
 	spec_encode(&w, &one);
-	rc = wr_ok(&w) ? spec_decode(&copy, &t->arena, w.p, w.len, err)
+	rc = wr_ok(&w) ? spec_decode_kept(&copy, &t->arena, w.p, w.len, err)
 	               : err_set(err, ERR_USAGE, "%s/%s: the service is too large", stack, s->name);
 	wr_free(&w);
 	if (rc < 0)

@@ -31,6 +31,25 @@ static void a_clean_end_without_restart_is_done(void **state)
 	assert_int_equal(task(w, id)->state, TASK_DONE);
 }
 
+static void a_task_that_waited_for_others_needs_none_of_them_here(void **state)
+{
+	struct world *w = *state;
+	struct service *s = service(w, "web", "exit 0");
+	struct spec_depends_on db[] = {{.service = "db", .condition = DEPENDS_HEALTHY}};
+	id64 id;
+
+	s->restart.condition = RESTART_NONE;
+	s->n_depends_on = 1;
+	s->depends_on = db;
+	id = start(w, s);
+	WAIT(w, ended(w, id));
+	assert_int_equal(task(w, id)->state, TASK_DONE);
+	/* And the next agent finds it again. */
+	agent_dies(w);
+	agent_starts(w);
+	assert_non_null(runtime_get(w->rt, id));
+}
+
 static void a_crash_restarts_at_once_and_then_waits_longer(void **state)
 {
 	struct world *w = *state;
@@ -325,6 +344,7 @@ static void a_stop_before_the_process_runs_is_kept(void **state)
 static const struct CMUnitTest tests[] = {
         STORY(a_task_runs_says_something_and_ends),
         STORY(a_clean_end_without_restart_is_done),
+        STORY(a_task_that_waited_for_others_needs_none_of_them_here),
         STORY(a_crash_restarts_at_once_and_then_waits_longer),
         STORY(the_environment_is_clean_and_says_who_it_is),
         STORY(a_task_that_ignores_sigterm_is_killed_after_its_grace),
