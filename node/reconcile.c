@@ -36,6 +36,7 @@
  *  R13 A flock that stays uneven is evened out, at most one slot in a hundred per epoch.
  *  R14 A task that was stopped for a slot of higher priority is an orphan like any other.
  *  R16 A slot whose task keeps failing here is offered to another peer; one that fails there as well stays.
+ *  R17 A slot that nobody has waits for the services that it depends on.
  *  R15 `partition: majority`: while not over half of the voters are in sight, tasks stop and none starts. A peer that is
  *      not ready starts none and stops none.
  */
@@ -139,6 +140,8 @@ static void tend_finished(struct run *x, struct group *g, size_t k, const struct
 		return; /* readiness makes another run */
 	else if (mine->stopping)
 		start_again(x, g, k, mine, "replaces the task that was stopped");
+	else if (mine->state == TASK_LOST && rc_waits(x, g, k))
+		return; /* R17 */
 	else if (mine->state == TASK_LOST)
 		start_again(x, g, k, mine, "replaces the task that was lost");
 	else if (mine->content == g->content && mine->revision != g->stack->revision_id && rc_may_go_on(x, k))

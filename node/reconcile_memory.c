@@ -148,10 +148,14 @@ static void observe_slot(struct run *x, size_t k, const struct own_task *mine)
 	if (mine && !other_owner(x, k)) {
 		note_serving(m, serves(mine), mine->task, mine->healthy_at ? mine->healthy_at : x->now);
 		m->orphan_since = 0;
+		m->waits = false;
+		m->met_at = 0;
 		m->claimed = true;
 	} else if (owner) {
 		note_serving(m, claim_serves(&owner->c), owner->c.task, x->now);
 		m->orphan_since = 0;
+		m->waits = false;
+		m->met_at = 0;
 		m->claimed = true;
 	} else {
 		m->serving_task = 0;

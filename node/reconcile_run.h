@@ -16,6 +16,8 @@ struct memory {
 	uint32_t generation;  /* last run that knew the slot */
 	bool claimed;         /* some peer has had it */
 	mono_ms orphan_since; /* 0: somebody has it */
+	bool waits;           /* R17: for a service that it depends on */
+	mono_ms met_at;       /* since when it does not any more; 0: it never did */
 	mono_ms refused_at;   /* when a refusal of the winning revision was last seen; 0 never */
 	mono_ms beaten_since; /* R3; 0: not */
 	id64 rival;           /* by which task */
@@ -89,6 +91,8 @@ struct group {
 	const struct service *service;
 	const struct view_stack *stack;
 	id64 content;
+	bool looked;    /* R17: `waits` was worked out */
+	bool waits;     /* a service that it depends on is not there */
 	uint32_t same;  /* own replicas, with those started in this run */
 	bool *may_move; /* per slot, R5; NULL: not worked out yet */
 };
@@ -187,6 +191,8 @@ bool rc_start(struct run *x, struct group *g, size_t k, const struct own_task *r
 /* May this peer go on with a slot that it had? What gates only new work does not count. */
 bool rc_may_go_on(const struct run *x, size_t k);
 void rc_consider_orphan(struct run *x, struct group *g, size_t k);
+/* R17: is a service that slot k depends on not there yet? Notes since when it is. */
+bool rc_waits(struct run *x, struct group *g, size_t k);
 
 /* reconcile_update.c: R5. */
 /* May the outdated task of slot k be replaced now? */

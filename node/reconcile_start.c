@@ -1,6 +1,8 @@
 /* R7 to R10: slots that nobody has. */
 #include "node/reconcile_run.h"
 
+#include "placement/depends.h"
+
 /* Between two tries to start a slot, should the first have left no trace. */
 #define START_AGAIN SECONDS(1)
 /* R9: claims of a deployment shift the candidates of its slots that are not claimed yet. The first look is the one that
@@ -77,6 +79,20 @@ static bool is_fresh(const struct run *x, const struct group *g, const struct me
 	return g->stack->arrived && x->now - g->stack->arrived <= x->r->cfg.fresh && !m->claimed;
 }
 
+/* R17. What has to change for it is in the view, so its next change makes another run. */
+bool rc_waits(struct run *x, struct group *g, size_t k)
+{
+	struct memory *m = x->memory[k];
+
+	if (!g->looked)
+		g->waits = place_waits_for(x->view, x->p, k) != NULL;
+	g->looked = true;
+	if (m->waits && !g->waits)
+		m->met_at = x->now;
+	m->waits = g->waits;
+	return g->waits;
+}
+
 void rc_consider_orphan(struct run *x, struct group *g, size_t k)
 {
 	const struct reconcile_config *cfg = &x->r->cfg;
@@ -86,7 +102,7 @@ void rc_consider_orphan(struct run *x, struct group *g, size_t k)
 	mono_ms due;
 	bool wait;
 
-	if (!x->ready || m->rank < 0)
+	if (!x->ready || rc_waits(x, g, k) || m->rank < 0)
 		return;
 	if (ps->peer_only >= 0) {
 		rc_start(x, g, k, NULL, "runs on every permitted peer"); /* R8 */
@@ -104,8 +120,10 @@ void rc_consider_orphan(struct run *x, struct group *g, size_t k)
 	if (x->isolated)
 		return;
 	due = orphaned_at(x, k, &wait);
-	if (wait)
+	/* Of what was only held up by another service nobody was lost. */
+	if (wait && (!m->met_at || due < m->orphan_since))
 		due = MAX(due, x->r->ready_since) + settle;
+	due = MAX(due, m->met_at);
 	due = MAX(due + m->rank * cfg->deputy_delay, m->rank_since + m->rank * cfg->deputy_delay);
 	if (x->now >= due)
 		m->replaces |= rc_start(x, g, k, NULL, m->claimed ? "its peer was lost" : "nobody has it");

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "gossip/trust/trust.h"
 #include "node/control/fill.h"
+#include "placement/depends.h"
 #include "placement/filter.h"
 
 static const struct service *service_of(const struct view *v, const struct placed_slot *s)
@@ -306,12 +307,16 @@ static const char *orphan(const struct view *v, const struct placement *p, size_
 {
 	const struct placed_slot *s = &p->slots[slot];
 	int32_t lost = lost_owner(v, s);
+	const struct spec_depends_on *waits = place_waits_for(v, p, slot);
 	const char *then = "";
 
 	if (service_of(v, s)->partition == PARTITION_MAJORITY && v->n_voters &&
 	        voters_in_sight(v) * 2 <= v->n_voters)
 		return arena_printf(arena, "waits: %zu of %zu voters are in sight, and more than half are needed",
 		        voters_in_sight(v), v->n_voters);
+	if (waits)
+		return arena_printf(
+		        arena, "waits until %s %s (depends_on)", waits->service, depends_text(waits->condition));
 	if (!s->n_candidates) {
 		for (size_t i = 0; i < p->n_moves; i++)
 			if (p->moves[i].for_slot == slot && p->moves[i].slot != slot)
