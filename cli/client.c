@@ -25,6 +25,7 @@ struct client {
 	struct hello hello;
 	uint32_t seq;
 	bool have_key;
+	bool relayed; /* the peer that it was opened to passes all on to another */
 	struct keypair key;
 	struct founding *chain; /* --peer: what the peer gave to show that it is one */
 };
@@ -115,7 +116,7 @@ static int take_message(struct client *c, int64_t ms, const uint8_t **msg, size_
 
 static int greet(struct client *c, struct err *err)
 {
-	const struct key32 *proved = transport_peer(&c->to);
+	const struct key32 *proved = c->relayed && !c->to.inner ? NULL : transport_peer(&c->to);
 	struct reply reply;
 	const uint8_t *msg;
 	size_t len;
@@ -251,6 +252,75 @@ struct client *client_open(const struct cli *cli, struct err *err)
 	c = xcalloc(1, sizeof(*c));
 	c->cli = cli;
 	return greeted(c, transport_unix(&c->to, cli->data_dir, err), err);
+}
+
+/* Asks the peer to pass on all that follows to another; true once it does. */
+static int ask_relay(struct client *c, const char *id, bool end_to_end, struct err *err)
+{
+	struct reply r;
+	struct wr args;
+	int got;
+
+	wr_init(&args, 256);
+	pk_map(&args, 2);
+	pk_kv_str(&args, "peer", id);
+	pk_kv_bool(&args, "end_to_end", end_to_end);
+	got = client_request(c, "relay", &args, false, err);
+	wr_free(&args);
+	if (got == 0)
+		got = client_next(c, time_limit(c->cli), &r, err);
+	if (got < 0)
+		return -1;
+	if (got == 0)
+		return err_set(err, ERR_TIMEOUT, "%s did not reach it in time", c->to.to);
+	if (r.kind == REPLY_ERROR) {
+		*err = r.error;
+		return -1;
+	}
+	c->seq = 0;
+	c->relayed = true;
+	return 0;
+}
+
+static int relayed(struct client *c, id64 peer, const char *name, bool own, struct err *err)
+{
+	const struct cli *cli = c->cli;
+	struct key32 flock = c->hello.flock;
+	char text[17];
+
+	id64_text(text, peer);
+	if (own && !c->have_key && client_key(cli, &c->key, err) < 0)
+		return -1;
+	c->have_key |= own;
+	if (ask_relay(c, text, own, err) < 0)
+		return -1;
+	if (own &&
+	        transport_inner(&c->to, name, &flock, SESSION_OPERATOR, c->key.secret, time_limit(cli), err) < 0)
+		return -1;
+	if (!own)
+		snprintf(c->to.to, sizeof(c->to.to), "peer %s", name);
+	if (greet(c, err) < 0)
+		return -1;
+	if (key32_id(&c->hello.peer) == peer)
+		return 0;
+	return err_set(err, ERR_UNAUTHORISED, "%s: another peer answers in its place", c->to.to);
+}
+
+struct client *client_open_through(
+        const struct cli *cli, const char *id, const char *name, bool own, struct err *err)
+{
+	struct client *c;
+	id64 peer;
+
+	if (!id64_parse(&peer, id)) {
+		err_set(err, ERR_FAILED, "peer %.80s: not a peer's id", id);
+		return NULL;
+	}
+	c = client_open(cli, err);
+	if (!c || key32_id(&c->hello.peer) == peer || relayed(c, peer, name, own, err) == 0)
+		return c;
+	client_close(c);
+	return NULL;
 }
 
 void client_close(struct client *c)

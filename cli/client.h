@@ -26,6 +26,11 @@ struct client *client_open_peer(
 /* The same with an invite's key, to join. */
 struct client *client_open_invite(const struct cli *cli, const struct addr *addr, const struct key32 *flock,
         const uint8_t secret[64], struct err *err);
+/* To the peer with this id (16 hex digits), through the one that client_open() finds, which relays. own: proves the operator's
+ * key to it, end to end, so that the one in between can neither read nor change what passes; else it is asked as peers ask
+ * each other. When it is the one that is found, nothing is relayed. name: for messages. */
+struct client *client_open_through(
+        const struct cli *cli, const char *id, const char *name, bool own, struct err *err);
 void client_close(struct client *c);
 const struct hello *client_hello(const struct client *c);
 struct trust;

@@ -1,14 +1,15 @@
 /*
- * starling logs STACK/SERVICE[/SLOT]: every task's lines from the peer that runs it, merged by time. Following merges
- * what arrives as it arrives: clocks of peers differ, and waiting for order would only delay.
+ * starling logs STACK[/SERVICE[/SLOT]]: every task's lines from the peer that runs it, through the one peer that the CLI
+ * speaks to, merged by time. Once the past is told, what arrives is shown as it arrives: clocks of peers differ, and waiting
+ * for order would only delay. Following, peers that get a task of it later are asked as well.
  */
 #include "cli/address.h"
 #include "cli/list.h"
+#include "cli/since.h"
+#include "cli/streams.h"
 #include "cli/tail.h"
 
 #include "base/text.h"
-
-#include <poll.h>
 
 const struct cli_option cmd_logs_options[] = {
         {"follow", 'f', OPT_FLAG, NULL, "go on with what is written from now on"},
@@ -18,273 +19,225 @@ const struct cli_option cmd_logs_options[] = {
         {0},
 };
 
-/* Tasks read at once. */
-#define SOURCES_MAX 256
-/* Bytes of lines held for merging: rotation keeps less per task. */
-#define MERGE_BYTES_MAX (256 * 1024 * 1024)
-
-struct line {
-	wall_ms at;
-	size_t source;
-	size_t seq; /* lines of one task keep their order even if its clock stepped */
-	size_t offset, len;
-};
-
-struct source {
-	char label[2 * NAME_MAX_BYTES];
-	struct client *c;
-	bool ended;
-};
+/* A follower looks this often, in ms, whether all that it follows is gone. */
+#define LOOK_MS 500
+/* Looks after which the last lines of what is gone have come. */
+#define LAST_ROUNDS 2
 
 struct logs {
 	struct cli *cli;
-	size_t n;
-	struct source sources[SOURCES_MAX];
-	size_t n_lines, cap;
-	struct line *lines;
-	struct wr text;
-	unsigned unreachable;
-	unsigned unauthorised;
-	wall_ms since; /* 0: all */
+	struct address of;
+	struct streams streams;
+	struct tail_request request;
+	struct client *watch; /* following: the list of tasks, said again after each change */
+	json_t *rows;         /* of `ps` */
+	size_t tasks;
+	bool named; /* each line has its task before it */
+	int width;  /* of the longest name */
 };
 
-static void print_line(struct logs *l, const struct source *s, wall_ms at, const char *text, size_t len)
-{
-	if (cli_flag(l->cli, "timestamps")) {
-		char time[25];
-
-		text_time(time, at);
-		fprintf(l->cli->out, "%s ", time);
-	}
-	if (!l->cli->quiet && l->n > 1)
-		fprintf(l->cli->out, "%s | ", s->label);
-	out_safe(l->cli->out, text, len, l->cli->out_tty);
-	if (!len || text[len - 1] != '\n')
-		fputc('\n', l->cli->out);
-}
-
-static void hold_line(struct logs *l, size_t source, const struct tail_line *line)
-{
-	if (l->n_lines == l->cap) {
-		l->cap = l->cap ? l->cap * 2 : 1024;
-		l->lines = xrealloc(l->lines, l->cap * sizeof(*l->lines));
-	}
-	l->lines[l->n_lines] = (struct line){line->at, source, l->n_lines, l->text.len, line->len};
-	wr_bytes(&l->text, line->text, line->len);
-	l->n_lines += wr_ok(&l->text);
-}
-
-static int by_time(const void *pa, const void *pb)
-{
-	const struct line *a = pa;
-	const struct line *b = pb;
-
-	if (a->at != b->at)
-		return a->at < b->at ? -1 : 1;
-	return a->seq < b->seq ? -1 : 1;
-}
-
-static void print_held(struct logs *l)
-{
-	if (!l->n_lines)
-		return;
-	qsort(l->lines, l->n_lines, sizeof(*l->lines), by_time);
-	for (size_t i = 0; i < l->n_lines; i++) {
-		const struct line *x = &l->lines[i];
-
-		print_line(l, &l->sources[x->source], x->at, (const char *)l->text.p + x->offset, x->len);
-	}
-	l->n_lines = 0;
-	wr_reset(&l->text);
-	fflush(l->cli->out);
-}
-
-static void lost(struct logs *l, const char *label, const json_t *row, const struct err *err)
-{
-	const char *peer = json_string_value(json_object_get(row, "peer_name"));
-
-	/* Every peer says the same of a key: once is enough. */
-	if (err->code == ERR_UNAUTHORISED && l->unauthorised++)
-		return;
-	if (err->code != ERR_UNAUTHORISED)
-		l->unreachable++;
-	cli_warn(l->cli, "%s%s%s: %s", label, peer ? " on peer " : "", peer ? peer : "", err->text);
-}
-
-static bool wanted(const json_t *row, const struct address *a)
+static bool wanted(const struct logs *l, const json_t *row)
 {
 	const char *service = json_string_value(json_object_get(row, "service"));
 
-	return service && strcmp(service, a->service) == 0 && json_is_string(json_object_get(row, "task")) &&
-	       (a->depth != ADDRESS_SLOT || json_integer_value(json_object_get(row, "slot")) == a->slot);
+	return service && json_is_string(json_object_get(row, "task")) &&
+	       (l->of.depth < ADDRESS_SERVICE || strcmp(service, l->of.service) == 0) &&
+	       (l->of.depth != ADDRESS_SLOT || json_integer_value(json_object_get(row, "slot")) == l->of.slot);
 }
 
-static void open_source(struct logs *l, const struct peers *peers, const struct client *c, const json_t *row)
+/* Asks the peers of these rows that are not asked yet. */
+static void ask_peers(struct logs *l)
 {
-	struct source *s = &l->sources[l->n];
-	const char *task = json_string_value(json_object_get(row, "task"));
-	const char *peer = json_string_value(json_object_get(row, "peer"));
-	struct err err = {0};
+	const json_t *row;
+	size_t i;
 
-	snprintf(s->label, sizeof(s->label), "%s/%lld", json_string_value(json_object_get(row, "service")),
-	        (long long)json_integer_value(json_object_get(row, "slot")));
-	s->c = peers_open(peers, l->cli, c, peer ? peer : "", &err);
-	if (s->c && tail_request(s->c, task, cli_number(l->cli, "tail", UINT64_MAX), l->since,
-	                    cli_flag(l->cli, "follow"), &err) == 0) {
-		l->n++;
-		return;
-	}
-	lost(l, s->label, row, &err);
-	client_close(s->c);
-	s->c = NULL;
-}
+	l->tasks = 0;
+	json_array_foreach (l->rows, i, row) {
+		const char *peer = json_string_value(json_object_get(row, "peer"));
+		const char *name = json_string_value(json_object_get(row, "peer_name"));
+		int width = snprintf(NULL, 0, "%s/%lld", json_string_value(json_object_get(row, "service")),
+		        (long long)json_integer_value(json_object_get(row, "slot")));
 
-/* Takes what source i has; what to do with a line is the caller's. */
-static void drain(struct logs *l, size_t i, int64_t wait_ms, bool hold)
-{
-	struct source *s = &l->sources[i];
-	struct err err = {0};
-	struct tail_line line;
-	struct reply r;
-	int got;
-
-	while (!s->ended && (got = client_next(s->c, wait_ms, &r, &err)) != 0) {
-		if (got > 0 && r.kind == REPLY_ITEM && tail_read(r.value, r.value_len, &line)) {
-			if (hold)
-				hold_line(l, i, &line);
-			else
-				print_line(l, s, line.at, line.text, line.len);
+		if (!wanted(l, row))
 			continue;
-		}
-		if (got > 0 && r.kind == REPLY_ERROR)
-			err = r.error;
-		s->ended = got < 0 || r.kind == REPLY_END || r.kind == REPLY_ERROR;
-		if (err.code)
-			lost(l, s->label, NULL, &err);
-		err.code = 0;
+		l->tasks++;
+		l->width = MAX(l->width, width);
+		if (peer)
+			streams_add(&l->streams, peer, name ? name : peer);
 	}
+	l->named |= l->tasks > 1;
 }
 
-/* Everything that is there now, in order. A follower that is quiet for so long has shown its past. */
-#define PAST_MS 100
-
-static void show_past(struct logs *l, bool follow)
+static int read_item(const uint8_t *bytes, size_t len, wall_ms *at, bool *live)
 {
-	mono_ms until = clock_mono() + (l->cli->timeout_ms ? l->cli->timeout_ms : CLIENT_TIMEOUT_MS);
+	struct tail_line line;
 
-	for (size_t i = 0; i < l->n; i++) {
-		drain(l, i, follow ? PAST_MS : MAX(until - clock_mono(), (int64_t)0), true);
-		if (!follow && !l->sources[i].ended) {
-			struct err err = {.code = ERR_TIMEOUT, .text = "did not answer in time"};
-
-			lost(l, l->sources[i].label, NULL, &err);
-		}
-	}
-	print_held(l);
+	if (!tail_read(bytes, len, &line))
+		return -1;
+	*at = line.at;
+	*live = line.live;
+	return 0;
 }
 
-/* Until every source has ended, or Ctrl-C. */
-static void follow_all(struct logs *l)
+static int ask(struct streams *s, struct stream *one, struct err *err)
 {
-	struct pollfd fds[SOURCES_MAX];
+	const struct logs *l = s->ctx;
+	struct tail_request request = l->request;
+
+	/* Its connection broke and is made anew: nothing twice. */
+	if (one->heard)
+		request.since = one->at + 1;
+	return tail_ask(one->c, &request, err);
+}
+
+/* Tasks in colours of their own, as far as these go. */
+static int colour_of(const struct tail_line *line)
+{
+	static const int colours[] = {36, 33, 32, 35, 34, 96, 93, 92, 95, 94};
+	uint32_t h = line->slot;
+
+	for (const char *c = line->service; *c; c++)
+		h = h * 31 + (unsigned char)*c;
+	return colours[h % ARRAY_LEN(colours)];
+}
+
+static void print_line(struct logs *l, const struct tail_line *line)
+{
+	struct cli *cli = l->cli;
+	char label[2 * NAME_MAX_BYTES];
+
+	if (l->named && !cli->quiet) {
+		snprintf(label, sizeof(label), "%s/%u", line->service, line->slot);
+		if (cli->out_tty)
+			fprintf(cli->out, "\033[%dm%-*s |\033[0m ", colour_of(line), l->width, label);
+		else
+			fprintf(cli->out, "%-*s | ", l->width, label);
+	}
+	if (cli_flag(cli, "timestamps")) {
+		char time[25];
+
+		text_time(time, line->at);
+		fprintf(cli->out, "%s ", time);
+	}
+	out_safe(cli->out, line->text, line->len, cli->out_tty);
+	if (!line->len || line->text[line->len - 1] != '\n')
+		fputc('\n', cli->out);
+}
+
+/* Is there anything left that may say more? */
+static bool may_go_on(const struct logs *l)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (l->rows, i, row) {
+		const char *state = json_string_value(json_object_get(row, "state"));
+		const char *service = json_string_value(json_object_get(row, "service"));
+
+		if (state && service && strcmp(state, "done") != 0 && strcmp(state, "failed") != 0 &&
+		        (l->of.depth < ADDRESS_SERVICE || strcmp(service, l->of.service) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* The list of tasks changed? Then other peers may have some. False: the agent that tells is gone. */
+static bool look_at_list(struct logs *l)
+{
+	struct err err = {0};
+	int got = list_next(l->watch, &l->rows, 0, &err);
+
+	if (got > 0)
+		ask_peers(l);
+	if (got < 0) {
+		cli_warn(l->cli, "%s", err.text);
+		l->streams.unreachable++;
+	}
+	return got >= 0;
+}
+
+/* Until every peer has told all, or Ctrl-C. */
+static void show(struct logs *l)
+{
+	int64_t limit = l->cli->timeout_ms ? l->cli->timeout_ms : CLIENT_TIMEOUT_MS;
+	mono_ms heard = clock_mono();
+	unsigned idle = 0; /* rounds in which nothing came and nothing was left that could write */
+	bool over;
 
 	for (;;) {
-		nfds_t n = 0;
+		struct stream *s = streams_next(&l->streams, &over);
+		struct tail_line line;
 
-		for (size_t i = 0; i < l->n; i++)
-			if (!l->sources[i].ended)
-				fds[n++] = (struct pollfd){.fd = client_fd(l->sources[i].c), .events = POLLIN};
-		if (!n || (poll(fds, n, -1) < 0 && n == 0))
+		if (s) {
+			heard = clock_mono();
+			idle = 0;
+			if (tail_read(s->item.value, s->item.value_len, &line))
+				print_line(l, &line);
+			streams_take(s);
+			if (ferror(l->cli->out))
+				return;
+			continue;
+		}
+		fflush(l->cli->out);
+		if (l->watch ? !may_go_on(l) && ++idle > LAST_ROUNDS : over)
 			return;
-		for (size_t i = 0; i < l->n; i++)
-			drain(l, i, 0, true);
-		print_held(l);
-		if (ferror(l->cli->out))
+		streams_wait(&l->streams, l->watch ? client_fd(l->watch) : -1, LOOK_MS);
+		if (l->watch && !look_at_list(l))
 			return;
+		if (clock_mono() - heard > limit && streams_give_up(&l->streams))
+			heard = clock_mono();
 	}
 }
 
-static int open_all(struct logs *l, const struct address *a, struct err *err)
+static int open_all(struct logs *l, struct err *err)
 {
 	struct client *c = client_open(l->cli, err);
-	struct peers *peers = c ? peers_get(c, err) : NULL;
-	json_t *rows = NULL;
-	size_t tasks = 0;
 	struct wr args;
-	size_t i;
-	const json_t *row;
+	int ret = -1;
 
-	if (peers) {
-		list_args(&args, a->stack, false);
-		rows = client_list(c, "ps", &args, false, err);
-		wr_free(&args);
-	}
-	json_array_foreach (rows, i, row) {
-		if (!wanted(row, a))
-			continue;
-		tasks++;
-		if (l->n < SOURCES_MAX)
-			open_source(l, peers, c, row);
-	}
-	if (tasks > SOURCES_MAX)
-		cli_warn(l->cli, "%zu tasks; showing %d of them, name a slot for others", tasks, SOURCES_MAX);
-	peers_free(peers);
-	client_close(c);
-	json_decref(rows);
-	if (!rows)
+	if (!c)
 		return -1;
-	return tasks ? 0
-	             : err_set(err, ERR_FAILED, "%s/%s has no task; see starling ps %s", a->stack, a->service,
-	                       a->stack);
-}
-
-/* "10m": so long ago; or a time in UTC, with milliseconds or without. */
-static int read_since(const struct cli *cli, wall_ms *out, struct err *err)
-{
-	const char *text = cli_text(cli, "since");
-	size_t len = text ? strlen(text) : 0;
-	char full[25];
-	int64_t ms;
-
-	*out = 0;
-	if (!text)
-		return 0;
-	if (text_duration(text, &ms) && ms > 0) {
-		*out = MAX(clock_wall() - ms, (wall_ms)1);
-		return 0;
+	list_args(&args, l->of.stack, l->request.follow);
+	if (!l->request.follow) {
+		l->rows = client_list(c, "ps", &args, false, err);
+		ret = l->rows ? 0 : -1;
+		client_close(c);
+	} else {
+		l->watch = c;
+		ret = client_request(c, "ps", &args, false, err);
+		if (ret == 0 && list_next(c, &l->rows, CLIENT_TIMEOUT_MS, err) <= 0)
+			ret = err->code ? -1
+			                : err_set(err, ERR_TIMEOUT, "the agent did not list its tasks in time");
 	}
-	if (len == strlen("2026-11-22T16:50:31Z") && text[len - 1] == 'Z') {
-		snprintf(full, sizeof(full), "%.19s.000Z", text);
-		text = full;
-	}
-	if (text_time_parse(text, out))
-		return 0;
-	return err_set(err, ERR_USAGE, "--since %.80s: a duration such as 10m or 1h30m, or a time such as %s",
-	        cli_text(cli, "since"), "2026-11-22T16:50:31Z");
+	wr_free(&args);
+	if (ret < 0)
+		return -1;
+	ask_peers(l);
+	return l->tasks ? 0
+	                : err_set(err, ERR_FAILED, "%s has no task; see starling ps %s", l->cli->args[0],
+	                          l->of.stack);
 }
 
 int cmd_logs(struct cli *cli)
 {
 	struct logs *l = xcalloc(1, sizeof(*l));
 	struct err err = {0};
-	struct address a;
-	int code = 0;
+	int code;
 
 	l->cli = cli;
-	wr_init(&l->text, MERGE_BYTES_MAX);
-	if (address_parse(&a, cli->args[0], ADDRESS_SERVICE, &err) < 0 || read_since(cli, &l->since, &err) < 0 ||
-	        open_all(l, &a, &err) < 0) {
+	l->streams = (struct streams){.cli = cli, .read = read_item, .ask = ask, .own = true, .ctx = l};
+	l->request = (struct tail_request){
+	        .of = &l->of, .tail = cli_number(cli, "tail", UINT64_MAX), .follow = cli_flag(cli, "follow")};
+	if (address_parse(&l->of, cli->args[0], ADDRESS_STACK, &err) < 0 ||
+	        since_read(cli, &l->request.since, &err) < 0 || open_all(l, &err) < 0) {
 		code = cli_fail(cli, &err);
 	} else {
-		show_past(l, cli_flag(cli, "follow"));
-		if (cli_flag(cli, "follow"))
-			follow_all(l);
-		code = l->unauthorised ? ERR_UNAUTHORISED : l->unreachable ? ERR_PARTIAL : 0;
+		show(l);
+		code = streams_code(&l->streams);
 	}
-	for (size_t i = 0; i < l->n; i++)
-		client_close(l->sources[i].c);
-	wr_free(&l->text);
-	free(l->lines);
+	streams_close(&l->streams);
+	client_close(l->watch);
+	json_decref(l->rows);
 	free(l);
 	return code;
 }

@@ -1,81 +1,27 @@
 #include "cli/tail.h"
 
-#include "base/hash.h"
-#include "base/text.h"
-
-struct peers {
-	json_t *rows;
-};
-
-struct peers *peers_get(struct client *c, struct err *err)
+int tail_ask(struct client *c, const struct tail_request *t, struct err *err)
 {
-	json_t *rows = client_list(c, "members", NULL, false, err);
-	struct peers *p;
-
-	if (!rows)
-		return NULL;
-	p = xcalloc(1, sizeof(*p));
-	p->rows = rows;
-	return p;
-}
-
-void peers_free(struct peers *p)
-{
-	if (p)
-		json_decref(p->rows);
-	free(p);
-}
-
-static const char *address_of(const struct peers *p, const char *id)
-{
-	size_t i;
-	const json_t *row;
-
-	json_array_foreach (p->rows, i, row) {
-		const char *other = json_string_value(json_object_get(row, "id"));
-
-		if (other && strcmp(other, id) == 0)
-			return json_string_value(json_object_get(row, "address"));
-	}
-	return NULL;
-}
-
-struct client *peers_open(
-        const struct peers *p, const struct cli *cli, const struct client *c, const char *id, struct err *err)
-{
-	const char *address;
-	struct addr addr;
-	id64 peer;
-
-	if (!id64_parse(&peer, id)) {
-		err_set(err, ERR_FAILED, "peer %s: not a peer's id", id);
-		return NULL;
-	}
-	if (key32_id(&client_hello(c)->peer) == peer)
-		return client_open(cli, err);
-	address = address_of(p, id);
-	if (!address) {
-		err_set(err, ERR_FAILED, "peer %s: its address is not known", id);
-		return NULL;
-	}
-	if (addr_parse(&addr, address, 0, err) < 0)
-		return NULL;
-	return client_open_peer(cli, &addr, &client_hello(c)->flock, peer, err);
-}
-
-int tail_request(struct client *c, const char *task, uint64_t tail, wall_ms since, bool follow, struct err *err)
-{
+	bool service = t->of && t->of->depth >= ADDRESS_SERVICE;
+	bool slot = t->of && t->of->depth == ADDRESS_SLOT;
 	struct wr args;
 	int ret;
 
 	wr_init(&args, 1024);
-	pk_map(&args, 1 + (tail != UINT64_MAX) + (since > 0) + follow);
-	pk_kv_str(&args, "task", task);
-	if (tail != UINT64_MAX)
-		pk_kv_u64(&args, "tail", tail);
-	if (since > 0)
-		pk_kv_u64(&args, "since", (uint64_t)since);
-	if (follow)
+	pk_map(&args, 1 + service + slot + (t->tail != UINT64_MAX) + (t->since > 0) + t->follow);
+	if (t->of)
+		pk_kv_str(&args, "stack", t->of->stack);
+	else
+		pk_kv_str(&args, "task", t->task);
+	if (service)
+		pk_kv_str(&args, "service", t->of->service);
+	if (slot)
+		pk_kv_u64(&args, "slot", t->of->slot);
+	if (t->tail != UINT64_MAX)
+		pk_kv_u64(&args, "tail", t->tail);
+	if (t->since > 0)
+		pk_kv_u64(&args, "since", (uint64_t)t->since);
+	if (t->follow)
 		pk_kv_bool(&args, "follow", true);
 	ret = client_request(c, "logs", &args, true, err);
 	wr_free(&args);
@@ -98,6 +44,14 @@ bool tail_read(const uint8_t *bytes, size_t len, struct tail_line *out)
 			out->at = up_i64(&r);
 		else if (up_is(key, key_len, "stderr"))
 			out->is_stderr = up_bool(&r);
+		else if (up_is(key, key_len, "live"))
+			out->live = up_bool(&r);
+		else if (up_is(key, key_len, "service"))
+			up_str_copy(&r, out->service, sizeof(out->service));
+		else if (up_is(key, key_len, "slot"))
+			out->slot = (uint32_t)up_u64(&r);
+		else if (up_is(key, key_len, "task"))
+			out->task = up_u64(&r);
 		else if (!up_is(key, key_len, "text"))
 			up_skip(&r);
 		else if (up_peek(&r) == UP_BIN) /* not UTF-8 */
@@ -105,5 +59,5 @@ bool tail_read(const uint8_t *bytes, size_t len, struct tail_line *out)
 		else
 			out->text = up_str(&r, &out->len);
 	}
-	return rd_end(&r, NULL) == 0 && out->text;
+	return rd_end(&r, NULL) == 0 && (out->text || out->live);
 }

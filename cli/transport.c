@@ -95,23 +95,57 @@ static int connect_tcp(struct transport *t, const struct addr *addr, int64_t ms,
 	return failed ? err_errno(err, "connect to %s", t->to) : 0;
 }
 
+static int send_all(struct transport *t, const uint8_t *bytes, size_t len, mono_ms until, struct err *err)
+{
+	while (len) {
+		ssize_t n = send(t->fd, bytes, len, MSG_NOSIGNAL);
+
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+		} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			return err_errno(err, "write to %s", t->to);
+		} else if (!wait_for(t->fd, POLLOUT, until - clock_mono())) {
+			return err_set(err, ERR_TIMEOUT, "write to %s: it does not read", t->to);
+		}
+	}
+	return 0;
+}
+
 static int flush(struct transport *t, mono_ms until, struct err *err)
 {
 	size_t len;
 	const uint8_t *out = session_output(t->session, &len);
+	int ret = send_all(t, out, len, until, err);
 
+	session_sent(t->session, len);
+	return ret;
+}
+
+/* Through the outer session, if there is one. */
+static int send_outer(struct transport *t, const uint8_t *bytes, size_t len, mono_ms until, struct err *err)
+{
+	if (!t->session)
+		return send_all(t, bytes, len, until, err);
 	while (len) {
-		ssize_t n = send(t->fd, out, len, MSG_NOSIGNAL);
+		size_t part = MIN(len, (size_t)FRAME_BYTES_MAX);
 
-		if (n > 0)
-			session_sent(t->session, (size_t)n);
-		else if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return err_errno(err, "write to %s", t->to);
-		else if (!wait_for(t->fd, POLLOUT, until - clock_mono()))
-			return err_set(err, ERR_TIMEOUT, "write to %s: it does not read", t->to);
-		out = session_output(t->session, &len);
+		if (session_send(t->session, bytes, part, err) < 0 || flush(t, until, err) < 0)
+			return -1;
+		bytes += part;
+		len -= part;
 	}
 	return 0;
+}
+
+static int flush_inner(struct transport *t, mono_ms until, struct err *err)
+{
+	size_t len;
+	const uint8_t *out = session_output(t->inner, &len);
+	int ret = send_outer(t, out, len, until, err);
+
+	session_sent(t->inner, len);
+	return ret;
 }
 
 /* Reads what there is. Bytes, 0 none, -1 gone. */
@@ -131,6 +165,15 @@ static ssize_t read_some(struct transport *t, uint8_t *buf, size_t cap, int64_t 
 	return err_set(err, ERR_FAILED, "%s closed the connection", t->to);
 }
 
+static int refused(struct transport *t, struct err *err)
+{
+	err_wrap(
+	        err, "session with %s refused: the flock may be another one, or this key not known to it", t->to);
+	if (err)
+		err->code = ERR_UNAUTHORISED;
+	return -1;
+}
+
 static int handshake(struct transport *t, mono_ms until, struct err *err)
 {
 	uint8_t buf[4096];
@@ -146,14 +189,8 @@ static int handshake(struct transport *t, mono_ms until, struct err *err)
 		if (ev == SESSION_READY)
 			return 0;
 		n = read_some(t, buf, sizeof(buf), until - clock_mono(), err);
-		if (n < 0) {
-			err_wrap(err,
-			        "session with %s refused: the flock may be another one, or this key not known to it",
-			        t->to);
-			if (err)
-				err->code = ERR_UNAUTHORISED;
-			return -1;
-		}
+		if (n < 0)
+			return refused(t, err);
 		if (n == 0)
 			return err_set(err, ERR_TIMEOUT, "session with %s: no answer in time", t->to);
 		if (session_feed(t->session, buf, (size_t)n, err) < 0)
@@ -161,12 +198,20 @@ static int handshake(struct transport *t, mono_ms until, struct err *err)
 	}
 }
 
+static void start_rng(struct transport *t)
+{
+	uint8_t seed[32];
+
+	randombytes_buf(seed, sizeof(seed));
+	drbg_init(&t->rng, seed);
+	sodium_memzero(seed, sizeof(seed));
+}
+
 int transport_tcp(struct transport *t, const struct addr *addr, const struct key32 *flock, enum session_role role,
         const uint8_t secret[64], int64_t ms, struct err *err)
 {
 	mono_ms until = clock_mono() + ms;
 	char text[ADDR_TEXT_MAX];
-	uint8_t seed[32];
 
 	*t = (struct transport){.fd = -1};
 	addr_text(text, addr);
@@ -175,9 +220,7 @@ int transport_tcp(struct transport *t, const struct addr *addr, const struct key
 		transport_close(t);
 		return -1;
 	}
-	randombytes_buf(seed, sizeof(seed));
-	drbg_init(&t->rng, seed);
-	sodium_memzero(seed, sizeof(seed));
+	start_rng(t);
 	t->session = session_connect(flock, role, secret, NULL, &t->rng);
 	if (handshake(t, until, err) < 0) {
 		transport_close(t);
@@ -186,8 +229,69 @@ int transport_tcp(struct transport *t, const struct addr *addr, const struct key
 	return 0;
 }
 
+/* What the session under the inner one delivers, or the socket. 1 some, 0 none within ms, -1. */
+static int read_inner(struct transport *t, int64_t ms, struct err *err)
+{
+	uint8_t buf[FRAME_BYTES_MAX];
+	const uint8_t *frame;
+	size_t len;
+	ssize_t n = read_some(t, buf, sizeof(buf), ms, err);
+
+	if (n <= 0)
+		return (int)n;
+	if (!t->session)
+		return session_feed(t->inner, buf, (size_t)n, err) < 0 ? -1 : 1;
+	if (session_feed(t->session, buf, (size_t)n, err) < 0)
+		return -1;
+	for (;;) {
+		switch (session_next(t->session, err)) {
+		case SESSION_ERROR:
+			return err_wrap(err, "session with %s", t->to);
+		case SESSION_FRAME:
+			frame = session_frame(t->session, &len);
+			if (session_feed(t->inner, frame, len, err) < 0)
+				return -1;
+			break;
+		case SESSION_WAIT:
+			return 1;
+		case SESSION_READY:
+			break;
+		}
+	}
+}
+
+int transport_inner(struct transport *t, const char *name, const struct key32 *flock, enum session_role role,
+        const uint8_t secret[64], int64_t ms, struct err *err)
+{
+	mono_ms until = clock_mono() + ms;
+
+	if (!t->session)
+		start_rng(t);
+	snprintf(t->to, sizeof(t->to), "peer %s", name);
+	t->inner = session_connect(flock, role, secret, NULL, &t->rng);
+	for (;;) {
+		enum session_event ev = session_next(t->inner, err);
+		int n;
+
+		if (ev == SESSION_ERROR)
+			return err_wrap(err, "session with %s", t->to);
+		if (flush_inner(t, until, err) < 0)
+			return -1;
+		if (ev == SESSION_READY)
+			return 0;
+		n = read_inner(t, until - clock_mono(), err);
+		if (n < 0)
+			return refused(t, err);
+		if (n == 0 && clock_mono() >= until)
+			return err_set(err, ERR_TIMEOUT, "session with %s: no answer in time", t->to);
+	}
+}
+
 void transport_close(struct transport *t)
 {
+	if (t->inner)
+		session_free(t->inner);
+	t->inner = NULL;
 	if (t->session)
 		session_free(t->session);
 	if (t->fd >= 0)
@@ -198,6 +302,8 @@ void transport_close(struct transport *t)
 
 const struct key32 *transport_peer(const struct transport *t)
 {
+	if (t->inner)
+		return session_peer(t->inner);
 	return t->session ? session_peer(t->session) : NULL;
 }
 
@@ -205,36 +311,30 @@ int transport_write(struct transport *t, const uint8_t *bytes, size_t len, int64
 {
 	mono_ms until = clock_mono() + ms;
 
+	if (!t->inner)
+		return send_outer(t, bytes, len, until, err);
 	while (len) {
 		size_t part = MIN(len, (size_t)FRAME_BYTES_MAX);
 
-		if (t->session) {
-			if (session_send(t->session, bytes, part, err) < 0 || flush(t, until, err) < 0)
-				return -1;
-		} else {
-			ssize_t n = send(t->fd, bytes, len, MSG_NOSIGNAL);
-
-			if (n < 0 && errno != EAGAIN && errno != EINTR)
-				return err_errno(err, "write to %s", t->to);
-			if (n < 0 && !wait_for(t->fd, POLLOUT, until - clock_mono()))
-				return err_set(err, ERR_TIMEOUT, "write to %s: it does not read", t->to);
-			part = n > 0 ? (size_t)n : 0;
-		}
+		if (session_send(t->inner, bytes, part, err) < 0 || flush_inner(t, until, err) < 0)
+			return -1;
 		bytes += part;
 		len -= part;
 	}
 	return 0;
 }
 
-/* Every frame that is whole goes to in. 1 there were some, 0 none, -1. */
-static int open_frames(struct transport *t, struct proto_in *in, struct err *err)
+/* Every frame of the innermost session that is whole goes to in; frames of the outer one go to the inner. 1 there were
+ * some, 0 none, -1. */
+static int open_frames(struct transport *t, struct session *s, struct proto_in *in, struct err *err)
 {
 	int some = 0;
 
 	for (;;) {
-		enum session_event ev = session_next(t->session, err);
+		enum session_event ev = session_next(s, err);
 		const uint8_t *frame;
 		size_t len;
+		int ret;
 
 		if (ev == SESSION_ERROR)
 			return err_wrap(err, "session with %s", t->to);
@@ -242,31 +342,42 @@ static int open_frames(struct transport *t, struct proto_in *in, struct err *err
 			return some;
 		if (ev != SESSION_FRAME)
 			continue;
-		frame = session_frame(t->session, &len);
-		if (proto_in_feed(in, frame, len, err) < 0)
+		frame = session_frame(s, &len);
+		if (t->inner && s == t->session) {
+			if (session_feed(t->inner, frame, len, err) < 0)
+				return -1;
+			ret = open_frames(t, t->inner, in, err);
+			some |= ret;
+		} else {
+			ret = proto_in_feed(in, frame, len, err);
+			some = 1;
+		}
+		if (ret < 0)
 			return -1;
-		some = 1;
 	}
 }
 
 int transport_read(struct transport *t, struct proto_in *in, int64_t ms, struct err *err)
 {
+	struct session *first = t->session ? t->session : t->inner;
 	uint8_t buf[FRAME_BYTES_MAX];
 	int some = 0;
 	ssize_t n;
 
 	/* What came together with the handshake's last bytes. */
-	if (t->session)
-		some = open_frames(t, in, err);
+	if (t->inner)
+		some = open_frames(t, t->inner, in, err);
+	else if (t->session)
+		some = open_frames(t, t->session, in, err);
 	if (some)
 		return some;
 	n = read_some(t, buf, sizeof(buf), ms, err);
 	if (n <= 0)
 		return (int)n;
-	if (!t->session)
+	if (!first)
 		return proto_in_feed(in, buf, (size_t)n, err) < 0 ? -1 : 1;
-	if (session_feed(t->session, buf, (size_t)n, err) < 0)
+	if (session_feed(first, buf, (size_t)n, err) < 0)
 		return -1;
 	/* Bytes of a frame that is not whole yet are progress all the same. */
-	return open_frames(t, in, err) < 0 ? -1 : 1;
+	return open_frames(t, first, in, err) < 0 ? -1 : 1;
 }

@@ -72,7 +72,7 @@ const struct cli_verb cli_verbs[] = {
         VERB("explain", NULL, "STACK/SERVICE[/SLOT]", 1, 1, explain, "why a slot is where it is, peer by peer",
                 "For each slot: where it runs or what it waits for, then for each peer whether it could take the slot,\n"
                 "else what it lacks. docs/placement.md lists the numbers. Without SLOT: all slots, at most 64."),
-        VERB("logs", NULL, "STACK/SERVICE[/SLOT]", 1, 1, logs, "what tasks wrote, merged by time", NULL),
+        VERB("logs", NULL, "STACK[/SERVICE[/SLOT]]", 1, 1, logs, "what tasks wrote, merged by time", NULL),
         VERB("scale", NULL, "STACK/SERVICE=N...", 1, 16, scale, "change how many replicas services have", NULL),
         VERB("history", NULL, "STACK", 1, 1, history, "list a stack's revisions, newest first", NULL),
         VERB("rm", "down", "STACK", 1, 1, rm, "remove a stack and stop its tasks", NULL),

@@ -14,15 +14,17 @@ struct why {
 	const char *stack;
 };
 
-static void print_log(const struct why *w, const struct peers *peers, const json_t *row)
+static void print_log(const struct why *w, const json_t *row)
 {
 	const char *task = json_string_value(json_object_get(row, "task"));
 	const char *peer = json_string_value(json_object_get(row, "peer"));
+	const char *name = json_string_value(json_object_get(row, "peer_name"));
 	struct err err = {0};
-	struct client *c = task && peer ? peers_open(peers, w->cli, w->c, peer, &err) : NULL;
+	struct client *c =
+	        task && peer ? client_open_through(w->cli, peer, name ? name : peer, true, &err) : NULL;
 	mono_ms until = clock_mono() + SECONDS(3);
 
-	if (c && tail_request(c, task, EXPLAIN_LINES, 0, false, &err) == 0) {
+	if (c && tail_ask(c, &(struct tail_request){.task = task, .tail = EXPLAIN_LINES}, &err) == 0) {
 		struct tail_line line;
 		struct reply r;
 
@@ -107,7 +109,6 @@ void why_lagging(struct cli *cli, const char *stack, const char *revision, const
 {
 	struct err err = {0};
 	struct client *c = client_open(cli, &err);
-	struct peers *peers = c ? peers_get(c, &err) : NULL;
 	struct why w = {cli, c, stack};
 	unsigned shown = 0;
 	size_t i;
@@ -123,15 +124,14 @@ void why_lagging(struct cli *cli, const char *stack, const char *revision, const
 		        (long long)json_integer_value(json_object_get(row, "slot")),
 		        json_string_value(json_object_get(row, "state")), reason && *reason ? ": " : "",
 		        reason ? reason : "");
-		if (!c || !peers)
+		if (!c)
 			continue;
 		if (json_is_string(json_object_get(row, "task")))
-			print_log(&w, peers, row);
+			print_log(&w, row);
 		else
 			print_reasons(&w, row);
 	}
 	if (shown > EXPLAIN_MAX)
 		fprintf(cli->errors, "  and %u more; see starling ps %s\n", shown - EXPLAIN_MAX, stack);
-	peers_free(peers);
 	client_close(c);
 }

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "node/agent_parts.h"
 #include "node/control/control.h"
+#include "node/control/inner.h"
 
 /* An established session, by its id. */
 struct link {
@@ -9,8 +10,14 @@ struct link {
 	struct agent *agent;
 	struct key32 key;
 	enum session_role role;
-	enum { LINK_NEW, LINK_GOSSIP, LINK_CONTROL } use; /* new: waits for the initiator's channel byte */
+	enum {
+		LINK_NEW,
+		LINK_GOSSIP,
+		LINK_CONTROL,
+		LINK_RELAY
+	} use; /* new: waits for the initiator's channel byte */
 	struct control_conn *control;
+	struct inner *inner; /* LINK_RELAY */
 };
 
 static void link_free(struct agent *a, struct link *l)
@@ -43,11 +50,32 @@ static void link_close(void *ctx)
 	peer_net_close_conn(l->agent->net, l->id);
 }
 
+static size_t link_queued(void *ctx)
+{
+	struct link *l = ctx;
+
+	return peer_net_queued(l->agent->net, l->id);
+}
+
+static void link_pause(void *ctx, bool pause)
+{
+	struct link *l = ctx;
+
+	peer_net_pause(l->agent->net, l->id, pause);
+}
+
+static struct control_transport transport_of(struct link *l)
+{
+	return (struct control_transport){
+	        .write = link_write, .close = link_close, .queued = link_queued, .pause = link_pause, .ctx = l};
+}
+
 static void serve_control(struct link *l, enum control_origin origin)
 {
+	struct control_transport t = transport_of(l);
+
 	l->use = LINK_CONTROL;
-	l->control = control_accept(l->agent->control, origin, &l->key,
-	        &(struct control_transport){.write = link_write, .close = link_close, .ctx = l});
+	l->control = control_accept(l->agent->control, origin, &l->key, &t);
 	if (!l->control)
 		peer_net_close_conn(l->agent->net, l->id);
 }
@@ -106,6 +134,11 @@ static void first_frame(struct link *l, const uint8_t *bytes, size_t len)
 		agent_pump(a);
 	} else if (len == 1 && bytes[0] == CHANNEL_CONTROL) {
 		serve_control(l, ORIGIN_PEER);
+	} else if (len == 1 && bytes[0] == CHANNEL_RELAY) {
+		struct control_transport t = transport_of(l);
+
+		l->use = LINK_RELAY;
+		l->inner = inner_new(a, &t);
 	} else {
 		log_debug("agent", "a peer's session began with something else than a channel and was closed");
 		peer_net_close_conn(a->net, l->id);
@@ -152,6 +185,9 @@ static void on_frame(void *ctx, uint64_t id, const uint8_t *bytes, size_t len)
 		if (l->control)
 			control_feed(l->control, bytes, len);
 		break;
+	case LINK_RELAY:
+		inner_feed(l->inner, bytes, len);
+		break;
 	}
 }
 
@@ -161,11 +197,13 @@ static void on_closed(void *ctx, uint64_t id, bool refused, const char *why)
 	struct link *l;
 
 	log_debug("agent", "session %llx closed: %s", (unsigned long long)id, why ? why : "done");
-	if (control_ask_closed(a->control, id))
+	if (control_ask_closed(a->control, id, refused, why))
 		return;
 	l = map_get(&a->links, &id);
 	if (l && l->use == LINK_CONTROL && l->control)
 		control_gone(l->control);
+	if (l && l->inner)
+		inner_free(l->inner);
 	/* A stream of ours that never came up has no link, and gossip waits to hear of it. */
 	if (l ? l->use == LINK_GOSSIP : !(id >> 63)) {
 		verifier_flush(a->verifier, id);
@@ -176,11 +214,26 @@ static void on_closed(void *ctx, uint64_t id, bool refused, const char *why)
 		link_free(a, l);
 }
 
+static void on_drained(void *ctx, uint64_t id)
+{
+	struct agent *a = ctx;
+	struct link *l;
+
+	if (control_ask_drained(a->control, id))
+		return;
+	l = map_get(&a->links, &id);
+	if (l && l->control)
+		control_drained(l->control);
+	else if (l && l->inner)
+		inner_drained(l->inner);
+}
+
 const struct peer_net_events agent_net_events = {
         .packet = on_packet,
         .ready = on_ready,
         .frame = on_frame,
         .closed = on_closed,
+        .drained = on_drained,
 };
 
 void agent_net_drop(struct agent *a, const struct key32 *peer)
@@ -204,6 +257,8 @@ void agent_net_free(struct agent *a)
 	map_each (&a->links, l) {
 		if (((struct link *)l)->control)
 			control_gone(((struct link *)l)->control);
+		if (((struct link *)l)->inner)
+			inner_free(((struct link *)l)->inner);
 		free(l);
 	}
 	map_free(&a->links);

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "node/control/call.h"
 
-/* Connection ids: gossip's have neither top bit, inbound ones the top bit. */
+/* Connection ids: gossip's have none of the top bits, inbound ones the top bit, a relay's the third (verb_relay.c). */
 #define ASK_ID_BIT (1ULL << 62)
 
 /* An unused connection is closed after this long. */

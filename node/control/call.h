@@ -23,7 +23,13 @@ struct call {
 	/* Then called, and ends the call; NULL: submit's answer. */
 	void (*accepted)(struct call *c, unsigned copies, unsigned wanted);
 	bool waiting; /* ps: details of other peers are on their way */
-	void *state;  /* verb's own */
+	/* What the client sends while this call is under way. NULL: its next request, which waits.
+	 * input: each message; bytes: all bytes as they come, until the connection ends. */
+	void (*input)(struct call *c, const uint8_t *msg, size_t len);
+	void (*bytes)(struct call *c, const uint8_t *bytes, size_t len);
+	/* All that was written is on its way: there is room for more (call_queued). */
+	void (*drained)(struct call *c);
+	void *state; /* verb's own */
 	void (*free_state)(void *);
 };
 
@@ -68,6 +74,19 @@ int call_authorise(
 int call_authorise_still(const struct call *call, struct err *err);
 
 void call_item(struct call *c, const struct wr *value);
+/* A long answer is written while less than this many bytes wait for the reader, and goes on when c->drained is called:
+ * a reader that does not read costs no memory. Enough for a disk's and a network's pace. */
+#define CALL_QUEUE_HIGH (256 * 1024)
+/* Bytes that wait for the client to read them. */
+size_t call_queued(const struct call *c);
+/* Reads no more of what the client sends; goes on with it. */
+void call_pause(struct call *c, bool pause);
+/* c->bytes: writes bytes that are no message. */
+void call_write(struct call *c, const uint8_t *bytes, size_t len);
+/* Ends the call and its connection; what is queued is still written when it goes over the network. */
+void call_close(struct call *c);
+/* The connection is gone, with the call, or will be. */
+bool call_is_closing(const struct call *c);
 /* Sends rows if they differ from what this watcher has; ends the call if it does not watch. */
 void call_rows(struct call *c, struct rows *r);
 /* Each of these ends the call and frees it. */
@@ -96,6 +115,7 @@ void verb_keys(struct call *);
 void verb_inspect(struct call *);
 void verb_explain(struct call *);
 void verb_logs(struct call *);
+void verb_relay(struct call *);
 void verb_submit(struct call *);
 /* Ends a submit's call: what became of its record. */
 void submit_answer(struct call *c, const struct gossip_action *accepted);
@@ -145,6 +165,19 @@ void ask_ready(struct ask *ask, uint64_t id);
 void ask_frame(struct ask *ask, uint64_t id, const uint8_t *bytes, size_t len);
 void ask_closed(struct ask *ask, uint64_t id);
 struct ask *control_asker(struct control *c);
+
+/* verb_relay.c: the peer sessions of clients that speak through this agent with another, by id. */
+bool relay_is(uint64_t id);
+void relay_ready(struct control *c, uint64_t id);
+void relay_frame(struct control *c, uint64_t id, const uint8_t *bytes, size_t len);
+void relay_closed(struct control *c, uint64_t id, bool refused, const char *why);
+void relay_drained(struct control *c, uint64_t id);
+/* The call of that verb under way for which `is` holds, or NULL. */
+struct call *control_find_call(struct control *c, const struct verb *verb,
+        bool (*is)(const struct call *, const void *), const void *ctx);
+size_t control_count_calls(const struct control *c, const struct verb *verb);
+/* A fresh id of a peer session that a relaying call opens. */
+uint64_t control_relay_id(struct control *c);
 
 /* Milliseconds to wait for other peers' details: a list must come even when a peer is gone. */
 #define ASK_TIMEOUT 800

@@ -28,6 +28,7 @@ struct control {
 	struct list conns;
 	struct list calls;
 	struct ask *ask;
+	uint64_t relay_seq;
 	struct control_socket *socket;
 	bool shut; /* control_free() was called; the last connection to go frees it */
 };
@@ -55,25 +56,6 @@ int control_listen(struct control *c, struct err *err)
 	return c->socket ? 0 : -1;
 }
 
-void control_free(struct control *c)
-{
-	if (!c)
-		return;
-	if (c->socket)
-		control_socket_close(c->socket);
-	list_each (&c->conns, item) {
-		struct control_conn *conn = list_entry(item, struct control_conn, link);
-
-		if (!conn->closing) {
-			conn->closing = true;
-			conn->to.close(conn->to.ctx);
-		}
-	}
-	c->shut = true;
-	if (list_empty(&c->conns))
-		release(c);
-}
-
 struct ask *control_asker(struct control *c)
 {
 	return c->ask;
@@ -89,6 +71,84 @@ static void call_free(struct call *call)
 	call->conn->call = NULL;
 	free(call->message);
 	free(call);
+}
+
+size_t call_queued(const struct call *c)
+{
+	return c->conn->to.queued(c->conn->to.ctx);
+}
+
+void call_pause(struct call *c, bool pause)
+{
+	if (!c->conn->closing)
+		c->conn->to.pause(c->conn->to.ctx, pause);
+}
+
+bool call_is_closing(const struct call *c)
+{
+	return c->conn->closing;
+}
+
+static void conn_close(struct control_conn *conn)
+{
+	if (conn->closing)
+		return;
+	conn->closing = true;
+	conn->to.close(conn->to.ctx);
+}
+
+void control_free(struct control *c)
+{
+	if (!c)
+		return;
+	if (c->socket)
+		control_socket_close(c->socket);
+	list_each (&c->conns, item) {
+		struct control_conn *conn = list_entry(item, struct control_conn, link);
+
+		/* Now, while what calls hold on to is there. */
+		if (conn->call)
+			call_free(conn->call);
+		conn_close(conn);
+	}
+	c->shut = true;
+	if (list_empty(&c->conns))
+		release(c);
+}
+
+void call_write(struct call *c, const uint8_t *bytes, size_t len)
+{
+	if (!c->conn->closing && !c->conn->to.write(c->conn->to.ctx, bytes, len))
+		conn_close(c->conn);
+}
+
+void call_close(struct call *c)
+{
+	struct control_conn *conn = c->conn;
+
+	call_free(c);
+	conn_close(conn);
+}
+
+struct call *control_find_call(struct control *c, const struct verb *verb,
+        bool (*is)(const struct call *, const void *), const void *ctx)
+{
+	list_each (&c->calls, item) {
+		struct call *call = list_entry(item, struct call, link);
+
+		if (call->verb == verb && call->state && is(call, ctx))
+			return call;
+	}
+	return NULL;
+}
+
+size_t control_count_calls(const struct control *c, const struct verb *verb)
+{
+	size_t n = 0;
+
+	list_each (&c->calls, item)
+		n += list_entry(item, struct call, link)->verb == verb;
+	return n;
 }
 
 static void conn_write(struct control_conn *conn, const struct wr *w)
@@ -135,7 +195,8 @@ static bool make_room(struct control *c)
 	list_each (&c->conns, item) {
 		struct control_conn *conn = list_entry(item, struct control_conn, link);
 
-		if (conn->closing)
+		/* One that speaks with another peer through us has a bound of its own. */
+		if (conn->closing || (conn->call && conn->call->bytes))
 			continue;
 		n_open++;
 		if (!conn->call && now - conn->idle_from >= IDLE_MS &&
@@ -202,6 +263,12 @@ void control_gone(struct control_conn *conn)
 		release(c);
 }
 
+void control_drained(struct control_conn *conn)
+{
+	if (!conn->closing && conn->call && conn->call->drained)
+		conn->call->drained(conn->call);
+}
+
 static const struct verb *verb_find(const char *name)
 {
 	for (size_t i = 0; i < n_verbs; i++)
@@ -253,11 +320,14 @@ static void serve(struct control_conn *conn)
 	const uint8_t *msg;
 	size_t len;
 
-	while (!conn->call && !conn->closing) {
+	while ((!conn->call || conn->call->input) && !conn->closing) {
 		msg = proto_in_take(&conn->in, &len, &err);
 		if (!msg)
 			break;
-		begin(conn, msg, len);
+		if (conn->call)
+			conn->call->input(conn->call, msg, len);
+		else
+			begin(conn, msg, len);
 	}
 	if (err.code && !conn->closing) {
 		log_warn("control", "a client was cut off: %s", err.text);
@@ -272,6 +342,10 @@ void control_feed(struct control_conn *conn, const uint8_t *bytes, size_t len)
 
 	if (conn->closing)
 		return;
+	if (conn->call && conn->call->bytes) {
+		conn->call->bytes(conn->call, bytes, len);
+		return;
+	}
 	if (proto_in_feed(&conn->in, bytes, len, &err) < 0) {
 		log_warn("control", "a client was cut off: %s", err.text);
 		conn->closing = true;
@@ -401,26 +475,47 @@ void control_disk_failed(struct control *c, const char *why)
 	}
 }
 
+uint64_t control_relay_id(struct control *c)
+{
+	return ++c->relay_seq;
+}
+
 bool control_ask_ready(struct control *c, uint64_t id)
 {
-	if (!ask_is(c->ask, id))
+	if (ask_is(c->ask, id))
+		ask_ready(c->ask, id);
+	else if (relay_is(id))
+		relay_ready(c, id);
+	else
 		return false;
-	ask_ready(c->ask, id);
 	return true;
 }
 
 bool control_ask_frame(struct control *c, uint64_t id, const uint8_t *bytes, size_t len)
 {
-	if (!ask_is(c->ask, id))
+	if (ask_is(c->ask, id))
+		ask_frame(c->ask, id, bytes, len);
+	else if (relay_is(id))
+		relay_frame(c, id, bytes, len);
+	else
 		return false;
-	ask_frame(c->ask, id, bytes, len);
 	return true;
 }
 
-bool control_ask_closed(struct control *c, uint64_t id)
+bool control_ask_closed(struct control *c, uint64_t id, bool refused, const char *why)
 {
-	if (!ask_is(c->ask, id))
+	if (ask_is(c->ask, id))
+		ask_closed(c->ask, id);
+	else if (relay_is(id))
+		relay_closed(c, id, refused, why);
+	else
 		return false;
-	ask_closed(c->ask, id);
 	return true;
+}
+
+bool control_ask_drained(struct control *c, uint64_t id)
+{
+	if (relay_is(id))
+		relay_drained(c, id);
+	return ask_is(c->ask, id) || relay_is(id);
 }

@@ -20,10 +20,13 @@ enum control_origin {
 };
 
 /* write sends bytes, false when the other side does not read; close ends the transport, which then calls
- * control_gone(). */
+ * control_gone(); queued says how many bytes wait to be written: once there are some, control_drained() is called when
+ * there are none any more; pause stops reading, and goes on with it. */
 struct control_transport {
 	bool (*write)(void *ctx, const uint8_t *bytes, size_t len);
 	void (*close)(void *ctx);
+	size_t (*queued)(void *ctx);
+	void (*pause)(void *ctx, bool pause);
 	void *ctx;
 };
 
@@ -40,6 +43,7 @@ struct control_conn *control_accept(struct control *c, enum control_origin origi
         const struct control_transport *t);
 void control_feed(struct control_conn *conn, const uint8_t *bytes, size_t len);
 void control_gone(struct control_conn *conn);
+void control_drained(struct control_conn *conn);
 
 /* A pass of the agent is over: watchers may have something to say. */
 void control_changed(struct control *c);
@@ -47,9 +51,10 @@ void control_changed(struct control *c);
 void control_accepted(struct control *c, const struct gossip_action *accepted);
 /* The disk failed for good: whoever waits for a record to be written is told. */
 void control_disk_failed(struct control *c, const char *why);
-/* Frames and ends of the peer sessions that ask.c opened. True when id is one of them. */
+/* Frames and ends of the peer sessions that ask.c and verb_relay.c opened. True when id is one of them. */
 bool control_ask_ready(struct control *c, uint64_t id);
 bool control_ask_frame(struct control *c, uint64_t id, const uint8_t *bytes, size_t len);
-bool control_ask_closed(struct control *c, uint64_t id);
+bool control_ask_closed(struct control *c, uint64_t id, bool refused, const char *why);
+bool control_ask_drained(struct control *c, uint64_t id);
 
 #endif

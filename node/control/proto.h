@@ -44,7 +44,10 @@
  *	rebalance socket             {} -> items: {kind: move, stack, service, slot, from, to}, then each living peer as it is
  *	                             and as it would be, {kind: now or then, peer, name, tasks, full_percent, cpu_milli,
  *	                             memory_bytes}
- *	logs     operator            {task: text id, tail, since, follow} -> items: {at, stderr: bool, text}
+ *	relay    socket              {peer: 16 hex digits, end_to_end: bool} -> item {}: from then on the connection is one with
+ *	                             that peer: as peers ask each other, or (end_to_end) with a session inside, as from afar
+ *	logs     operator            {stack, service?, slot? or task: text id; tail, since, follow} -> items: {at, stderr,
+ *	                             service, slot, task: id, text}, by time; following, {live: true} once the past is told
  *	submit   the record's author {record: bin, or again: bin32, copies?, wait?: ms, force_clock?} -> end: {id: bin32, copies,
  *	                             wanted, missing: [{peer, name, why}], more}: on how many disks it is; with copies, once it is
  *	                             on so many or the wait is over. again: the id of a record that is here, whose copies
@@ -79,6 +82,7 @@
  * gossip messages, or the control byte stream. */
 #define CHANNEL_GOSSIP  0x01
 #define CHANNEL_CONTROL 0x02
+#define CHANNEL_RELAY   0x03 /* the handshake and frames of a client's own session, as bytes */
 
 struct hello {
 	struct key32 flock;

@@ -62,9 +62,12 @@ static void client_written(uv_write_t *req, int status)
 {
 	struct socket_write *w = container_of(req, struct socket_write, req);
 
-	(void)status;
-	w->client->queued -= w->len;
+	struct socket_client *s = w->client;
+
+	s->queued -= w->len;
 	free(w);
+	if (status == 0 && !s->queued && !s->closed)
+		control_drained(s->conn);
 }
 
 static bool client_write(void *ctx, const uint8_t *bytes, size_t len)
@@ -108,6 +111,23 @@ static void client_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		control_feed(s->conn, (const uint8_t *)buf->base, (size_t)n);
 }
 
+static size_t client_queued(void *ctx)
+{
+	return ((struct socket_client *)ctx)->queued;
+}
+
+static void client_pause(void *ctx, bool pause)
+{
+	struct socket_client *s = ctx;
+
+	if (s->closed)
+		return;
+	if (pause)
+		uv_read_stop((uv_stream_t *)&s->pipe);
+	else
+		uv_read_start((uv_stream_t *)&s->pipe, client_alloc, client_read);
+}
+
 static void client_new(uv_stream_t *server, int status)
 {
 	struct control_socket *l = container_of(server, struct control_socket, pipe);
@@ -122,7 +142,11 @@ static void client_new(uv_stream_t *server, int status)
 		return;
 	}
 	s->conn = control_accept(l->control, ORIGIN_SOCKET, NULL,
-	        &(struct control_transport){.write = client_write, .close = client_close, .ctx = s});
+	        &(struct control_transport){.write = client_write,
+	                .close = client_close,
+	                .queued = client_queued,
+	                .pause = client_pause,
+	                .ctx = s});
 	if (!s->conn) {
 		log_warn("control", "a client was turned away: %d connections are open already",
 		        CONTROL_CONNS_MAX);

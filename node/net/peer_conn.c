@@ -69,6 +69,9 @@ static void watch(struct peer_conn *c)
 
 	if (c->state == CONN_ENDED)
 		return;
+	/* One that nobody listens to is read until its end, paused or not. */
+	if (c->paused && c->state == CONN_OPEN)
+		events = 0;
 	if (c->state == CONN_CONNECTING)
 		events = UV_WRITABLE;
 	else if (has_output(c))
@@ -226,7 +229,7 @@ static void take(struct peer_conn *c, const uint8_t *bytes, size_t len)
 
 static void read_some(struct peer_conn *c, int turns)
 {
-	for (int i = 0; i < turns && c->state != CONN_ENDED; i++) {
+	for (int i = 0; i < turns && c->state != CONN_ENDED && !c->paused; i++) {
 		ssize_t n = recv(c->fd, c->net->read_buf, READ_BYTES, MSG_DONTWAIT);
 
 		if (n > 0)
@@ -269,6 +272,15 @@ static void connected(struct peer_conn *c)
 		start_handshake(c);
 }
 
+static void writable(struct peer_conn *c)
+{
+	struct peer_net *n = c->net;
+
+	flush(c);
+	if (c->state == CONN_OPEN && !has_output(c) && n->ev.drained)
+		n->ev.drained(n->ctx, c->id);
+}
+
 static void on_event(uv_poll_t *poll, int status, int events)
 {
 	struct peer_conn *c = container_of(poll, struct peer_conn, poll);
@@ -277,6 +289,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
 		connected(c);
 	} else if (status < 0) {
 		/* libuv has stopped watching. What came before the error can still be read, then the error. */
+		c->paused = false;
 		while (c->state != CONN_ENDED) {
 			c->events = 0;
 			read_some(c, READS_PER_TURN);
@@ -287,7 +300,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
 		if (events & UV_READABLE)
 			read_some(c, READS_PER_TURN);
 		if (events & UV_WRITABLE && c->state != CONN_ENDED)
-			flush(c);
+			writable(c);
 	}
 }
 
@@ -342,6 +355,13 @@ void peer_conn_close(struct peer_conn *c)
 	c->state = CONN_FLUSHING;
 	set_deadline(c);
 	flush(c);
+}
+
+void peer_conn_pause(struct peer_conn *c, bool pause)
+{
+	c->paused = pause;
+	if (c->polled && c->state == CONN_OPEN)
+		watch(c);
 }
 
 void peer_conn_late(struct peer_conn *c)

@@ -35,6 +35,7 @@ struct peer_conn {
 	bool known; /* the owner has heard of id, so it hears of its end */
 	bool refused;
 	bool half_closed; /* FLUSHING: all is written and shut down */
+	bool paused;      /* its owner takes no more for now */
 	struct addr addr; /* of the other side */
 	struct key32 expect;
 	mono_ms deadline; /* while in peer_net.waiting */
@@ -96,6 +97,7 @@ void peer_conn_connecting(struct peer_conn *c);
 void peer_conn_end(struct peer_conn *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool peer_conn_send(struct peer_conn *c, const uint8_t *bytes, size_t len);
 void peer_conn_close(struct peer_conn *c);
+void peer_conn_pause(struct peer_conn *c, bool pause);
 /* Its deadline passed. */
 void peer_conn_late(struct peer_conn *c);
 /* Gives socket and handle back. The object stays until peer_conn_release(). */

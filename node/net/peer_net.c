@@ -286,6 +286,14 @@ void peer_net_close_conn(struct peer_net *n, uint64_t id)
 		peer_conn_close(c);
 }
 
+void peer_net_pause(struct peer_net *n, uint64_t id, bool pause)
+{
+	struct peer_conn *c = map_get(&n->by_id, &id);
+
+	if (c)
+		peer_conn_pause(c, pause);
+}
+
 size_t peer_net_queued(const struct peer_net *n, uint64_t id)
 {
 	const struct peer_conn *c = map_get(&n->by_id, &id);

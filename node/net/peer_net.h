@@ -29,6 +29,8 @@ struct peer_net_events {
 	/* Said once per id that connect() or ready() named: also when connecting failed and after
 	 * peer_net_close_conn(). refused: ECONNREFUSED. why is for the log. */
 	void (*closed)(void *ctx, uint64_t id, bool refused, const char *why);
+	/* All that was queued for id and had to wait is written now: there is room for more. NULL: nobody asks. */
+	void (*drained)(void *ctx, uint64_t id);
 };
 
 struct peer_net_limits {
@@ -71,6 +73,9 @@ void peer_net_connect(struct peer_net *n, uint64_t id, const struct addr *to, co
 bool peer_net_send_frame(struct peer_net *n, uint64_t id, const uint8_t *bytes, size_t len);
 /* What is queued is still handed over, for handshake_ms; no frame of it is heard any more. */
 void peer_net_close_conn(struct peer_net *n, uint64_t id);
+/* Reads no more from it until it is resumed; what was read already is still heard: 64 KiB at most. The other side is
+ * held up by TCP. */
+void peer_net_pause(struct peer_net *n, uint64_t id, bool pause);
 size_t peer_net_queued(const struct peer_net *n, uint64_t id); /* bytes not yet written */
 const struct peer_net_counters *peer_net_counters(const struct peer_net *n);
 /* No event comes after this. */

@@ -1,4 +1,7 @@
-/* Reading a task's log: the last lines of it, and what is written from now on. The format is in logfile.h. */
+/*
+ * Reading a task's log: the last lines of it, and what is written from now on. The format is in logfile.h. A reader asks for
+ * one line after the other and holds one file open and a few KiB of it, however long the log and however slow the reader.
+ */
 #include "node/runtime/logfile.h"
 #include "node/runtime/task.h"
 
@@ -48,23 +51,6 @@ static int open_file(int log_fd, uint32_t number)
 	return openat(log_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-/* Calls fn for each whole record in bytes; returns how many bytes they were. */
-static size_t each_record(const char *bytes, size_t len, wall_ms since, runtime_log_fn *fn, void *ctx)
-{
-	size_t at = 0;
-	const char *end;
-
-	while ((end = memchr(bytes + at, '\n', len - at))) {
-		struct runtime_log_line line;
-		size_t n = (size_t)(end - (bytes + at));
-
-		if (log_parse(bytes + at, n, &line) && line.at >= since)
-			fn(ctx, &line);
-		at += n + 1;
-	}
-	return at;
-}
-
 /* Where the last `want` records begin; *found says how many there are from there. */
 static size_t tail_start(const char *bytes, size_t len, uint64_t want, uint64_t *found)
 {
@@ -96,8 +82,14 @@ static char *load(int log_fd, uint32_t number, struct arena *arena, size_t *len)
 /* The file and offset at which the last `tail` records begin. */
 static void find_tail(int log_fd, struct span s, uint64_t tail, uint32_t *file, size_t *offset)
 {
+	char name[LOG_NAME_BYTES];
+	struct stat st;
+
 	*file = s.last;
-	*offset = 0;
+	log_name(name, s.last);
+	*offset = fstatat(log_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (size_t)st.st_size : 0;
+	if (!tail)
+		return;
 	for (uint32_t n = s.last; n >= s.first && n; n--) {
 		struct arena arena;
 		uint64_t found = 0;
@@ -124,187 +116,225 @@ static int open_log(const struct task *t, struct err *err)
 	              : fd;
 }
 
-int runtime_log_read(
-        struct runtime *rt, id64 id, wall_ms since, uint64_t tail, runtime_log_fn *fn, void *ctx, struct err *err)
-{
-	struct task *t = runtime_find(rt, id);
-	struct span s;
-	uint32_t file;
-	size_t offset;
-	int fd;
-
-	if (!t)
-		return err_set(err, ERR_FAILED, "this peer has no task %016llx", (unsigned long long)id);
-	fd = open_log(t, err);
-	if (fd < 0)
-		return -1;
-	s = files(fd);
-	if (tail && s.first) {
-		find_tail(fd, s, tail, &file, &offset);
-		for (uint32_t n = file; n <= s.last; n++, offset = 0) {
-			struct arena arena;
-			size_t len;
-			char *bytes;
-
-			arena_init(&arena);
-			bytes = load(fd, n, &arena, &len);
-			if (bytes && offset <= len)
-				each_record(bytes + offset, len - offset, since, fn, ctx);
-			arena_free(&arena);
-		}
-	}
-	close(fd);
-	return 0;
-}
-
-/* ---- following ---- */
-
-struct runtime_follow {
-	struct list link; /* in the task's followers */
-	uv_fs_event_t watch;
+struct runtime_log {
+	struct list link;    /* in the task's followers, while it follows */
+	uv_fs_event_t watch; /* while it follows */
+	bool follows;
+	bool task_ended; /* a follower's task is finished: what is there now is all */
 	int log_fd;
 	int fd; /* the file that is read now; -1 none yet */
 	uint32_t number;
-	runtime_log_fn *fn;
-	void (*ended)(void *);
+	wall_ms since;
+	void (*more)(void *);
 	void *ctx;
-	bool closed; /* by its owner */
-	size_t len;  /* bytes of a record that is not whole yet */
-	char buf[RECORD_MAX + 4096];
+	size_t at, len, cap; /* bytes of buf: used, read, room */
+	char *buf;
+	char note[96];
 };
+
+/* Bytes of one piece: many lines; a reader grows to RECORD_MAX when a longer record comes. */
+#define PIECE_BYTES 4096
+
+static void log_free(struct runtime_log *l)
+{
+	if (l->fd >= 0)
+		close(l->fd);
+	close(l->log_fd);
+	free(l->buf);
+	free(l);
+}
 
 static void on_watch_closed(uv_handle_t *h)
 {
-	struct runtime_follow *f = h->data;
-
-	if (f->fd >= 0)
-		close(f->fd);
-	close(f->log_fd);
-	free(f);
+	log_free(h->data);
 }
 
-/* All that this file has by now. */
-static void read_file_on(struct runtime_follow *f)
+/* The next record of what is in the buffer; NULL: there is no whole one. */
+static const char *next_record(struct runtime_log *l, size_t *len)
+{
+	const char *start = l->buf + l->at;
+	const char *end = memchr(start, '\n', l->len - l->at);
+
+	if (!end)
+		return NULL;
+	*len = (size_t)(end - start);
+	l->at += *len + 1;
+	return start;
+}
+
+/* Reads on in the file that is open. False: nothing more is in it now. */
+static bool read_on(struct runtime_log *l)
 {
 	ssize_t n;
 
-	while (!f->closed && (n = read(f->fd, f->buf + f->len, sizeof(f->buf) - f->len)) > 0) {
-		size_t used;
-
-		f->len += (size_t)n;
-		used = each_record(f->buf, f->len, 0, f->fn, f->ctx);
-		f->len -= used;
-		memmove(f->buf, f->buf + used, f->len);
-		/* No shim writes that: step over it rather than stand still. */
-		if (f->len == sizeof(f->buf))
-			f->len = 0;
+	if (l->fd < 0)
+		return false;
+	memmove(l->buf, l->buf + l->at, l->len - l->at);
+	l->len -= l->at;
+	l->at = 0;
+	if (l->len == l->cap) {
+		/* No shim writes a longer one: step over it rather than stand still. */
+		if (l->cap > RECORD_MAX)
+			l->len = 0;
+		l->cap = RECORD_MAX + PIECE_BYTES;
+		l->buf = xrealloc(l->buf, l->cap);
 	}
+	n = read(l->fd, l->buf + l->len, l->cap - l->len);
+	if (n <= 0)
+		return false;
+	l->len += (size_t)n;
+	return true;
 }
 
-static bool next_file(struct runtime_follow *f)
+/* Goes on in the file after the one that was read to its end; false: there is none. missed: how many are gone. */
+static bool next_file(struct runtime_log *l, uint32_t *missed)
 {
-	struct span s = files(f->log_fd);
-	uint32_t next = f->fd < 0 ? s.first : MAX(f->number + 1, s.first);
+	struct span s = files(l->log_fd);
+	uint32_t want = l->number + 1;
+	uint32_t next = MAX(want, s.first);
 	int fd;
 
 	if (!s.first || next > s.last)
 		return false;
 	/* The shim wrote the last of the old file before it made the new one. */
-	if (f->fd >= 0)
-		read_file_on(f);
-	fd = open_file(f->log_fd, next);
+	if (read_on(l))
+		return true;
+	fd = open_file(l->log_fd, next);
 	if (fd < 0)
 		return false;
-	if (f->fd >= 0)
-		close(f->fd);
-	f->fd = fd;
-	f->number = next;
-	f->len = 0;
+	*missed = l->number ? next - want : 0;
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = fd;
+	l->number = next;
+	l->at = l->len = 0;
 	return true;
 }
 
-static void pump(struct runtime_follow *f)
+static void say_missed(struct runtime_log *l, uint32_t missed, struct runtime_log_line *line)
 {
-	do {
-		if (f->fd >= 0)
-			read_file_on(f);
-	} while (!f->closed && next_file(f));
+	int n = snprintf(l->note, sizeof(l->note),
+	        "starling: %u files of this log were rotated away before they were read", missed);
+
+	*line = (struct runtime_log_line){.at = task_wall(),
+	        .is_stderr = true,
+	        .text = l->note,
+	        .len = (size_t)MIN(n, (int)sizeof(l->note) - 1)};
+}
+
+int runtime_log_next(struct runtime_log *l, struct runtime_log_line *line)
+{
+	for (;;) {
+		const char *record;
+		uint32_t missed = 0;
+		size_t len;
+
+		while ((record = next_record(l, &len)))
+			if (log_parse(record, len, line) && line->at >= l->since)
+				return 1;
+		if (read_on(l))
+			continue;
+		if (!next_file(l, &missed))
+			return l->follows && !l->task_ended ? 0 : -1;
+		if (missed) {
+			say_missed(l, missed, line);
+			return 1;
+		}
+	}
 }
 
 static void on_change(uv_fs_event_t *watch, const char *name, int events, int status)
 {
+	struct runtime_log *l = watch->data;
+
 	(void)name;
 	(void)events;
 	(void)status;
-	pump(watch->data);
+	l->more(l->ctx);
 }
 
-static void skip_to_end(struct runtime_follow *f)
+static int follow(struct runtime_log *l, struct task *t, struct err *err)
 {
-	struct span s = files(f->log_fd);
-	off_t end;
+	char path[4200];
+	int rc;
 
-	if (!s.last)
-		return;
-	f->fd = open_file(f->log_fd, s.last);
-	f->number = s.last;
-	if (f->fd < 0)
-		return;
-	/* A record that is being written now is new to the reader: begin after the last newline. */
-	end = lseek(f->fd, 0, SEEK_END);
-	for (char c = 0; end > 0 && pread(f->fd, &c, 1, end - 1) == 1 && c != '\n'; end--)
-		;
-	lseek(f->fd, end, SEEK_SET);
+	snprintf(path, sizeof(path), "%s/log", t->dir);
+	uv_fs_event_init(t->rt->loop, &l->watch);
+	l->watch.data = l;
+	l->follows = true;
+	rc = uv_fs_event_start(&l->watch, on_change, path, 0);
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, "watch the log of task %s/%s/%u: %s", t->pub.stack,
+		        t->pub.service, t->pub.index, uv_strerror(rc));
+	list_push_back(&t->followers, &l->link);
+	return 0;
 }
 
-struct runtime_follow *runtime_log_follow(
-        struct runtime *rt, id64 id, runtime_log_fn *fn, void (*ended)(void *), void *ctx)
+/* Opens the file in which the last `tail` lines begin, there. */
+static void begin(struct runtime_log *l, uint64_t tail)
+{
+	struct span s = files(l->log_fd);
+	size_t offset = 0;
+	uint32_t file = s.first;
+
+	if (!s.first)
+		return;
+	if (tail != UINT64_MAX)
+		find_tail(l->log_fd, s, tail, &file, &offset);
+	l->fd = open_file(l->log_fd, file);
+	l->number = file;
+	if (l->fd >= 0)
+		lseek(l->fd, (off_t)offset, SEEK_SET);
+}
+
+struct runtime_log *runtime_log_open(struct runtime *rt, id64 id, wall_ms since, uint64_t tail, bool follows,
+        void (*more)(void *ctx), void *ctx, struct err *err)
 {
 	struct task *t = runtime_find(rt, id);
-	struct runtime_follow *f;
-	char path[4200];
-	int fd = t && !supervise_ended(t->life.state) ? open_log(t, NULL) : -1;
+	struct runtime_log *l;
+	int fd;
 
-	if (fd < 0)
-		return NULL;
-	f = xcalloc(1, sizeof(*f));
-	f->log_fd = fd;
-	f->fd = -1;
-	f->fn = fn;
-	f->ended = ended;
-	f->ctx = ctx;
-	skip_to_end(f);
-	uv_fs_event_init(rt->loop, &f->watch);
-	f->watch.data = f;
-	list_init(&f->link);
-	snprintf(path, sizeof(path), "%s/log", t->dir);
-	if (uv_fs_event_start(&f->watch, on_change, path, 0) < 0) {
-		uv_close((uv_handle_t *)&f->watch, on_watch_closed);
+	if (!t) {
+		err_set(err, ERR_FAILED, "this peer has no task %016llx", (unsigned long long)id);
 		return NULL;
 	}
-	list_push_back(&t->followers, &f->link);
-	return f;
+	fd = open_log(t, err);
+	if (fd < 0)
+		return NULL;
+	l = xcalloc(1, sizeof(*l));
+	list_init(&l->link);
+	l->log_fd = fd;
+	l->fd = -1;
+	l->since = since;
+	l->more = more;
+	l->ctx = ctx;
+	l->cap = PIECE_BYTES;
+	l->buf = xmalloc(l->cap);
+	if (follows && !supervise_ended(t->life.state) && follow(l, t, err) < 0) {
+		runtime_log_close(l);
+		return NULL;
+	}
+	begin(l, tail);
+	return l;
 }
 
-void runtime_follow_close(struct runtime_follow *f)
+void runtime_log_close(struct runtime_log *l)
 {
-	if (f->closed)
-		return;
-	f->closed = true;
-	list_remove(&f->link);
-	uv_close((uv_handle_t *)&f->watch, on_watch_closed);
+	list_remove(&l->link);
+	if (l->follows)
+		uv_close((uv_handle_t *)&l->watch, on_watch_closed);
+	else
+		log_free(l);
 }
 
 void followers_end(struct task *t)
 {
 	while (!list_empty(&t->followers)) {
-		struct runtime_follow *f = list_entry(t->followers.next, struct runtime_follow, link);
+		struct runtime_log *l = list_entry(t->followers.next, struct runtime_log, link);
 
-		pump(f);
-		if (f->closed)
-			continue;
-		list_remove(&f->link);
-		uv_fs_event_stop(&f->watch);
-		f->ended(f->ctx);
+		list_remove(&l->link);
+		uv_fs_event_stop(&l->watch);
+		l->task_ended = true;
+		l->more(l->ctx);
 	}
 }

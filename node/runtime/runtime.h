@@ -101,7 +101,6 @@ void runtime_detach(struct runtime *rt);
 void runtime_close(struct runtime *rt);
 bool runtime_may_exec_as_root(void);
 
-/* Logs: reads a task's log folder; follow keeps reporting until closed. */
 struct runtime_log_line {
 	wall_ms at;
 	bool is_stderr;
@@ -110,16 +109,17 @@ struct runtime_log_line {
 	size_t len;
 };
 #define LOG_LINE_MAX 16384 /* bytes; longer lines are split, as Docker does */
-typedef void runtime_log_fn(void *ctx, const struct runtime_log_line *line);
-/* Last `tail` lines at or after `since` (0: all), oldest first. Synchronous; bounded by the rotation's size. */
-int runtime_log_read(struct runtime *rt, id64 task, wall_ms since, uint64_t tail, runtime_log_fn *fn, void *ctx,
-        struct err *err);
-/* Follower: calls fn for lines written after the call. ended() once the task is finished or forgotten; the caller
- * closes it then, or earlier. NULL: no such task, or it is finished and nothing more will come. */
-struct runtime_follow;
-struct runtime_follow *runtime_log_follow(
-        struct runtime *rt, id64 task, runtime_log_fn *fn, void (*ended)(void *), void *ctx);
-void runtime_follow_close(struct runtime_follow *f);
+/* Reads a task's log, oldest line first, at the pace of who asks for the next one: nothing is read ahead but one piece of a
+ * file. Files that rotation takes away before they were read are said to be missing in a line of their own. */
+struct runtime_log;
+/* The last `tail` lines (UINT64_MAX: all that are kept), of them those at or after `since` (0: all). follow: and what is
+ * written from now on, until the task is finished; more() says that runtime_log_next() may have a line again, or the
+ * end. NULL with err: no such task, or its log cannot be opened. */
+struct runtime_log *runtime_log_open(struct runtime *rt, id64 task, wall_ms since, uint64_t tail, bool follow,
+        void (*more)(void *ctx), void *ctx, struct err *err);
+/* 1: a line, whose text is valid until the next call. 0: none now. -1: the end. */
+int runtime_log_next(struct runtime_log *l, struct runtime_log_line *line);
+void runtime_log_close(struct runtime_log *l);
 
 /* The shim itself: `starling shim TASKDIR`, never returns to the CLI. Lives in node/runtime/shim.c. */
 int shim_main(int argc, char **argv);

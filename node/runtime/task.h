@@ -28,7 +28,7 @@ struct task {
 	bool barked;      /* its watchdog fired */
 	struct health *health;
 	bool changed;          /* to be told to the agent on the next turn of the loop */
-	struct list followers; /* struct runtime_follow */
+	struct list followers; /* struct runtime_log */
 };
 
 struct runtime {

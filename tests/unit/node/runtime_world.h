@@ -182,19 +182,36 @@ static inline void hear(void *ctx, const struct runtime_log_line *line)
 	assert_true(h->len < sizeof(h->text));
 }
 
-static inline void hear_end(void *ctx)
+/* Takes what a reader has now. */
+static inline void hear_all(struct heard *h, struct runtime_log *l)
 {
-	((struct heard *)ctx)->over = true;
+	struct runtime_log_line line;
+	int got;
+
+	while ((got = runtime_log_next(l, &line)) > 0)
+		hear(h, &line);
+	h->over |= got < 0;
+}
+
+/* A reader has more, or its end: it is asked when the story comes round to it. */
+static inline void hear_more(void *ctx)
+{
+	(void)ctx;
 }
 
 static inline const char *log_of(struct world *w, id64 id, uint64_t tail)
 {
 	static struct heard h;
+	struct runtime_log *l;
 	struct err err = {0};
 
 	memset(&h, 0, sizeof(h));
-	if (runtime_log_read(w->rt, id, 0, tail, hear, &h, &err) < 0)
+	l = runtime_log_open(w->rt, id, 0, tail, false, hear_more, NULL, &err);
+	if (!l)
 		fail_msg("%s", err.text);
+	hear_all(&h, l);
+	assert_true(h.over);
+	runtime_log_close(l);
 	return h.text;
 }
 

@@ -77,7 +77,7 @@ static void closed(void *ctx, uint64_t id UNUSED, bool refused, const char *why)
 	snprintf(s->why, sizeof(s->why), "%s", why);
 }
 
-static const struct peer_net_events events = {packet, ready, frame, closed};
+static const struct peer_net_events events = {packet, ready, frame, closed, NULL};
 
 static void open_side(struct side *s, uv_loop_t *loop, uint8_t n, const char *bind_to, uint8_t flock_byte)
 {

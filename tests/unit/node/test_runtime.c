@@ -280,7 +280,7 @@ static void a_follower_hears_what_is_written_and_when_it_is_over(void **state)
 	char path[64];
 	struct kv env[] = {{"FIFO", path}};
 	static struct heard h;
-	struct runtime_follow *f;
+	struct runtime_log *f;
 	id64 id;
 	int fd;
 
@@ -293,16 +293,55 @@ static void a_follower_hears_what_is_written_and_when_it_is_over(void **state)
 	s->restart.condition = RESTART_NONE;
 	id = start(w, s);
 	WAIT(w, strstr(log_of(w, id, 1), "before"));
-	f = runtime_log_follow(w->rt, id, hear, hear_end, &h);
+	f = runtime_log_open(w->rt, id, 0, 0, true, hear_more, NULL, NULL);
 	assert_non_null(f);
+	hear_all(&h, f);
+	assert_false(h.over);
 	fd = open(path, O_WRONLY);
 	assert_int_equal(write(fd, "go\n", 3), 3);
 	close(fd);
-	WAIT(w, h.over);
+	WAIT(w, (hear_all(&h, f), h.over));
 	assert_string_equal(h.text, "after\nno newline\n");
-	runtime_follow_close(f);
-	assert_null(runtime_log_follow(w->rt, id, hear, hear_end, &h));
+	runtime_log_close(f);
+	/* Of a task that is finished there is nothing to wait for. */
+	assert_string_equal(log_of(w, id, 2), "after\nno newline\n");
 	unlink(path);
+}
+
+static void a_slow_reader_reads_on_where_it_was_and_is_told_what_it_missed(void **state)
+{
+	struct world *w = *state;
+	struct service *s = service(w, "web", "i=0; while [ $i -lt 5 ]; do i=$((i+1)); echo line $i; done");
+	static struct heard h;
+	struct runtime_log_line line;
+	struct runtime_log *f;
+	char path[300];
+	id64 id;
+	FILE *next;
+
+	memset(&h, 0, sizeof(h));
+	s->restart.condition = RESTART_NONE;
+	id = start(w, s);
+	WAIT(w, runtime_get(w->rt, id)->state == TASK_DONE);
+	f = runtime_log_open(w->rt, id, 0, UINT64_MAX, false, hear_more, NULL, NULL);
+	assert_non_null(f);
+	assert_int_equal(runtime_log_next(f, &line), 1);
+	assert_int_equal(line.len, strlen("line 1"));
+	/* Meanwhile rotation goes on, past what it holds open. */
+	snprintf(path, sizeof(path), "%s/tasks/", w->dir);
+	id64_text(path + strlen(path), id);
+	strcat(path, "/log/00000001.log");
+	assert_int_equal(unlink(path), 0);
+	strcpy(strrchr(path, '/'), "/00000004.log");
+	next = fopen(path, "we");
+	fputs("1763830231042 o far on\n", next);
+	fclose(next);
+	hear_all(&h, f);
+	assert_true(h.over);
+	assert_string_equal(h.text,
+	        "line 2\nline 3\nline 4\nline 5\n"
+	        "!starling: 2 files of this log were rotated away before they were read\nfar on\n");
+	runtime_log_close(f);
 }
 
 static void a_limit_of_memory_kills_with_that_reason(void **state)
@@ -356,6 +395,7 @@ static const struct CMUnitTest tests[] = {
         STORY(two_tasks_get_two_ports_and_keep_them_over_a_restart),
         STORY(one_target_on_both_protocols_is_one_host_port),
         STORY(a_follower_hears_what_is_written_and_when_it_is_over),
+        STORY(a_slow_reader_reads_on_where_it_was_and_is_told_what_it_missed),
         STORY(a_limit_of_memory_kills_with_that_reason),
         STORY(a_stop_before_the_process_runs_is_kept),
 };
