@@ -310,6 +310,7 @@ static void check_whole(struct build *b, const struct source *src, const struct 
 	struct wr w;
 
 	spec_sort(b->spec);
+	spec_tie(b->spec);
 	if (spec_check(b->spec, &err) < 0) {
 		whole_fault(b, src, top, err.text);
 		return;

@@ -176,6 +176,7 @@ static const struct field service_fields[] = {
         TEXTS(service, "cap_drop", cap_drop, SPEC_CAPS_MAX, true),
         TEXTS(service, "command", command, SPEC_ARGS_MAX, true),
         STRUCTS(service, "depends_on", depends_on, depends_shape, SPEC_DEPENDS_MAX, false),
+        NUMBER(service, "depends_on.restart", tied, U64, 0, 0, NUMBER_MAX, true),
         KVS(service, "deploy.labels", deploy_labels, SPEC_LABEL_MAX, false),
         ENUM(service, "deploy.mode", mode, mode_names, false),
         STRUCTS(service, "deploy.placement.constraints", constraints, constraint_shape, SPEC_CONSTRAINTS_MAX,

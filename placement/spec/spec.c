@@ -160,6 +160,39 @@ id64 service_content(const struct service *s)
 	return key32_id(&hash);
 }
 
+/* 0: it restarts with nobody. */
+static uint64_t tie_of(const struct spec *spec, const struct service *s)
+{
+	uint64_t tied = 0;
+
+	for (size_t i = 0; i < s->n_depends_on; i++) {
+		const struct service *other = spec_service(spec, s->depends_on[i].service);
+
+		/* In file order of names; a multiplier keeps two that change places apart. */
+		if (s->depends_on[i].restart && other)
+			tied = tied * 31 + service_content(other);
+	}
+	return tied & INT64_MAX;
+}
+
+void spec_tie(struct spec *spec)
+{
+	bool changed = true;
+
+	for (size_t i = 0; i < spec->n_services; i++)
+		spec->services[i].tied = 0;
+	/* Each round reaches one service further along a chain; a circle, which is refused later, is no chain. */
+	for (size_t round = 0; changed && round < spec->n_services; round++) {
+		changed = false;
+		for (size_t i = 0; i < spec->n_services; i++) {
+			uint64_t tied = tie_of(spec, &spec->services[i]);
+
+			changed |= tied != spec->services[i].tied;
+			spec->services[i].tied = tied;
+		}
+	}
+}
+
 const struct service *spec_service(const struct spec *spec, const char *name)
 {
 	for (size_t i = 0; i < spec->n_services; i++)

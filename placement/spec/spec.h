@@ -236,6 +236,7 @@ struct service {
 	const char *uts;             /* "host"; NULL: its own */
 	size_t n_depends_on;
 	struct spec_depends_on *depends_on; /* sorted by service */
+	uint64_t tied; /* spec_tie(): of the contents of those that it restarts with; 0 none */
 	/* HLC of the first revision in which this service stood; the CLI copies it from the parent revision. */
 	uint64_t born;
 };
@@ -285,6 +286,9 @@ struct spec {
 void service_defaults(struct service *s);
 /* Puts services, environments, labels and features in order, as the canonical form wants them. */
 void spec_sort(struct spec *spec);
+/* Makes the content of a service with `depends_on.*.restart: true` follow the contents of those services, and of those
+ * that they follow: an update of one is then an update of both. After spec_sort(). */
+void spec_tie(struct spec *spec);
 /* Canonical bytes: msgpack, [version, map], map keys sorted, defaults left out. Equal specs give equal bytes.
  * The spec must be in order (spec_sort) and pass spec_check. */
 void spec_encode(struct wr *w, const struct spec *spec);

@@ -807,6 +807,41 @@ static void every_way_to_harm_a_host_needs_its_power(void **state)
 
 /* ---- diff ---- */
 
+static void who_restarts_with_another_changes_when_that_does(void **state)
+{
+	static const char *commands[3][1] = {{"/bin/a"}, {"/bin/b"}, {"/bin/c"}};
+	struct spec_depends_on on_a = {"a", DEPENDS_STARTED, true, false},
+	                       on_b = {"b", DEPENDS_STARTED, true, false};
+	struct service s[3];
+	struct spec spec = {.name = "shop", .n_services = 3, .services = s};
+	id64 before, plain;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const names[] = {"a", "b", "c"};
+
+		service_defaults(&s[i]);
+		s[i].name = names[i];
+		s[i].n_command = 1;
+		s[i].command = commands[i];
+	}
+	s[1].n_depends_on = s[2].n_depends_on = 1;
+	s[1].depends_on = &on_a;
+	s[2].depends_on = &on_b;
+	plain = service_content(&s[2]);
+	spec_tie(&spec);
+	before = service_content(&s[2]);
+	assert_true(before != plain);
+	spec_tie(&spec);
+	assert_true(service_content(&s[2]) == before);
+	commands[0][0] = "/bin/other"; /* two steps away */
+	spec_tie(&spec);
+	assert_true(service_content(&s[2]) != before);
+	on_b.restart = false;
+	spec_tie(&spec);
+	assert_true(service_content(&s[2]) == plain);
+}
+
 static void a_diff_names_services_and_keys(void **state)
 {
 	struct service old[3], new[3];
@@ -870,6 +905,7 @@ int main(void)
 	        cmocka_unit_test(content_is_what_makes_a_running_task_differ),
 	        cmocka_unit_test(powers_follow_user_and_priority),
 	        cmocka_unit_test(every_way_to_harm_a_host_needs_its_power),
+	        cmocka_unit_test(who_restarts_with_another_changes_when_that_does),
 	        cmocka_unit_test(a_diff_names_services_and_keys),
 	};
 
