@@ -130,6 +130,16 @@ size_t procs_children(int *out, size_t max)
 	return n;
 }
 
+static bool in_session(void *ctx, const struct proc *p)
+{
+	return p->session == *(int *)ctx;
+}
+
+int procs_kill_session(int pid)
+{
+	return kill_wanted(in_session, &pid);
+}
+
 struct leftover {
 	const struct run_record *run;
 	char mark[64];     /* STARLING_TASK=... */

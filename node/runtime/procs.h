@@ -19,6 +19,8 @@ bool proc_parse(const char *stat, struct proc *out);
 int procs_kill_children(void);
 /* The pids of the caller's children, zombies excepted, at most max. Returns how many were written. */
 size_t procs_children(int *out, size_t max);
+/* SIGKILL to all processes of the session that pid leads; pid must not have been reaped. Returns how many. */
+int procs_kill_session(int pid);
 /* SIGKILL to what a task left behind when its shim was killed: its session (checked by start time), and whoever has
  * STARLING_TASK=task in its environment. Waits up to 200 ms for them to be gone. Returns how many it found. */
 int procs_kill_leftovers(const struct run_record *run, const char *task);

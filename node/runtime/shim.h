@@ -84,8 +84,8 @@ void shim_finish(void);
 int shim_runtime_started(int runtime_pid);
 /* Runs the launch's cleanup, if it has one. quiet: what it says is of no interest. */
 void shim_runtime_clean(bool quiet);
-/* Kills what a health command left in the container: all children of ours that live in another pid namespace, the
- * container's first process excepted. */
+/* Kills a health command that goes on inside the container: children of ours that live in another pid namespace, with
+ * their sessions, the container's first process excepted. */
 void shim_runtime_kill_strays(void);
 /* Writes the record `fault`. */
 void shim_fault(const char *fmt, ...) PRINTF_LIKE(1, 2);

@@ -207,7 +207,9 @@ void shim_runtime_kill_strays(void)
 		if (n <= 0)
 			continue;
 		theirs[n] = '\0';
-		if (strcmp(ours, theirs) != 0)
+		if (strcmp(ours, theirs) != 0) {
+			procs_kill_session(children[i]);
 			kill(children[i], SIGKILL);
+		}
 	}
 }

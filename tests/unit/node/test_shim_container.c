@@ -78,7 +78,9 @@ static void launch(struct container *c, const char *script, const char *check)
 {
 	char mark[64] = "STARLING_TASK=";
 	char *argv[] = {"/bin/sh", "-c", (char *)script, c->dir, NULL};
-	char *clean[] = {"/bin/sh", "-c", "echo cleared >> $0/cleared", c->dir, NULL};
+	char *clean[] = {"/bin/sh", "-c",
+	        "runc --root $0/runc delete -f $STARLING_TASK 2>/dev/null; echo cleared >> $0/cleared", c->dir,
+	        NULL};
 	char *checks[] = {"/bin/sh", "-c", (char *)check, c->dir, NULL};
 	char *env[] = {mark, "PATH=/usr/bin:/bin", NULL};
 	struct launch l = {
@@ -195,6 +197,28 @@ static void a_containers_check_is_its_runtimes_command(void **state)
 	WAIT(c, c->is_over);
 }
 
+/* Processes in the pid namespace of one. */
+static int in_namespace_of(int pid)
+{
+	char path[64], theirs[64] = "", other[64];
+	DIR *dir = opendir("/proc");
+	struct dirent *e;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	assert_true(readlink(path, theirs, sizeof(theirs) - 1) > 0);
+	while ((e = readdir(dir))) {
+		ssize_t len;
+
+		snprintf(path, sizeof(path), "/proc/%.20s/ns/pid", e->d_name);
+		len = readlink(path, other, sizeof(other) - 1);
+		other[MAX(len, 0)] = '\0';
+		n += len > 0 && strcmp(theirs, other) == 0;
+	}
+	closedir(dir);
+	return n;
+}
+
 /* The container's process has no tie to the shim that the kernel knows of: the agent does it. */
 static void a_container_whose_shim_is_killed_is_killed_and_cleared_away_by_the_agent(void **state)
 {
@@ -228,6 +252,43 @@ static void an_agent_that_comes_later_finds_the_container(void **state)
 	assert_int_equal(c->last.exit.code, SIGTERM);
 }
 
+/* A bundle for the real runc, whose root holds a static busybox and nothing else. Its output is the script's exit. */
+#define BUNDLE                                                                                                   \
+	"cd $0 && mkdir -p b/rootfs/bin && cp $(which busybox) b/rootfs/bin/sh && cd b && runc spec && "         \
+	"sed -i -e \"s/\\\"sh\\\"/\\\"sh\\\",\\\"-c\\\",\\\"while :; do sleep 1; done\\\"/\" "                   \
+	"-e \"s/\\\"terminal\\\": true/\\\"terminal\\\": false/\" "                                              \
+	"-e \"s/\\\"TERM=xterm\\\"/\\\"$STARLING\\\"/\" config.json"
+
+/* `runc exec` that is killed leaves the command behind, inside of the container. */
+static void a_check_that_hangs_inside_a_real_container_is_killed_there(void **state)
+{
+	struct container *c = *state;
+	char id[17], script[1024], check[256];
+
+	id64_text(id, c->task.task);
+	if (geteuid() != 0 ||
+	        system("runc --version >/dev/null 2>&1 && ldd $(which busybox) 2>&1 | grep -q not.a") != 0) {
+		print_message("skipped: this needs root, runc and busybox-static\n");
+		skip();
+	}
+	snprintf(script, sizeof(script),
+	        "export STARLING=STARLING_TASK=$STARLING_TASK; " BUNDLE
+	        " && exec runc --root $0/runc run --detach --pid-file $0/pid %s",
+	        id);
+	snprintf(check, sizeof(check), "exec runc --root $0/runc exec %s /bin/sh -c \"sleep 1000; :\"", id);
+	launch(c, script, check);
+	WAIT(c, c->is_started || c->is_over);
+	if (!c->is_started)
+		fail_msg("%s", c->last.text);
+	link_check(c->run, 5, 1000);
+	WAIT(c, c->is_checked);
+	assert_int_equal(c->checked.outcome, CHECK_TIMED_OUT);
+	/* Its first process and the sleep of its loop. */
+	WAIT(c, in_namespace_of((int)c->started.run.pid) <= 2);
+	link_stop(c->run, SIGTERM, 0);
+	WAIT(c, c->is_over);
+}
+
 #define CONTAINER(name) cmocka_unit_test_setup_teardown(name, make, unmake)
 
 static const struct CMUnitTest tests[] = {
@@ -238,6 +299,7 @@ static const struct CMUnitTest tests[] = {
         CONTAINER(a_containers_check_is_its_runtimes_command),
         CONTAINER(a_container_whose_shim_is_killed_is_killed_and_cleared_away_by_the_agent),
         CONTAINER(an_agent_that_comes_later_finds_the_container),
+        CONTAINER(a_check_that_hangs_inside_a_real_container_is_killed_there),
 };
 
 WORLD_MAIN(tests)
