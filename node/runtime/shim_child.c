@@ -190,6 +190,17 @@ int child_start(const struct launch *l, char *const argv[], int out_fd, int err_
 	return -1;
 }
 
+/* Whoever looks for what the task left must not take this for it. */
+static void drop_mark(char **env)
+{
+	char **to = env;
+
+	for (; *env; env++)
+		if (strncmp(*env, "STARLING_TASK=", 14) != 0)
+			*to++ = *env;
+	*to = NULL;
+}
+
 void child_detached(const struct launch *l, char *const argv[])
 {
 	pid_t pid = fork();
@@ -207,6 +218,7 @@ void child_detached(const struct launch *l, char *const argv[])
 	fd = open("/dev/null", O_RDWR);
 	if (fd >= 0 && dup2(fd, 0) == 0 && dup2(fd, 1) == 1 && dup2(fd, 2) == 2 && chdir(l->cwd) == 0) {
 		close_on_exec_from(3);
+		drop_mark(l->env);
 		exec_in_path(argv[0], argv, l->env);
 	}
 	_exit(127);

@@ -10,7 +10,7 @@
 int child_start(const struct launch *l, char *const argv[], int out_fd, int err_fd, bool with_shim,
         enum launch_step *step, int *step_errno);
 
-/* Starts argv with the launch's environment, in its folder, as a child of init: nobody waits for it, nothing hears it. */
+/* Starts argv with the launch's environment but for the task's mark, in its folder, as a child of init: nobody waits for it, nothing hears it. */
 void child_detached(const struct launch *l, char *const argv[]);
 
 #endif

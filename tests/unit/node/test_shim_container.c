@@ -79,10 +79,10 @@ static void launch(struct container *c, const char *script, const char *check)
 	char mark[64] = "STARLING_TASK=";
 	char *argv[] = {"/bin/sh", "-c", (char *)script, c->dir, NULL};
 	char *clean[] = {"/bin/sh", "-c",
-	        "runc --root $0/runc delete -f $STARLING_TASK 2>/dev/null; echo cleared >> $0/cleared", c->dir,
-	        NULL};
+	        "runc --root $0/runc delete -f $CONTAINER 2>/dev/null; echo cleared >> $0/cleared", c->dir, NULL};
 	char *checks[] = {"/bin/sh", "-c", (char *)check, c->dir, NULL};
-	char *env[] = {mark, "PATH=/usr/bin:/bin", NULL};
+	char name[64] = "CONTAINER=";
+	char *env[] = {mark, name, "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
 	struct launch l = {
 	        .run = 1,
 	        .argv = argv,
@@ -98,6 +98,7 @@ static void launch(struct container *c, const char *script, const char *check)
 	struct wr w;
 
 	id64_text(mark + strlen(mark), c->task.task);
+	id64_text(name + strlen(name), c->task.task);
 	wr_init(&w, LAUNCH_BYTES_MAX);
 	launch_put(&w, &l);
 	assert_int_equal(file_replace(c->d.dir_fd, "launch", w.p, w.len, &err), 0);
