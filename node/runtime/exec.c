@@ -1,6 +1,8 @@
 /* The `exec` driver: a task is a process of this host, under a shim. */
 #include "base/text.h"
 #include "node/runtime/env.h"
+#include "node/runtime/exec_accept.h"
+#include "node/runtime/exec_plan.h"
 #include "node/runtime/files.h"
 #include "node/runtime/link.h"
 #include "node/runtime/signals.h"
@@ -11,10 +13,14 @@
 static int exec_accept(const struct runtime_config *host, const struct cgroups *cgroups,
         const struct service *service, struct err *err)
 {
+	struct launch rights = {0};
+
 	(void)host;
 	if (!service->n_entrypoint && !service->n_command)
 		return err_set(err, ERR_UNPLACEABLE, "%s: no command to run", service->name);
-	if (cgroup_accept(cgroups, &service->limit, err) < 0)
+	if (cgroup_accept(cgroups, &service->limit, err) < 0 ||
+	        exec_accept_keys(service, geteuid() == 0, err) < 0 ||
+	        exec_plan_rights(&rights, service, geteuid() == 0, err) < 0)
 		return err_wrap(err, "%s", service->name);
 	return 0;
 }
@@ -33,10 +39,18 @@ static char **join(struct arena *arena, const char **a, size_t n_a, const char *
 static int describe(struct launch *l, struct arena *arena, const struct driver_task *t, struct err *err)
 {
 	const struct service *s = t->task->spec;
+	struct user_files files = user_files_system;
 	struct user user;
 	char id[17];
 
-	if (user_find(&user, arena, s->user, geteuid(), &user_files_system, err) < 0)
+	/* Names mean what they mean inside. */
+	if (s->process.rootfs) {
+		files.passwd = arena_printf(arena, "%s%s", s->process.rootfs, files.passwd);
+		files.group = arena_printf(arena, "%s%s", s->process.rootfs, files.group);
+	}
+	if (user_find(&user, arena, s->user, geteuid(), &files, err) < 0 ||
+	        user_add_groups(&user, arena, s->group_add, s->n_group_add, geteuid(), &files, err) < 0 ||
+	        exec_plan_rights(l, s, user.uid == 0, err) < 0)
 		return -1;
 	id64_text(id, t->task->task);
 	if (cgroup_make(t->cgroups, id, &s->limit, arena, l, err) < 0)
@@ -47,6 +61,7 @@ static int describe(struct launch *l, struct arena *arena, const struct driver_t
 	if (s->check.kind == CHECK_COMMAND)
 		l->check = join(arena, s->check.argv, s->check.n_argv, NULL, 0);
 	l->cwd = s->working_dir ? s->working_dir : "/";
+	exec_plan_view(l, t, arena);
 	l->set_user = geteuid() == 0;
 	l->uid = user.uid;
 	l->gid = user.gid;
@@ -61,11 +76,14 @@ static int describe(struct launch *l, struct arena *arena, const struct driver_t
 }
 
 /* What the task finds there is its user's; a disk that is full may have room later. */
-static enum driver_answer make_volumes(const struct driver_task *t, const struct launch *l, struct err *err)
+static enum driver_answer make_volumes(
+        const struct driver_task *t, const struct launch *l, struct arena *arena, struct err *err)
 {
 	uint32_t uid = l->set_user ? l->uid : geteuid();
+	struct service all = *t->task->spec;
 
-	if (volumes_make(t->host->data_dir, t->task->stack, t->task->spec, uid, l->gid, err) == 0)
+	all.n_volumes = exec_volumes(t->task->spec, arena, &all.volumes);
+	if (volumes_make(t->host->data_dir, t->task->stack, &all, uid, l->gid, err) == 0)
 		return DRIVER_OK;
 	return err->code == ERR_UNPLACEABLE ? DRIVER_REFUSES : DRIVER_BLOCKED;
 }
@@ -87,7 +105,7 @@ static enum driver_answer exec_prepare(uv_loop_t *loop, const struct driver_task
 	if (describe(&l, &arena, t, err) < 0) {
 		answer = DRIVER_REFUSES;
 	} else {
-		answer = make_volumes(t, &l, err);
+		answer = make_volumes(t, &l, &arena, err);
 		launch_put(&w, &l);
 		if (answer != DRIVER_OK) {
 			err_wrap(err, "volumes");

@@ -150,6 +150,9 @@ const char *launch_step_text(enum launch_step s)
 	        [STEP_NOT_FOUND] = "not found",
 	        [STEP_EXEC] = "cannot be executed",
 	        [STEP_RUNTIME] = "the container's runtime failed",
+	        [STEP_VIEW] = "cannot set up its view of the file system",
+	        [STEP_LIMITS] = "cannot set its limits",
+	        [STEP_CAPS] = "cannot set its capabilities",
 	};
 
 	return (unsigned)s < STEPS ? texts[s] : "failed in an unknown step";

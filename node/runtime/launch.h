@@ -39,8 +39,38 @@
 
 #define LAUNCH_CGROUPS_MAX 4
 #define LAUNCH_GROUPS_MAX  64
+#define LAUNCH_LIMITS_MAX  16  /* RLIM_NLIMITS */
+#define LAUNCH_MOUNTS_MAX  256 /* SPEC_MOUNTS_MAX, SPEC_VOLUMES_MAX, twice SPEC_PATHS_MAX, and a few of our own */
 /* Bytes of a launch: arguments and environment at their bounds (SPEC_ARGS_MAX, SPEC_ENV_MAX of SPEC_TEXT_MAX). */
 #define LAUNCH_BYTES_MAX (4 * 1024 * 1024)
+
+enum launch_mount_kind {      /* numbers never change */
+	LAUNCH_BIND = 0,      /* source, a path of the host, on target */
+	LAUNCH_TMPFS = 1,     /* a fresh one on target */
+	LAUNCH_READ_ONLY = 2, /* what is at target cannot be written */
+	LAUNCH_HIDDEN = 3,    /* what is at target cannot be seen; nothing there is no error */
+};
+
+/* One step of making the task's own view of the file system. */
+struct launch_mount {
+	enum launch_mount_kind kind;
+	const char *source, *target; /* absolute */
+	bool read_only;
+	bool make_source, make_target; /* a folder, where there is nothing; else that is an error */
+	bool slave;                    /* what the host mounts below source later appears */
+	uint64_t size;                 /* tmpfs: bytes; 0: the kernel's default */
+	uint32_t mode;                 /* tmpfs: permissions; 0: 01777 */
+};
+
+struct launch_limit {
+	uint32_t resource; /* RLIMIT_* as Linux numbers them, the same on all of our platforms */
+	uint64_t soft, hard;
+};
+
+/* io_class, as ioprio_set(2) numbers them. */
+#define LAUNCH_IO_NONE        0
+#define LAUNCH_IO_BEST_EFFORT 2
+#define LAUNCH_IO_IDLE        3
 
 struct launch {
 	uint32_t run; /* counts the starts of this task; exit and run name it, so that an old one is not taken */
@@ -66,6 +96,18 @@ struct launch {
 	/* The runtime's command that clears away the container, or just NULL. Run once all is over, and by an agent that
 	 * finds the shim killed; then the task may start again at the same time, so what it names is this run's alone. */
 	char **cleanup;
+	size_t n_limits;
+	struct launch_limit limits[LAUNCH_LIMITS_MAX];
+	int32_t nice; /* 0: the shim's own */
+	uint32_t io_class, io_priority;
+	int32_t oom_score_adj;
+	bool new_privs; /* setuid programs and file capabilities work */
+	bool set_caps;  /* the task has these and can get no other; else what its user has */
+	uint64_t caps;  /* bits by capability number */
+	size_t n_mounts;
+	struct launch_mount *mounts; /* in the order in which they are made */
+	const char *root;            /* its root folder; NULL: the host's. mounts' targets are inside */
+	bool read_only_root;         /* all but writable mounts, /proc, /sys and /dev */
 };
 
 void launch_put(struct wr *w, const struct launch *l);
@@ -84,7 +126,10 @@ enum launch_step {
 	STEP_CWD,
 	STEP_NOT_FOUND, /* in no folder of PATH, or no such file */
 	STEP_EXEC,
-	STEP_RUNTIME, /* a container's runtime ended with an error */
+	STEP_RUNTIME, /* a container's runtime ended with an error; with these, `fault` says more */
+	STEP_VIEW,    /* its own view of the file system */
+	STEP_LIMITS,  /* resource limits and priorities */
+	STEP_CAPS,
 	STEPS,
 };
 /* "cannot change to its user", for messages. */

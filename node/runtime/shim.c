@@ -149,8 +149,8 @@ static void note_start(int pid)
 static int start_task(void)
 {
 	const struct launch *l = &shim.launch;
+	struct child_fault fault;
 	int out[2], errs[2];
-	int error;
 	int pid;
 
 	if (open_streams(out, errs) < 0) {
@@ -160,14 +160,19 @@ static int start_task(void)
 	}
 	if (l->pid_file)
 		unlink(l->pid_file);
-	pid = child_start(l, l->argv, out[1], errs[1], true, &shim.exit.step, &error);
+	pid = child_start(l,
+	        &(struct child_start){.argv = l->argv, .out_fd = out[1], .err_fd = errs[1], .with_shim = true},
+	        &fault);
 	close(out[1]);
 	close(errs[1]);
 	if (pid < 0) {
-		shim.exit.step_errno = (uint32_t)error;
-		if (l->pid_file)
-			shim_fault(
-			        "%.100s: %s: %s", l->argv[0], launch_step_text(shim.exit.step), strerror(error));
+		shim.exit.step = fault.step;
+		shim.exit.step_errno = (uint32_t)fault.error;
+		if (fault.text[0])
+			shim_fault("%s", fault.text);
+		else if (l->pid_file)
+			shim_fault("%.100s: %s: %s", l->argv[0], launch_step_text(fault.step),
+			        strerror(fault.error));
 		return -1;
 	}
 	if (l->pid_file)

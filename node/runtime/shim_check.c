@@ -10,8 +10,7 @@
 
 void shim_check_begin(uint32_t seq, uint32_t timeout_ms)
 {
-	enum launch_step step;
-	int error;
+	struct child_fault fault;
 	int out[2];
 
 	if (shim.check.pid || shim.ended)
@@ -21,13 +20,19 @@ void shim_check_begin(uint32_t seq, uint32_t timeout_ms)
 		shim_say_checked(CHECK_NOT_RUN, 0);
 		return;
 	}
-	shim.check.pid = child_start(&shim.launch, shim.launch.check, out[1], out[1], true, &step, &error);
+	shim.check.pid = child_start(&shim.launch,
+	        &(struct child_start){.argv = shim.launch.check,
+	                .out_fd = out[1],
+	                .err_fd = out[1],
+	                .with_shim = true,
+	                .view_of = (int)shim.run.pid},
+	        &fault);
 	close(out[1]);
 	if (shim.check.pid < 0) {
 		shim.check.pid = 0;
 		close(out[0]);
 		shim.check.said.len = (size_t)snprintf(shim.check.said.text, CHECK_TEXT_MAX, "%.60s: %s: %s",
-		        shim.launch.check[0], launch_step_text(step), strerror(error));
+		        shim.launch.check[0], launch_step_text(fault.step), strerror(fault.error));
 		shim.check.said.len = MIN(shim.check.said.len, (size_t)CHECK_TEXT_MAX - 1);
 		shim_say_checked(CHECK_NOT_RUN, 0);
 		return;

@@ -1,6 +1,8 @@
 #include "node/runtime/shim_child.h"
 
 #include "node/runtime/files.h"
+#include "node/runtime/shim_rights.h"
+#include "node/runtime/shim_view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,19 +21,19 @@
 /* Without close_range(2), Linux before 5.9: descriptors above this stay as they are (they are made close-on-exec). */
 #define CLOSE_MAX 1024
 
-/* What the child says before it goes, when it never got to run its program. */
-struct child_fault {
-	uint32_t step;
-	int32_t error;
-};
-
-static void fail(int pipe_fd, enum launch_step step)
+static void report(int pipe_fd, const struct child_fault *f)
 {
-	struct child_fault f = {step, errno};
-
-	if (write(pipe_fd, &f, sizeof(f)) < 0)
+	if (write(pipe_fd, f, sizeof(*f)) < 0)
 		_exit(126);
 	_exit(127);
+}
+
+/* The step and errno tell all. */
+static void fail(int pipe_fd, enum launch_step step)
+{
+	struct child_fault f = {.step = step, .error = errno};
+
+	report(pipe_fd, &f);
 }
 
 static void reset_signals(void)
@@ -112,81 +114,92 @@ static void exec_in_path(const char *name, char *const argv[], char *const env[]
 	errno = denied ? EACCES : ENOENT;
 }
 
-static void child(
-        const struct launch *l, char *const argv[], int out_fd, int err_fd, bool with_shim, int shim, int report)
+static void change_user(const struct launch *l, int pipe_fd)
+{
+	gid_t groups[LAUNCH_GROUPS_MAX];
+
+	for (size_t i = 0; i < l->n_groups; i++)
+		groups[i] = l->groups[i];
+	if (setgroups(l->n_groups, groups) < 0)
+		fail(pipe_fd, STEP_GROUPS);
+	if (setresgid(l->gid, l->gid, l->gid) < 0)
+		fail(pipe_fd, STEP_GID);
+	if (setresuid(l->uid, l->uid, l->uid) < 0)
+		fail(pipe_fd, STEP_UID);
+}
+
+/* What sets a task's process apart from the shim. What a container's runtime starts is its own affair. */
+static void become_task(const struct launch *l, int pipe_fd, int view_of)
+{
+	struct child_fault f = {0};
+
+	if (enter_cgroups(l) < 0)
+		fail(pipe_fd, STEP_CGROUP);
+	if (view_wanted(l) && (view_of ? view_enter(view_of, &f) : view_make(l, &f)) < 0)
+		report(pipe_fd, &f);
+	if (rights_limits(l, &f) < 0 || rights_before_user(l, &f) < 0)
+		report(pipe_fd, &f);
+	if (l->set_user)
+		change_user(l, pipe_fd);
+	if (rights_after_user(l, &f) < 0)
+		report(pipe_fd, &f);
+	if (!l->new_privs)
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static void child(const struct launch *l, const struct child_start *s, int shim, int pipe_fd)
 {
 	reset_signals();
 	setsid();
-	if (set_stdio(out_fd, err_fd) < 0)
-		fail(report, STEP_STDIO);
+	if (set_stdio(s->out_fd, s->err_fd) < 0)
+		fail(pipe_fd, STEP_STDIO);
 	close_on_exec_from(3);
-	/* The groups of a container are its runtime's affair. */
-	if (!l->pid_file && enter_cgroups(l) < 0)
-		fail(report, STEP_CGROUP);
-	/* The agent may be protected from the OOM killer; its tasks are not. Lowering may be forbidden: then it was
-	 * not protected. */
-	kernel_file_write("/proc/self/oom_score_adj", "0");
 	umask(022);
-	if (l->set_user) {
-		gid_t groups[LAUNCH_GROUPS_MAX];
-
-		for (size_t i = 0; i < l->n_groups; i++)
-			groups[i] = l->groups[i];
-		if (setgroups(l->n_groups, groups) < 0)
-			fail(report, STEP_GROUPS);
-		if (setresgid(l->gid, l->gid, l->gid) < 0)
-			fail(report, STEP_GID);
-		if (setresuid(l->uid, l->uid, l->uid) < 0)
-			fail(report, STEP_UID);
-	}
-	/* A container would inherit it from its runtime. */
-	if (!l->pid_file)
-		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	/* Changing the user clears it, so it is set now; the shim may have died before that. */
-	if (with_shim) {
+	if (l->pid_file)
+		kernel_file_write("/proc/self/oom_score_adj", "0");
+	else
+		become_task(l, pipe_fd, s->view_of);
+	/* Changing the user or capabilities clears it, so it is set now; the shim may have died before that. */
+	if (s->with_shim) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		if (getppid() != shim)
 			_exit(127);
 	}
 	if (chdir(l->cwd) < 0)
-		fail(report, STEP_CWD);
-	exec_in_path(argv[0], argv, l->env);
-	fail(report, errno == ENOENT ? STEP_NOT_FOUND : STEP_EXEC);
+		fail(pipe_fd, STEP_CWD);
+	exec_in_path(s->argv[0], s->argv, l->env);
+	fail(pipe_fd, errno == ENOENT ? STEP_NOT_FOUND : STEP_EXEC);
 }
 
-int child_start(const struct launch *l, char *const argv[], int out_fd, int err_fd, bool with_shim,
-        enum launch_step *step, int *step_errno)
+int child_start(const struct launch *l, const struct child_start *s, struct child_fault *fault)
 {
-	struct child_fault fault;
 	int shim = getpid();
-	int report[2];
+	int pipes[2];
 	ssize_t n;
 	pid_t pid;
 
-	*step = STEP_FORK;
-	if (pipe2(report, O_CLOEXEC) < 0) {
-		*step_errno = errno;
+	*fault = (struct child_fault){.step = STEP_FORK};
+	if (pipe2(pipes, O_CLOEXEC) < 0) {
+		fault->error = errno;
 		return -1;
 	}
 	pid = fork();
 	if (pid == 0)
-		child(l, argv, out_fd, err_fd, with_shim, shim, report[1]);
-	*step_errno = errno;
-	close(report[1]);
+		child(l, s, shim, pipes[1]);
+	fault->error = errno;
+	close(pipes[1]);
 	if (pid < 0) {
-		close(report[0]);
+		close(pipes[0]);
 		return -1;
 	}
 	do
-		n = read(report[0], &fault, sizeof(fault));
+		n = read(pipes[0], fault, sizeof(*fault));
 	while (n < 0 && errno == EINTR);
-	close(report[0]);
-	if (n != sizeof(fault))
+	close(pipes[0]);
+	if (n != sizeof(*fault))
 		return pid;
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	*step = fault.step;
-	*step_errno = fault.error;
 	return -1;
 }
 

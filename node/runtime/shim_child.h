@@ -2,13 +2,18 @@
 #ifndef NODE_RUNTIME_SHIM_CHILD_H
 #define NODE_RUNTIME_SHIM_CHILD_H
 
-#include "node/runtime/launch.h"
+#include "node/runtime/shim_fault.h"
 
-/* Starts argv as the launch says, in a session and process group of its own, with these two descriptors as its output.
- * with_shim: the kernel kills it when the caller dies. Waits until it runs. Returns its pid, or -1 with the step that
- * failed and its errno. */
-int child_start(const struct launch *l, char *const argv[], int out_fd, int err_fd, bool with_shim,
-        enum launch_step *step, int *step_errno);
+struct child_start {
+	char *const *argv;
+	int out_fd, err_fd;
+	bool with_shim; /* the kernel kills it when the caller dies */
+	int view_of;    /* it shares the file system's view of this process of the task; 0: it gets its own */
+};
+
+/* Starts a process as the launch says, in a session and process group of its own. Waits until it runs. Returns its pid, or
+ * -1 with what failed. */
+int child_start(const struct launch *l, const struct child_start *s, struct child_fault *fault);
 
 /* Starts argv with the launch's environment but for the task's mark, in its folder, as a child of init: nobody waits for it, nothing hears it. */
 void child_detached(const struct launch *l, char *const argv[]);

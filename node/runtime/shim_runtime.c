@@ -164,8 +164,8 @@ static void hear_cleaning(void)
 void shim_runtime_clean(bool quiet)
 {
 	char *const *argv = shim.launch.cleanup;
-	enum launch_step step;
-	int none = -1, error, pid, status;
+	struct child_fault fault;
+	int none = -1, pid, status;
 	const char *line;
 	int out[2];
 	size_t len;
@@ -174,7 +174,8 @@ void shim_runtime_clean(bool quiet)
 		return;
 	fcntl(out[0], F_SETFL, O_NONBLOCK);
 	cleaning_fd = out[0];
-	pid = child_start(&shim.launch, argv, out[1], out[1], false, &step, &error);
+	pid = child_start(
+	        &shim.launch, &(struct child_start){.argv = argv, .out_fd = out[1], .err_fd = out[1]}, &fault);
 	close(out[1]);
 	status = pid < 0 ? -1 : await(pid, RUNTIME_CLEAN_MS, &cleaning_fd, &none, hear_cleaning);
 	if (cleaning_fd >= 0)

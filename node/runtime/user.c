@@ -4,11 +4,14 @@
 #include "node/runtime/files.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 /* Bytes of passwd or group that are read: 10,000 accounts. */
 #define ACCOUNTS_BYTES_MAX (1024 * 1024)
 #define NOBODY_ID          65534
 #define FIELDS_MAX         7
+/* Groups of the agent's own that are looked at. */
+#define NGROUPS_MINE 256
 
 const struct user_files user_files_system = {"/etc/passwd", "/etc/group"};
 
@@ -160,5 +163,39 @@ int user_find(struct user *out, struct arena *arena, const char *text, uint32_t 
 		        "user \"%s\": this agent is not root, so it starts tasks only as itself (uid %u); leave the "
 		        "user out, or run the agent as root",
 		        text, me);
+	return 0;
+}
+
+static bool is_mine(uint32_t gid)
+{
+	gid_t groups[NGROUPS_MINE];
+	int n = getgroups(NGROUPS_MINE, groups);
+
+	for (int i = 0; i < n; i++)
+		if (groups[i] == gid)
+			return true;
+	return gid == getegid();
+}
+
+int user_add_groups(struct user *out, struct arena *arena, const char **names, size_t n, uint32_t me,
+        const struct user_files *files, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t gid;
+
+		if (!is_id(names[i], &gid) && !find_group(&gid, arena, files->group, names[i]))
+			return err_set(err, ERR_UNPLACEABLE,
+			        "group_add: \"%s\": not in %s; create it there, or name another", names[i],
+			        files->group);
+		if (me != 0 && !is_mine(gid))
+			return err_set(err, ERR_UNPLACEABLE,
+			        "group_add: \"%s\": this agent is not root, and not in that group itself; add its user to the "
+			        "group, or run it as root",
+			        names[i]);
+		if (out->n_groups == LAUNCH_GROUPS_MAX)
+			return err_set(err, ERR_UNPLACEABLE,
+			        "group_add: with those of its user more than %d groups", LAUNCH_GROUPS_MAX);
+		out->groups[out->n_groups++] = gid;
+	}
 	return 0;
 }

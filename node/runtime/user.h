@@ -25,5 +25,9 @@ extern const struct user_files user_files_system;
  * passwd is taken as it is, with group 65534. Memory belongs to arena. */
 int user_find(struct user *out, struct arena *arena, const char *text, uint32_t me,
         const struct user_files *files, struct err *err);
+/* Compose's `group_add`: names or numbers, beside the groups that the user has. An agent that is not root can give only
+ * what it has itself. */
+int user_add_groups(struct user *out, struct arena *arena, const char **names, size_t n, uint32_t me,
+        const struct user_files *files, struct err *err);
 
 #endif
