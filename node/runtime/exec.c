@@ -76,14 +76,11 @@ static int describe(struct launch *l, struct arena *arena, const struct driver_t
 }
 
 /* What the task finds there is its user's; a disk that is full may have room later. */
-static enum driver_answer make_volumes(
-        const struct driver_task *t, const struct launch *l, struct arena *arena, struct err *err)
+static enum driver_answer make_volumes(const struct driver_task *t, const struct launch *l, struct err *err)
 {
 	uint32_t uid = l->set_user ? l->uid : geteuid();
-	struct service all = *t->task->spec;
 
-	all.n_volumes = exec_volumes(t->task->spec, arena, &all.volumes);
-	if (volumes_make(t->host->data_dir, t->task->stack, &all, uid, l->gid, err) == 0)
+	if (volumes_make(t->host->data_dir, t->task->stack, t->task->spec, uid, l->gid, err) == 0)
 		return DRIVER_OK;
 	return err->code == ERR_UNPLACEABLE ? DRIVER_REFUSES : DRIVER_BLOCKED;
 }
@@ -105,7 +102,7 @@ static enum driver_answer exec_prepare(uv_loop_t *loop, const struct driver_task
 	if (describe(&l, &arena, t, err) < 0) {
 		answer = DRIVER_REFUSES;
 	} else {
-		answer = make_volumes(t, &l, &arena, err);
+		answer = make_volumes(t, &l, err);
 		launch_put(&w, &l);
 		if (answer != DRIVER_OK) {
 			err_wrap(err, "volumes");

@@ -12,9 +12,8 @@ static bool is_other(const char *mode)
 	return mode && strcmp(mode, "host") != 0;
 }
 
-static const char *const no_new_privs[] = {
-        "no-new-privileges", "no-new-privileges:true", "no-new-privileges=true"};
-static const char *const new_privs[] = {"no-new-privileges:false", "no-new-privileges=false"};
+#define NO_NEW_PRIVS "no-new-privileges"
+#define NEW_PRIVS    "no-new-privileges=false"
 
 static bool is_in(const char *text, const char *const *list, size_t n)
 {
@@ -27,7 +26,7 @@ static bool is_in(const char *text, const char *const *list, size_t n)
 bool exec_new_privs(const struct service *s)
 {
 	for (size_t i = 0; i < s->n_security_opt; i++)
-		if (is_in(s->security_opt[i], new_privs, ARRAY_LEN(new_privs)))
+		if (strcmp(s->security_opt[i], NEW_PRIVS) == 0)
 			return true;
 	return false;
 }
@@ -35,8 +34,7 @@ bool exec_new_privs(const struct service *s)
 static bool has_other_security(const struct service *s)
 {
 	for (size_t i = 0; i < s->n_security_opt; i++)
-		if (!is_in(s->security_opt[i], new_privs, ARRAY_LEN(new_privs)) &&
-		        !is_in(s->security_opt[i], no_new_privs, ARRAY_LEN(no_new_privs)))
+		if (strcmp(s->security_opt[i], NEW_PRIVS) != 0 && strcmp(s->security_opt[i], NO_NEW_PRIVS) != 0)
 			return true;
 	return false;
 }

@@ -1,6 +1,7 @@
 #include "node/runtime/exec_plan.h"
 
 #include "node/runtime/caps.h"
+#include "node/runtime/env.h"
 #include "node/runtime/exec_accept.h"
 #include "node/runtime/rlimits.h"
 #include "node/runtime/volumes.h"
@@ -30,25 +31,6 @@ int exec_plan_rights(struct launch *l, const struct service *s, bool as_root, st
 	return 0;
 }
 
-size_t exec_volumes(const struct service *s, struct arena *arena, const char ***out)
-{
-	size_t n = 0;
-
-	*out = arena_array(arena, s->n_volumes + s->n_mounts + 1, sizeof(**out));
-	for (size_t i = 0; i < s->n_volumes; i++)
-		(*out)[n++] = s->volumes[i];
-	for (size_t i = 0; i < s->n_mounts; i++) {
-		const char *name = s->mounts[i].kind == MOUNT_VOLUME ? s->mounts[i].source : NULL;
-		size_t k = 0;
-
-		while (name && k < n && strcmp((*out)[k], name) != 0)
-			k++;
-		if (name && k == n)
-			(*out)[n++] = name;
-	}
-	return n;
-}
-
 static struct launch_mount *add(struct launch *l, enum launch_mount_kind kind, const char *target)
 {
 	struct launch_mount *m = &l->mounts[l->n_mounts++];
@@ -67,11 +49,14 @@ static void add_mount(
 {
 	struct launch_mount *out = add(l, m->kind == MOUNT_TMPFS ? LAUNCH_TMPFS : LAUNCH_BIND, m->target);
 
-	out->source = m->kind == MOUNT_VOLUME ? volume_path(arena, t->host->data_dir, t->task->stack, m->source)
-	                                      : m->source;
+	if (m->kind == MOUNT_VOLUME)
+		out->source = volume_path(arena, t->host->data_dir, t->task->stack, m->source);
+	else if (m->kind == MOUNT_BIND)
+		out->source = task_template(arena, t->host, t->task, m->source);
 	out->make_source = m->kind == MOUNT_BIND && !m->no_create;
 	out->read_only = m->read_only;
 	out->slave = is_slave(m->propagation);
+	out->no_exec = m->kind == MOUNT_TMPFS;
 	out->size = m->size;
 	out->mode = m->mode;
 }

@@ -8,7 +8,5 @@
 int exec_plan_rights(struct launch *l, const struct service *s, bool as_root, struct err *err);
 /* Fills in its view of the file system; nothing where it asks for none. */
 void exec_plan_view(struct launch *l, const struct driver_task *t, struct arena *arena);
-/* Names of the folders in DATA/volumes/STACK that it uses, in either way: x-starling.volumes and `volumes`. */
-size_t exec_volumes(const struct service *s, struct arena *arena, const char ***out);
 
 #endif

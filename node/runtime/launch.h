@@ -57,6 +57,7 @@ struct launch_mount {
 	const char *source, *target; /* absolute */
 	bool read_only;
 	bool make_source, make_target; /* a folder, where there is nothing; else that is an error */
+	bool no_exec;                  /* tmpfs */
 	bool slave;                    /* what the host mounts below source later appears */
 	uint64_t size;                 /* tmpfs: bytes; 0: the kernel's default */
 	uint32_t mode;                 /* tmpfs: permissions; 0: 01777 */

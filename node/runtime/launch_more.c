@@ -47,7 +47,7 @@ static const char *const names[MORES] = {
         [MORE_READ_ONLY] = "read_only",
 };
 
-enum { MOUNT_READ_ONLY = 1, MOUNT_MAKE_SOURCE = 2, MOUNT_MAKE_TARGET = 4, MOUNT_SLAVE = 8 };
+enum { MOUNT_READ_ONLY = 1, MOUNT_MAKE_SOURCE = 2, MOUNT_MAKE_TARGET = 4, MOUNT_SLAVE = 8, MOUNT_NO_EXEC = 16 };
 #define MOUNT_FIELDS 6
 
 static bool has(const struct launch *l, enum more m)
@@ -112,7 +112,8 @@ static void put_mount(struct wr *w, const struct launch_mount *m)
 	put_text(w, m->source);
 	put_text(w, m->target);
 	pk_u64(w, (m->read_only ? MOUNT_READ_ONLY : 0) | (m->make_source ? MOUNT_MAKE_SOURCE : 0) |
-	                  (m->make_target ? MOUNT_MAKE_TARGET : 0) | (m->slave ? MOUNT_SLAVE : 0));
+	                  (m->make_target ? MOUNT_MAKE_TARGET : 0) | (m->slave ? MOUNT_SLAVE : 0) |
+	                  (m->no_exec ? MOUNT_NO_EXEC : 0));
 	pk_u64(w, m->size);
 	pk_u64(w, m->mode);
 }
@@ -209,6 +210,7 @@ static void get_mount(struct rd *r, struct launch_mount *m, struct arena *arena)
 	m->make_source = flags & MOUNT_MAKE_SOURCE;
 	m->make_target = flags & MOUNT_MAKE_TARGET;
 	m->slave = flags & MOUNT_SLAVE;
+	m->no_exec = flags & MOUNT_NO_EXEC;
 	m->size = up_u64(r);
 	m->mode = (uint32_t)up_u64(r);
 	if (rd_ok(r) && ((unsigned)m->kind > LAUNCH_HIDDEN || m->target[0] != '/' ||

@@ -168,7 +168,7 @@ static int tmpfs_one(struct view *v, const struct launch_mount *m)
 		snprintf(options + n, sizeof(options) - n, ",size=%llu", (unsigned long long)m->size);
 	if (make_target(v, m, true) < 0)
 		return -1;
-	if (mount("tmpfs", m->target, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
+	if (mount("tmpfs", m->target, "tmpfs", MS_NOSUID | MS_NODEV | (m->no_exec ? MS_NOEXEC : 0), options) < 0)
 		return fault(v, "tmpfs: mount one on %s", m->target);
 	return 0;
 }

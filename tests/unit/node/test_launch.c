@@ -244,6 +244,63 @@ static void a_launch_of_a_later_build_is_read_as_far_as_it_is_known(void **state
 	arena_free(&arena);
 }
 
+/* The bytes of every key: a shim of any later build reads them. */
+static void a_launch_with_all_that_a_process_may_have(struct arena *arena)
+{
+	static const char more[] =
+	        "89a66c696d6974739307cd03e8cd07d0a46e696365fba2696f920204ad6f6f6d5f73636f72655f61646acd012ca96e65775f7072697673c3"
+	        "a463617073cd0400a66d6f756e7473929600c4022f61c4022f620b00009601c400c4022f631405cd03ffa4726f6f74c4092f7372762f726f"
+	        "6f74a9726561645f6f6e6c79c3";
+	struct launch_mount mounts[] = {
+	        {.kind = LAUNCH_BIND,
+	                .source = "/a",
+	                .target = "/b",
+	                .read_only = true,
+	                .make_source = true,
+	                .slave = true},
+	        {.kind = LAUNCH_TMPFS,
+	                .target = "/c",
+	                .size = 5,
+	                .mode = 01777,
+	                .make_target = true,
+	                .no_exec = true},
+	};
+	struct launch l = sample(), got;
+	char hex[2048];
+	struct wr w;
+
+	l.n_limits = 1;
+	l.limits[0] = (struct launch_limit){7, 1000, 2000};
+	l.nice = -5;
+	l.io_class = LAUNCH_IO_BEST_EFFORT;
+	l.io_priority = 4;
+	l.oom_score_adj = 300;
+	l.new_privs = true;
+	l.set_caps = true;
+	l.caps = 1 << 10;
+	l.mounts = mounts;
+	l.n_mounts = 2;
+	l.root = "/srv/root";
+	l.read_only_root = true;
+	wr_init(&w, LAUNCH_BYTES_MAX);
+	launch_put(&w, &l);
+	hex_encode(hex, w.p, w.len);
+	assert_string_equal(strstr(hex, "89a66c696d697473"), more);
+	assert_int_equal(launch_get(&got, arena, w.p, w.len, NULL), 0);
+	assert_int_equal(got.limits[0].hard, 2000);
+	assert_int_equal(got.nice, -5);
+	assert_int_equal(got.io_priority, 4);
+	assert_int_equal(got.oom_score_adj, 300);
+	assert_true(got.new_privs && got.set_caps && got.read_only_root);
+	assert_int_equal(got.caps, 1 << 10);
+	assert_int_equal(got.n_mounts, 2);
+	assert_true(got.mounts[0].slave && got.mounts[0].make_source && !got.mounts[0].no_exec);
+	assert_true(got.mounts[1].no_exec && got.mounts[1].make_target && got.mounts[1].mode == 01777);
+	assert_string_equal(got.mounts[1].target, "/c");
+	assert_string_equal(got.root, "/srv/root");
+	wr_free(&w);
+}
+
 static void what_later_builds_added_comes_back_and_its_bytes_stay(void **state)
 {
 	static const char more[] = "82a87069645f66696c65c403706964a7636c65616e757092c40472756e63c40664656c657465";
@@ -266,6 +323,7 @@ static void what_later_builds_added_comes_back_and_its_bytes_stay(void **state)
 	assert_string_equal(got.pid_file, "pid");
 	assert_string_equal(got.cleanup[1], "delete");
 	assert_null(got.cleanup[2]);
+	a_launch_with_all_that_a_process_may_have(&arena);
 	/* A key of a build to come. */
 	w.p[w.len - strlen(more) / 2 + 1 + 5] ^= 0x20;
 	assert_int_equal(launch_get(&got, &arena, w.p, w.len, NULL), 0);

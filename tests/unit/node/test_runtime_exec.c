@@ -172,7 +172,7 @@ static void a_user_has_only_the_capabilities_that_it_is_given(void **state)
 	s->n_cap_add = 2;
 	s->cap_drop = list(w, "ALL", NULL);
 	s->n_cap_drop = 1;
-	s->security_opt = list(w, "no-new-privileges:false", NULL);
+	s->security_opt = list(w, "no-new-privileges=false", NULL);
 	s->n_security_opt = 1;
 	assert_string_equal(said(w, s), "CapPrm:21\nCapEff:21\nCapBnd:21\nCapAmb:\nNoNewPrivs:\n0\n");
 }
@@ -283,6 +283,8 @@ static void what_the_host_has_is_mounted_where_the_service_wants_it(void **state
 	/* The source is made, the target not. */
 	mount_at(w, s, MOUNT_BIND, in_dir(w, "new/source"), in_dir(w, "in"));
 	mount_at(w, s, MOUNT_VOLUME, "data", in_dir(w, "ro"))->read_only = true;
+	s->volumes = list(w, "data", NULL);
+	s->n_volumes = 1;
 	assert_string_equal(said(w, s), "ro\nother\n");
 	assert_int_equal(access(in_dir(w, "new/source/x"), F_OK), 0);
 	assert_int_equal(access(in_dir(w, "in/x"), F_OK), -1);
