@@ -15,7 +15,8 @@ struct child_start {
  * -1 with what failed. */
 int child_start(const struct launch *l, const struct child_start *s, struct child_fault *fault);
 
-/* Starts argv with the launch's environment but for the task's mark, in its folder, as a child of init: nobody waits for it, nothing hears it. */
+/* Starts argv with the launch's environment but for the task's mark, in its folder, as a child of init: nobody waits for it,
+ * nothing hears it. */
 void child_detached(const struct launch *l, char *const argv[]);
 
 #endif
