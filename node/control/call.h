@@ -144,6 +144,7 @@ struct detail {
 	uint32_t restarts;
 	bool exited;
 	int exit_code, exit_signal;
+	uint64_t user_ms, system_ms, max_rss; /* bytes */
 	bool oom;
 	wall_ms started_at;
 	char reason[256];

@@ -24,6 +24,12 @@ static void read_exit(struct rd *r, struct detail *d)
 			d->exit_signal = (int)up_i64(r);
 		else if (up_is(key, len, "oom"))
 			d->oom = up_bool(r);
+		else if (up_is(key, len, "user_ms"))
+			d->user_ms = up_u64(r);
+		else if (up_is(key, len, "system_ms"))
+			d->system_ms = up_u64(r);
+		else if (up_is(key, len, "max_rss"))
+			d->max_rss = up_u64(r);
 		else
 			up_skip(r);
 	}

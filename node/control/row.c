@@ -45,7 +45,7 @@ static void pack_exit(struct wr *w, const struct task_row *t)
 		pk_nil(w);
 		return;
 	}
-	pk_map(w, 3);
+	pk_map(w, 6);
 	pk_str(w, "code");
 	if (t->exit_signal)
 		pk_nil(w);
@@ -57,6 +57,9 @@ static void pack_exit(struct wr *w, const struct task_row *t)
 	else
 		pk_nil(w);
 	pk_kv_bool(w, "oom", t->oom);
+	pk_kv_u64(w, "user_ms", t->user_ms);
+	pk_kv_u64(w, "system_ms", t->system_ms);
+	pk_kv_u64(w, "max_rss", t->max_rss);
 }
 
 void row_pack(struct agent *a, const struct task_row *t, struct arena *arena, struct rows *r)
@@ -122,6 +125,9 @@ void row_from_runtime(struct task_row *t, const struct runtime_task *rt)
 	t->exit_code = rt->exit_code;
 	t->exit_signal = rt->exit_signal;
 	t->oom = rt->oom;
+	t->user_ms = rt->user_ms;
+	t->system_ms = rt->system_ms;
+	t->max_rss = rt->max_rss;
 	t->started_at = rt->started_at;
 	if (rt->reason[0])
 		t->reason = rt->reason;
@@ -136,6 +142,9 @@ static void fill_from_detail(struct task_row *t, const struct detail *d)
 	t->exit_code = d->exit_code;
 	t->exit_signal = d->exit_signal;
 	t->oom = d->oom;
+	t->user_ms = d->user_ms;
+	t->system_ms = d->system_ms;
+	t->max_rss = d->max_rss;
 	t->started_at = d->started_at;
 	if (d->reason[0])
 		t->reason = d->reason;

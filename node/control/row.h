@@ -19,6 +19,7 @@ struct task_row {
 	uint32_t restarts;
 	bool exited;
 	int exit_code, exit_signal;
+	uint64_t user_ms, system_ms, max_rss; /* of the run that ended; bytes */
 	bool oom;
 	wall_ms started_at;
 	id64 revision;

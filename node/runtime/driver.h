@@ -51,6 +51,7 @@ struct driver_event {
 	enum driver_answer answer; /* PREPARED: not DRIVER_LATER */
 	struct run_record run;     /* STARTED */
 	struct exit_record exit;   /* EXITED */
+	struct usage_record usage; /* EXITED: all 0 where it is not known */
 	bool watchdog;             /* EXITED, LOST of an adopted task: its watchdog had fired */
 	uint32_t seq;              /* CHECKED */
 	enum check_outcome outcome;

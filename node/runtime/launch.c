@@ -162,6 +162,7 @@ const char *launch_step_text(enum launch_step s)
 #define EXIT_MAGIC     0x73724501u /* "srE", version */
 #define WATCHDOG_MAGIC 0x73725701u /* "srW", version */
 #define FAULT_MAGIC    0x73724601u /* "srF", version */
+#define USAGE_MAGIC    0x73725501u /* "srU", version */
 
 void run_put(struct wr *w, const struct run_record *r)
 {
@@ -248,6 +249,31 @@ int watchdog_get(struct watchdog_record *out, const uint8_t *bytes, size_t len, 
 		rd_fail(&r, "not a watchdog's record");
 	out->run = rd_u32(&r);
 	out->at = (wall_ms)rd_u64(&r);
+	return rd_end(&r, err);
+}
+
+void usage_put(struct wr *w, const struct usage_record *u)
+{
+	wr_u32(w, USAGE_MAGIC);
+	wr_u32(w, u->run);
+	wr_u64(w, u->user_ms);
+	wr_u64(w, u->system_ms);
+	wr_u64(w, u->max_rss);
+	wr_u32(w, u->oom_kills);
+}
+
+int usage_get(struct usage_record *out, const uint8_t *bytes, size_t len, struct err *err)
+{
+	struct rd r;
+
+	rd_init(&r, bytes, len);
+	if (rd_u32(&r) != USAGE_MAGIC)
+		rd_fail(&r, "not a record of usage");
+	out->run = rd_u32(&r);
+	out->user_ms = rd_u64(&r);
+	out->system_ms = rd_u64(&r);
+	out->max_rss = rd_u64(&r);
+	out->oom_kills = rd_u32(&r);
 	return rd_end(&r, err);
 }
 

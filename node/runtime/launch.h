@@ -7,6 +7,7 @@
  *	run      the shim writes it once the process runs: pids with start times, so that a later agent finds them
  *	exit     the shim writes it when all is over, before it ends
  *	fault    the shim writes it before `exit` when the start failed: what it can say beyond the step
+ *	usage    the shim writes it before `exit`: what the run cost
  *	watchdog the shim writes it when its watchdog fires, before it stops the task
  *	lock     held (flock) from before the shim starts until it ends, however it ends
  *	shim.sock  where a later agent connects
@@ -154,6 +155,14 @@ struct exit_record {
 	wall_ms started, ended;
 };
 
+/* What a run cost: all of its processes that were waited for, the shim's own small share included. */
+struct usage_record {
+	uint32_t run;
+	uint64_t user_ms, system_ms;
+	uint64_t max_rss;   /* bytes: the largest of its processes */
+	uint32_t oom_kills; /* processes that the kernel killed for the memory limit */
+};
+
 struct watchdog_record {
 	uint32_t run;
 	wall_ms at; /* when it fired */
@@ -177,6 +186,9 @@ int exit_get(struct exit_record *out, const uint8_t *bytes, size_t len, struct e
 
 void watchdog_put(struct wr *w, const struct watchdog_record *d);
 int watchdog_get(struct watchdog_record *out, const uint8_t *bytes, size_t len, struct err *err);
+
+void usage_put(struct wr *w, const struct usage_record *u);
+int usage_get(struct usage_record *out, const uint8_t *bytes, size_t len, struct err *err);
 
 void fault_put(struct wr *w, const struct fault_record *f);
 int fault_get(struct fault_record *out, const uint8_t *bytes, size_t len, struct err *err);

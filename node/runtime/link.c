@@ -110,6 +110,8 @@ static bool handle(struct driver_run *r, enum shim_message kind, struct rd *body
 		ev.kind = DRIVER_EXITED;
 		if (exit_get(&ev.exit, body->p, rd_left(body), NULL) < 0 || ev.exit.run != r->run)
 			return false;
+		if (!r->released)
+			link_usage(r->dir_fd, r->run, &ev.usage);
 		if (ev.exit.step != STEP_NONE && !r->released)
 			link_fault(r->dir_fd, r->run, ev.text, sizeof(ev.text));
 		break;

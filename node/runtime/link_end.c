@@ -89,6 +89,19 @@ void link_fault(int dir_fd, uint32_t run, char *out, size_t cap)
 	arena_free(&arena);
 }
 
+void link_usage(int dir_fd, uint32_t run, struct usage_record *out)
+{
+	struct arena arena;
+	uint8_t *bytes;
+	size_t len;
+
+	arena_init(&arena);
+	bytes = file_read(dir_fd, "usage", RECORD_FILE_MAX, &arena, &len, NULL);
+	if (!bytes || usage_get(out, bytes, len, NULL) < 0 || out->run != run)
+		*out = (struct usage_record){0};
+	arena_free(&arena);
+}
+
 static bool read_launch(int dir_fd, uint32_t run, struct arena *arena, struct launch *out)
 {
 	size_t len;
@@ -127,6 +140,7 @@ static void find_end(int dir_fd, uint32_t run, id64 task, const struct cgroups *
 
 	*ev = (struct driver_event){.kind = DRIVER_EXITED, .watchdog = read_watchdog(dir_fd, run)};
 	if (read_exit(dir_fd, run, &ev->exit)) {
+		link_usage(dir_fd, run, &ev->usage);
 		if (ev->exit.step != STEP_NONE)
 			link_fault(dir_fd, run, ev->text, sizeof(ev->text));
 		return;

@@ -16,5 +16,7 @@ bool link_end(
         int dir_fd, uint32_t run, id64 task, const struct cgroups *cgroups, int wait_ms, struct driver_event *ev);
 /* What the shim could say, beyond the step, of a start of this run that failed; nothing is written where it said none. */
 void link_fault(int dir_fd, uint32_t run, char *out, size_t cap);
+/* What this run cost; all 0 where nothing tells. */
+void link_usage(int dir_fd, uint32_t run, struct usage_record *out);
 
 #endif

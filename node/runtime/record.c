@@ -40,7 +40,7 @@ static void encode(struct wr *w, const struct task *t)
 {
 	const struct runtime_task *p = &t->pub;
 
-	pk_map(w, 29);
+	pk_map(w, 32);
 	pk_kv_u64(w, "version", TASK_RECORD_VERSION);
 	pk_kv_str(w, "boot_id", t->rt->boot_id);
 	put_spec(w, p);
@@ -67,6 +67,9 @@ static void encode(struct wr *w, const struct task *t)
 	pk_kv_i64(w, "exit_code", p->exit_code);
 	pk_kv_i64(w, "exit_signal", p->exit_signal);
 	pk_kv_bool(w, "oom", p->oom);
+	pk_kv_u64(w, "user_ms", p->user_ms);
+	pk_kv_u64(w, "system_ms", p->system_ms);
+	pk_kv_u64(w, "max_rss", p->max_rss);
 	pk_kv_bool(w, "stopping", p->stopping);
 	pk_kv_str(w, "reason", p->reason);
 	pk_kv_nil(w, "end"); /* so that a cut file never looks whole */
@@ -185,6 +188,12 @@ static void get_field(struct rd *r, const char *key, size_t len, struct task *t)
 		p->exit_signal = (int)up_i64(r);
 	else if (up_is(key, len, "oom"))
 		p->oom = up_bool(r);
+	else if (up_is(key, len, "user_ms"))
+		p->user_ms = up_u64(r);
+	else if (up_is(key, len, "system_ms"))
+		p->system_ms = up_u64(r);
+	else if (up_is(key, len, "max_rss"))
+		p->max_rss = up_u64(r);
 	else if (up_is(key, len, "stopping"))
 		p->stopping = up_bool(r);
 	else if (up_is(key, len, "reason"))

@@ -46,10 +46,11 @@ struct runtime_task {
 	int64_t pid;        /* 0 none */
 	uint32_t restarts;
 	uint8_t failures;
-	bool exited; /* exit_code, exit_signal, oom hold */
+	bool exited; /* exit_code, exit_signal, oom, and what the run cost, hold */
 	int exit_code;
 	int exit_signal;
 	bool oom;
+	uint64_t user_ms, system_ms, max_rss; /* of the run that ended last; bytes */
 	bool stopping;
 	bool alone;       /* no agent was there when it ended, and it has a watchdog: others may have its slot */
 	bool refused;     /* this host cannot start it, and it never ran: another peer may; reason says why */

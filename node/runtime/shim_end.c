@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -125,26 +126,59 @@ static void kill_descendants(void)
 	}
 }
 
-/* True when the kernel killed a process of the task's cgroup for its memory limit. */
-static bool oom_killed(void)
+/* How many processes of the task's cgroup the kernel killed for its memory limit. */
+static uint32_t oom_kills(void)
 {
 	struct arena arena;
 	uint8_t *text;
 	const char *at;
 	size_t len;
-	bool killed = false;
+	unsigned long n = 0;
 
 	if (!shim.launch.oom_file)
-		return false;
+		return 0;
 	arena_init(&arena);
 	text = file_read(AT_FDCWD, shim.launch.oom_file, 4096, &arena, &len, NULL);
 	for (at = (const char *)text; at; at = strchr(at, '\n')) {
 		at += *at == '\n';
 		if (strncmp(at, "oom_kill ", 9) == 0)
-			killed = strtoul(at + 9, NULL, 10) > 0;
+			n = strtoul(at + 9, NULL, 10);
 	}
 	arena_free(&arena);
-	return killed;
+	return (uint32_t)MIN(n, UINT32_MAX);
+}
+
+static uint64_t ms(const struct timeval *t)
+{
+	return (uint64_t)t->tv_sec * 1000 + (uint64_t)t->tv_usec / 1000;
+}
+
+static void write_usage(uint32_t killed)
+{
+	struct usage_record u = {.run = shim.launch.run, .oom_kills = killed};
+	uint8_t buf[RECORD_FILE_MAX];
+	struct rusage r;
+	struct wr w;
+
+	/* All of its processes have been waited for by now, by each other or by us. */
+	if (getrusage(RUSAGE_CHILDREN, &r) < 0)
+		return;
+	u.user_ms = ms(&r.ru_utime);
+	u.system_ms = ms(&r.ru_stime);
+	u.max_rss = (uint64_t)r.ru_maxrss * 1024;
+	wr_fixed(&w, buf, sizeof(buf));
+	usage_put(&w, &u);
+	file_replace(AT_FDCWD, "usage", w.p, w.len, NULL);
+}
+
+/* Not every such kill is the end of the task: a program may go on without the process, and end well. */
+static void note_oom(uint32_t killed)
+{
+	shim.exit.oom = killed && (shim.exit.signalled || shim.exit.code);
+	if (killed)
+		log_note(&shim.log, shim_wall(),
+		        "starling: the kernel killed %u process%s of this task for its memory limit", killed,
+		        killed == 1 ? "" : "es");
 }
 
 static void write_exit(void)
@@ -161,6 +195,8 @@ static void write_exit(void)
 
 void shim_finish(void)
 {
+	uint32_t killed;
+
 	if (shim.run.pid || shim.launch.pid_file)
 		kill_descendants();
 	if (shim.out_fd >= 0)
@@ -169,7 +205,9 @@ void shim_finish(void)
 	if (shim.err_fd >= 0)
 		shim_drain(shim.err_fd, &shim.err, true);
 	log_finish(&shim.log, &shim.err, shim_wall());
-	shim.exit.oom = oom_killed();
+	killed = oom_kills();
+	note_oom(killed);
+	write_usage(killed);
 	shim_runtime_clean(shim.exit.step != STEP_NONE);
 	for (size_t i = 0; i < shim.launch.n_cgroups; i++)
 		cgroup_folder_remove(shim.launch.cgroups[i]);

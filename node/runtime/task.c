@@ -418,6 +418,9 @@ void task_driver_event(void *ctx, const struct driver_event *ev)
 		break;
 	case DRIVER_EXITED:
 		run_over(t);
+		t->pub.user_ms = ev->usage.user_ms;
+		t->pub.system_ms = ev->usage.system_ms;
+		t->pub.max_rss = ev->usage.max_rss;
 		if (ev->watchdog)
 			note_watchdog(t);
 		if (ev->exit.step != STEP_NONE)

@@ -173,6 +173,8 @@ static void agents_and_shims_of_all_builds_speak_the_same(void **state)
 	        .started = 1,
 	        .ended = 2};
 	struct watchdog_record fired = {.run = 3, .at = 1234}, got;
+	struct usage_record cost = {.run = 3, .user_ms = 5, .system_ms = 6, .max_rss = 4096, .oom_kills = 2},
+	                    cost_got;
 	char hex[1024];
 	struct wr w;
 
@@ -197,6 +199,14 @@ static void agents_and_shims_of_all_builds_speak_the_same(void **state)
 	assert_int_equal(watchdog_get(&got, w.p, w.len, NULL), 0);
 	assert_true(got.run == 3 && got.at == 1234);
 	assert_int_equal(watchdog_get(&got, w.p, w.len - 1, NULL), -1);
+	wr_reset(&w);
+	usage_put(&w, &cost);
+	hex_encode(hex, w.p, w.len);
+	assert_string_equal(hex, "7372550100000003000000000000000500000000000000060000000000001000"
+	                         "00000002");
+	assert_int_equal(usage_get(&cost_got, w.p, w.len, NULL), 0);
+	assert_int_equal(cost_got.oom_kills, 2);
+	assert_int_equal(usage_get(&cost_got, w.p, w.len - 1, NULL), -1);
 	wr_free(&w);
 	assert_int_equal(SHIM_STOP, 1);
 	assert_int_equal(SHIM_CHECK, 2);

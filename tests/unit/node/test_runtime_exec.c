@@ -2,6 +2,7 @@
 #include "tests/unit/node/runtime_world.h"
 
 #include "node/runtime/caps.h"
+#include "node/runtime/cgroup.h"
 #include "node/runtime/mountinfo.h"
 #include "node/runtime/rlimits.h"
 
@@ -468,6 +469,47 @@ static void a_plain_users_task_can_have_a_view_of_its_own(void **state)
 	        said(w, s), "65534\ntmp\n!ls: cannot open directory '/etc': Permission denied\nCapEff:\n");
 }
 
+static void what_a_run_cost_is_known_after_its_end_and_to_the_next_agent(void **state)
+{
+	struct world *w = *state;
+	struct service *s = once(w, "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; exit 3");
+	id64 id = start(w, s);
+
+	WAIT(w, ended(w, id));
+	assert_true(task(w, id)->exited);
+	assert_int_equal(task(w, id)->exit_code, 3);
+	assert_true(task(w, id)->user_ms + task(w, id)->system_ms > 0);
+	assert_true(task(w, id)->max_rss > 100000);
+	agent_dies(w);
+	agent_starts(w);
+	assert_true(task(w, id)->user_ms + task(w, id)->system_ms > 0);
+	assert_true(task(w, id)->max_rss > 100000);
+}
+
+/* A server that loses one worker and goes on has not run out of memory itself. */
+static void a_child_killed_for_memory_is_noted_and_its_parent_ends_as_it_ends(void **state)
+{
+	struct world *w = *state;
+	struct service *s = once(w, "tail /dev/zero; exit 0");
+	struct cgroups c;
+
+	cgroup_detect(&c, CGROUP_ROOT, geteuid() == 0);
+	if (!c.memory) {
+		print_message("skipped: this host gives no control group of memory\n");
+		skip();
+	}
+	s->limit.memory = 32 << 20;
+	assert_non_null(
+	        strstr(said(w, s), "!starling: the kernel killed 1 process of this task for its memory limit\n"));
+	s = once(w, "tail /dev/zero || exit 9");
+	s->limit.memory = 32 << 20;
+	id64 id = start(w, s);
+
+	WAIT(w, ended(w, id));
+	assert_true(task(w, id)->oom);
+	assert_non_null(strstr(task(w, id)->reason, "memory limit"));
+}
+
 static void a_list_of_mounts_is_read_with_its_escapes(void **state)
 {
 	char text[] = "22 1 0:20 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
@@ -505,6 +547,8 @@ static const struct CMUnitTest tests[] = {
         STORY(every_key_that_a_process_cannot_have_is_refused_by_its_name),
         STORY(a_plain_users_agent_does_what_it_can_and_refuses_the_rest),
         STORY(a_plain_users_task_can_have_a_view_of_its_own),
+        STORY(what_a_run_cost_is_known_after_its_end_and_to_the_next_agent),
+        STORY(a_child_killed_for_memory_is_noted_and_its_parent_ends_as_it_ends),
         cmocka_unit_test(a_list_of_mounts_is_read_with_its_escapes),
 };
 
