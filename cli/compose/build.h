@@ -19,7 +19,9 @@ struct build {
 	const char *folder; /* of the Compose file; relative paths start here */
 	struct spec *spec;
 	const struct node *volumes; /* of the top level; NULL: none are declared */
-	size_t unset_n;             /* variables already warned of */
+	const struct node *configs; /* the same of configs, with what is in each */
+	struct spec_files *config_files;
+	size_t unset_n; /* variables already warned of */
 	const char *unset[64];
 	struct mark at; /* of the value being interpolated */
 	bool skipped;   /* a value whose variables failed was left out: laws of the whole would only mislead */
@@ -61,7 +63,8 @@ extern const struct key_level level_top, level_service, level_healthcheck, level
         level_deploy, level_resources, level_limits, level_reservations, level_generic, level_discrete,
         level_restart_policy, level_placement, level_preference, level_update_config, level_x_starling,
         level_prefer, level_probes, level_http, level_tcp, level_volume, level_mount, level_mount_bind,
-        level_mount_volume, level_mount_tmpfs, level_device, level_ulimit, level_depends, level_process;
+        level_mount_volume, level_mount_tmpfs, level_device, level_ulimit, level_depends, level_process,
+        level_config, level_config_use;
 /* All of them, for the docs and their test. */
 extern const struct key_level *const key_levels[];
 extern const size_t n_key_levels;
@@ -127,7 +130,7 @@ take_key take_cap_add, take_cap_drop, take_security_opt, take_ulimits, take_sysc
 take_key take_group_add, take_shm_size, take_oom_score_adj, take_devices, take_platform;
 take_key take_hostname, take_domainname, take_dns, take_dns_opt, take_dns_search, take_extra_hosts;
 take_key take_network_mode, take_pid, take_ipc, take_uts;
-take_key take_mounts, take_tmpfs, take_depends_on, take_process;
+take_key take_mounts, take_tmpfs, take_depends_on, take_process, take_configs;
 /* Services that depends_on names and the stack does not have; services: that node of the file. */
 void check_dependencies(struct build *b, const struct node *services);
 /* Warns of services that others on another peer could not reach. */
@@ -136,6 +139,8 @@ void warn_unreachable(struct build *b, const struct node *services);
 void pin_volume(struct build *b, const char *path, const struct node *n, struct service *s, const char *name);
 /* The top level's volumes; names are looked up by take_mounts(). */
 void check_volumes(struct build *b, const struct node *volumes);
+/* And its configs, which are read here. */
+void check_configs(struct build *b, const struct node *configs);
 void finish_env(struct build *b, const char *path, struct draft *d);
 /* `platform`, as constraints beside those of deploy.placement. */
 void finish_platform(struct build *b, const char *path, struct draft *d);

@@ -38,13 +38,22 @@ static void take_volumes(struct build *b, const char *path, const struct node *n
 	check_volumes(b, n);
 }
 
+static void take_top_configs(struct build *b, const char *path, const struct node *n, void *target)
+{
+	(void)path;
+	(void)target;
+	check_configs(b, n);
+}
+
 static const struct key_rule top_rules[] = {
-        {"configs", NULL, "files for services are not distributed yet; have them on the hosts; remove it"},
+        {"configs", take_top_configs, "files that travel with the stack; see its own table"},
         {"include", NULL, "other files are not included yet; put all services in this one"},
         {"models", NULL, "models are not provided; remove it"},
         {"name", take_name, "the stack's name, unless --name is given; else the name of the file's folder"},
         {"networks", NULL, "service networks come later; services find each other by name in DNS; remove it"},
-        {"secrets", NULL, "secrets are not distributed yet; have the files on the hosts; remove it"},
+        {"secrets", NULL,
+                "would stand readable in the signed stack, which every peer has; have the files on the hosts and bind "
+                "them, or use `configs` for what is no secret"},
         {"services", take_services, "at least one, at most 256"},
         {"version", take_version, "obsolete in Compose itself: taken with a warning, has no effect"},
         {"volumes", take_volumes,
@@ -319,7 +328,10 @@ static void check_whole(struct build *b, const struct source *src, const struct 
 	spec_encode(&w, b->spec);
 	if (!wr_ok(&w))
 		diag_error(b->diags, (struct mark){src, 0, 0}, NULL,
-		        "larger than %d bytes when packed; make two stacks of it", BODY_BYTES_MAX);
+		        "larger than %d bytes when packed, with the files that travel with it; make two stacks "
+		        "of it, or put large "
+		        "files into an image",
+		        BODY_BYTES_MAX);
 	wr_free(&w);
 }
 

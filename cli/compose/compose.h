@@ -12,6 +12,11 @@ struct compose_io {
 	/* Reads a whole file of at most max bytes into arena. 0; 1 when there is no such file; -1 with err. */
 	int (*read)(void *ctx, const char *path, size_t max, struct arena *arena, const char **text, size_t *len,
 	        struct err *err);
+	/* Reads a file (one entry without a path), or a folder with all below it, of at most max bytes together, into arena:
+	 * content, in no order. 0; 1 when there is no such path; -1 with err, for what cannot be read, is too much, or is
+	 * neither file nor folder. */
+	int (*tree)(void *ctx, const char *path, size_t max, struct arena *arena, struct spec_files *out,
+	        struct err *err);
 	/* A variable of the CLI's environment, or NULL. */
 	const char *(*getenv)(void *ctx, const char *name);
 	/* The absolute path of a folder, for the stack's name; NULL when unknown. */

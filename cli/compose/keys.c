@@ -57,8 +57,8 @@ static const struct key_rule service_rules[] = {
         {"command", take_command,
                 "arguments, or program and arguments without `entrypoint`; a string is split by "
                 "shell words, and no shell runs it"},
-        {"configs", NULL,
-                "files for services are not distributed yet; have the file on the hosts, or use `environment`"},
+        {"configs", take_configs,
+                "a list of configs of the top level, each a read-only file /NAME for the task; or see its own table"},
         {"container_name", NULL,
                 "a task's name is STACK/SERVICE/SLOT, and a fixed one allows no second replica; remove it"},
         {"cpu_count", NULL, "is for Windows containers; use `deploy.resources.limits.cpus`"},
@@ -138,7 +138,8 @@ static const struct key_rule service_rules[] = {
                 "rm`, does not come back)"},
         {"runtime", NULL, "the peer chooses the runtime (crun, runc); remove it"},
         {"scale", take_scale, "the same as `deploy.replicas`, with which it must agree"},
-        {"secrets", NULL, "secrets are not distributed yet; have the file on the hosts"},
+        {"secrets", NULL,
+                "would stand readable in the signed stack, which every peer has; have the file on the hosts and bind it"},
         {"security_opt", take_security_opt,
                 "no-new-privileges, which a process has anyway; of containers also seccomp=unconfined, "
                 "apparmor=PROFILE, label=..., systempaths=unconfined, which need the power privileged"},
@@ -163,8 +164,9 @@ static const struct key_rule service_rules[] = {
         {"userns_mode", NULL, "user namespaces are not used yet; remove it"},
         {"uts", take_uts, "host: the host's name, which needs the power host-network in a container"},
         {"volumes", take_mounts,
-                "a list: NAME:TARGET[:ro] of a volume of the top level, /HOST/PATH:TARGET[:ro], which needs the "
-                "power host-binds, TARGET alone for a folder that ends with the task; or see its own table"},
+                "a list: NAME:TARGET[:ro] of a volume of the top level; /HOST/PATH:TARGET[:ro], which needs the "
+                "power host-binds; ./PATH:TARGET:ro beside the Compose file, whose files travel with the stack; "
+                "TARGET alone for a folder that ends with the task; or see its own table"},
         {"volumes_from", NULL, "mount the same named volume in both services"},
         {"working_dir", take_working_dir, "an absolute path: in the container, or on the hosts"},
         {"x-starling", take_x_starling, "what Compose has no key for; see its own table"},
@@ -179,6 +181,7 @@ const struct key_level level_service = LEVEL("services.*", service_rules, true);
 
 const struct key_level *const key_levels[] = {
         &level_top,
+        &level_config,
         &level_volume,
         &level_service,
         &level_env_file,
@@ -187,6 +190,7 @@ const struct key_level *const key_levels[] = {
         &level_mount_bind,
         &level_mount_volume,
         &level_mount_tmpfs,
+        &level_config_use,
         &level_device,
         &level_depends,
         &level_ulimit,

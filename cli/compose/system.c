@@ -1,5 +1,5 @@
 /* The files and the environment of this process. */
-#include "cli/compose/compose.h"
+#include "cli/compose/tree_read.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,4 +76,4 @@ static const char *sys_realpath(void *ctx, const char *path, struct arena *arena
 	return realpath(path, full) ? arena_strdup(arena, full) : NULL;
 }
 
-const struct compose_io compose_io_system = {sys_read, sys_getenv, sys_realpath, NULL};
+const struct compose_io compose_io_system = {sys_read, compose_tree_read, sys_getenv, sys_realpath, NULL};

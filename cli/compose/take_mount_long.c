@@ -129,7 +129,8 @@ static const struct key_rule mount_rules[] = {
         {"image", NULL, "images are not mounted; copy the files into the service's image"},
         {"read_only", take_mount_read_only, "true: cannot be written through this mount"},
         {"source", take_source,
-                "bind: an absolute path of the hosts; volume: a name of the top level, or none for a folder that "
+                "bind: an absolute path of the hosts, or one beside the Compose file with read_only; volume: a "
+                "name of the top level, or none for a folder that "
                 "ends with the task"},
         {"target", take_target, "an absolute path for the task; needed"},
         {"tmpfs", take_tmpfs_part, "see its own table"},
@@ -156,7 +157,7 @@ void take_long_mount(
 	else if (m->kind == MOUNT_BIND && !d.source)
 		refuse(b, path, n, "a bind needs `source`, a path of the hosts");
 	else if (m->kind == MOUNT_BIND)
-		mount_bind(b, path_key(b, path, "source"), d.source_at, m, d.source);
+		mount_bind(b, path_key(b, path, "source"), d.source_at, s, m, d.source);
 	else if (m->kind == MOUNT_VOLUME)
 		mount_volume(b, d.source ? path_key(b, path, "source") : path, d.source ? d.source_at : n, s, m,
 		        d.source);

@@ -77,13 +77,12 @@ static void take_short(
 		options = comma ? comma + 1 : NULL;
 	}
 	if (count > 1 && is_path(parts[0]))
-		mount_bind(b, path, n, m, parts[0]);
+		mount_bind(b, path, n, s, m, parts[0]);
 	else
 		mount_volume(b, path, n, s, m, count > 1 ? parts[0] : NULL);
 }
 
-/* One more; NULL after an error: too many, or the target is taken. */
-static struct spec_mount *add_mount(struct build *b, const char *path, const struct node *n, struct service *s)
+struct spec_mount *mount_add(struct build *b, const char *path, const struct node *n, struct service *s)
 {
 	if (s->n_mounts == SPEC_MOUNTS_MAX) {
 		refuse(b, path, n, "more than %d mounts", SPEC_MOUNTS_MAX);
@@ -94,7 +93,7 @@ static struct spec_mount *add_mount(struct build *b, const char *path, const str
 	return &s->mounts[s->n_mounts++];
 }
 
-static void check_target(struct build *b, const char *path, const struct node *n, struct service *s)
+void mount_check_target(struct build *b, const char *path, const struct node *n, const struct service *s)
 {
 	const struct spec_mount *m = &s->mounts[s->n_mounts - 1];
 
@@ -115,7 +114,7 @@ void take_mounts(struct build *b, const char *path, const struct node *n, void *
 	}
 	for (size_t i = 0; i < n->n; i++) {
 		const char *at = path_index(b, path, i);
-		struct spec_mount *m = add_mount(b, at, n->items[i], s);
+		struct spec_mount *m = mount_add(b, at, n->items[i], s);
 
 		if (!m)
 			return;
@@ -123,7 +122,7 @@ void take_mounts(struct build *b, const char *path, const struct node *n, void *
 			take_long_mount(b, at, n->items[i], s, m);
 		else
 			take_short(b, at, n->items[i], s, m);
-		check_target(b, at, n->items[i], s);
+		mount_check_target(b, at, n->items[i], s);
 	}
 }
 
@@ -152,7 +151,7 @@ static void take_tmpfs_option(
 static void take_tmpfs_one(
         struct build *b, const char *path, const struct node *n, struct service *s, const char *text)
 {
-	struct spec_mount *m = add_mount(b, path, n, s);
+	struct spec_mount *m = mount_add(b, path, n, s);
 	size_t len = strcspn(text, ":");
 	char *options;
 
@@ -169,7 +168,7 @@ static void take_tmpfs_one(
 		take_tmpfs_option(b, path, n, m, options);
 		options = comma ? comma + 1 : NULL;
 	}
-	check_target(b, path, n, s);
+	mount_check_target(b, path, n, s);
 }
 
 void take_tmpfs(struct build *b, const char *path, const struct node *n, void *target)

@@ -101,7 +101,55 @@ const char *mount_path(struct build *b, const char *path)
 	return out;
 }
 
-void mount_bind(struct build *b, const char *path, const struct node *n, struct spec_mount *m, const char *source)
+void mount_files(struct build *b, struct service *s, struct spec_mount *m, struct spec_files *files)
+{
+	struct service one = {.n_files = 1, .files = files};
+	struct spec probe = {.n_services = 1, .services = &one};
+	char hash[17];
+
+	spec_sort(&probe);
+	spec_files_hash(hash, files);
+	files->hash = arena_strdup(b->arena, hash);
+	m->kind = MOUNT_SHIPPED;
+	m->source = files->hash;
+	m->read_only = true;
+	for (size_t i = 0; i < s->n_files; i++)
+		if (!strcmp(s->files[i].hash, hash))
+			return;
+	if (!s->files)
+		s->files = arena_array(b->arena, SPEC_MOUNTS_MAX, sizeof(*s->files));
+	s->files[s->n_files++] = *files; /* as many as mounts at most */
+}
+
+/* A path beside the Compose file: its content travels with the stack. */
+static void ship(struct build *b, const char *path, const struct node *n, struct service *s, struct spec_mount *m,
+        const char *source)
+{
+	const char *file =
+	        strcmp(b->folder, ".") == 0 ? source : arena_printf(b->arena, "%s/%s", b->folder, source);
+	struct spec_files files = {0};
+	struct err err = {0};
+	int ret;
+
+	if (!m->read_only) {
+		refuse(b, path, n,
+		        "\"%s\" is beside the Compose file, and no peer has it: mark it read-only (:ro), and its "
+		        "files travel with "
+		        "the stack; what is written belongs into a named volume",
+		        source);
+		return;
+	}
+	ret = b->io->tree(b->io->ctx, file, BODY_BYTES_MAX, b->arena, &files, &err);
+	if (ret > 0)
+		refuse(b, path, n, "no file or folder %s", file);
+	else if (ret < 0)
+		refuse(b, path, n, "%s", err.text);
+	else
+		mount_files(b, s, m, &files);
+}
+
+void mount_bind(struct build *b, const char *path, const struct node *n, struct service *s, struct spec_mount *m,
+        const char *source)
 {
 	m->kind = MOUNT_BIND;
 	if (source[0] == '/')
@@ -110,10 +158,7 @@ void mount_bind(struct build *b, const char *path, const struct node *n, struct 
 		refuse(b, path, n, "\"%s\" is the home of whoever deploys; name an absolute path of the hosts",
 		        source);
 	else
-		refuse(b, path, n,
-		        "\"%s\" is a path beside the Compose file, which the peers do not have; use a named volume, or an "
-		        "absolute path of the hosts",
-		        source);
+		ship(b, path, n, s, m, source);
 }
 
 void mount_volume(struct build *b, const char *path, const struct node *n, struct service *s,

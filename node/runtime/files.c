@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FOLDER_DEPTH_MAX 8
+/* Of a task: files/N, and what travels with its service below (SPEC_TREE_DEPTH). */
+#define FOLDER_DEPTH_MAX 16
 
 static ssize_t read_all(int fd, uint8_t *out, size_t cap)
 {

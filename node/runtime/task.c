@@ -3,13 +3,16 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "node/runtime/shipped.h"
 #include "node/runtime/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -49,12 +52,26 @@ const struct spec_restart_policy *task_policy(const struct task *t)
 	return &t->pub.spec->restart;
 }
 
+/* Of the task's folder, from the root: what is bound elsewhere cannot be told from a working directory. */
+static const char *whole_path(struct task *t)
+{
+	char path[PATH_MAX];
+
+	return realpath(t->dir, path) ? arena_strdup(&t->arena, path) : t->dir;
+}
+
 struct driver_task task_for_driver(struct task *t)
 {
+	if (t->pub.spec->n_files) {
+		if (!t->mounted)
+			t->mounted = shipped_mounted(&t->arena, whole_path(t), t->pub.spec);
+		t->seen = t->pub;
+		t->seen.spec = t->mounted;
+	}
 	return (struct driver_task){
 	        .host = &t->rt->cfg,
 	        .cgroups = &t->rt->cgroups,
-	        .task = &t->pub,
+	        .task = t->mounted ? &t->seen : &t->pub,
 	        .dir = t->dir,
 	        .dir_fd = t->dir_fd,
 	        .run = t->run_number,
@@ -174,7 +191,7 @@ static void prepare(struct task *t)
 	enum driver_answer answer;
 
 	t->run_number++;
-	if (task_choose_ports(t, &err) < 0) {
+	if (task_choose_ports(t, &err) < 0 || shipped_make(t->dir_fd, t->pub.spec, &err) < 0) {
 		task_reason(t, "%s", err.text);
 		task_event(t, EV_BLOCKED);
 		return;

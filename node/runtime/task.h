@@ -15,6 +15,9 @@
 
 struct task {
 	struct runtime_task pub; /* what the agent sees; kept in step by task.c */
+	/* Of a service that files travel with: pub as its driver sees it, with binds of them. Else NULL, and unused. */
+	const struct service *mounted;
+	struct runtime_task seen;
 	struct runtime *rt;
 	struct arena arena; /* stack, spec */
 	struct supervise life;

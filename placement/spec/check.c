@@ -295,7 +295,7 @@ static int check_all(const struct service *s, struct err *err)
 	if (check_wishes(s, err) < 0 || check_things(s, err) < 0)
 		return -1;
 	if (check_env(s, err) < 0 || check_container(s, err) < 0 || check_mounts(s, err) < 0 ||
-	        check_process(s, err) < 0)
+	        check_files(s, err) < 0 || check_process(s, err) < 0)
 		return -1;
 	if (s->working_dir && s->working_dir[0] != '/')
 		return fault(err, "working_dir: \"%s\" is not an absolute path", s->working_dir);

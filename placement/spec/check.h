@@ -12,6 +12,8 @@ int check_container(const struct service *s, struct err *err);
 /* volumes, tmpfs, devices, and that named ones are pinned. */
 int check_mounts(const struct service *s, struct err *err);
 
+/* What travels with the service, and the mounts that name it. */
+int check_files(const struct service *s, struct err *err);
 /* x-starling.process. */
 int check_process(const struct service *s, struct err *err);
 /* Of all services together: depends_on names others of the stack, in no circle. */

@@ -60,6 +60,9 @@ static int check_source(const struct service *s, const struct spec_mount *m, str
 	case MOUNT_TMPFS:
 		if (m->source)
 			return fault(err, "volumes: %s: a tmpfs has no source", m->target);
+		break;
+	case MOUNT_SHIPPED: /* check_files() */
+		break;
 	}
 	return 0;
 }
@@ -79,8 +82,15 @@ static int check_mount(const struct service *s, const struct spec_mount *m, stru
 		        m->target, m->propagation);
 	if (m->kind != MOUNT_VOLUME && m->no_copy)
 		return fault(err, "volumes: %s: nocopy is of named volumes alone", m->target);
-	if (m->kind != MOUNT_TMPFS && (m->size || m->mode))
-		return fault(err, "volumes: %s: size and mode are of a tmpfs alone", m->target);
+	if (m->kind != MOUNT_TMPFS && m->size)
+		return fault(err, "volumes: %s: size is of a tmpfs alone", m->target);
+	if (m->kind != MOUNT_TMPFS && m->kind != MOUNT_SHIPPED && m->mode)
+		return fault(err, "volumes: %s: mode is of a tmpfs alone", m->target);
+	if (m->kind == MOUNT_SHIPPED && m->mode > 0777)
+		return fault(
+		        err, "volumes: %s: mode %o is above 777: a config cannot be setuid", m->target, m->mode);
+	if (m->kind != MOUNT_SHIPPED && (m->uid || m->gid))
+		return fault(err, "volumes: %s: uid and gid are of a config alone", m->target);
 	return 0;
 }
 

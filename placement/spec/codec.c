@@ -92,6 +92,7 @@ static bool is_default(const struct field *f, const void *obj)
 	case FIELD_TEXT:
 		text = text_of(f, obj);
 		return !text || (f->fallback_text && !strcmp(text, f->fallback_text));
+	case FIELD_BYTES:
 	case FIELD_TEXTS:
 	case FIELD_KVS:
 	case FIELD_STRUCTS:
@@ -120,6 +121,9 @@ static void pack_value(struct wr *w, const struct field *f, const void *obj)
 	switch (f->kind) {
 	case FIELD_TEXT:
 		pk_str(w, text_of(f, obj));
+		break;
+	case FIELD_BYTES:
+		pk_bin(w, *(const uint8_t *const *)p, count_of(f, obj));
 		break;
 	case FIELD_TEXTS:
 		n = count_of(f, obj);
@@ -223,6 +227,7 @@ static int check_field(const struct field *f, const void *obj, struct err *err)
 		if (text && strlen(text) > (size_t)f->max)
 			return err_set(err, ERR_USAGE, "%s: longer than %lld bytes", f->key, (long long)f->max);
 		return 0;
+	case FIELD_BYTES:
 	case FIELD_TEXTS:
 	case FIELD_KVS:
 	case FIELD_STRUCTS:
@@ -231,7 +236,9 @@ static int check_field(const struct field *f, const void *obj, struct err *err)
 			        count_of(f, obj), (long long)f->max);
 		if (f->kind == FIELD_TEXTS)
 			return check_texts(f, obj, err);
-		return f->kind == FIELD_KVS ? check_kvs(f, obj, err) : check_structs(f, obj, err);
+		if (f->kind == FIELD_KVS)
+			return check_kvs(f, obj, err);
+		return f->kind == FIELD_STRUCTS ? check_structs(f, obj, err) : 0;
 	case FIELD_STRUCT:
 		if (shape_check(f->shape, member(obj, f->offset), err) < 0)
 			return err_wrap(err, "%s", f->key);
@@ -280,6 +287,19 @@ static size_t read_count(struct rd *r, const struct field *f, void *obj, uint32_
 	return n;
 }
 
+static void read_bytes(struct rd *r, const struct field *f, void *obj, struct arena *arena)
+{
+	size_t len = 0;
+	const uint8_t *bytes = up_bin(r, &len);
+
+	if (bytes && len > (size_t)f->max)
+		rd_fail(r, "bytes too long");
+	if (!bytes || !rd_ok(r))
+		return;
+	*(const uint8_t **)member_rw(obj, f->offset) = arena_memdup(arena, bytes, len);
+	*(size_t *)member_rw(obj, f->count_offset) = len;
+}
+
 static void read_enum(struct rd *r, const struct field *f, void *obj)
 {
 	size_t len = 0;
@@ -305,6 +325,9 @@ static void read_value(struct rd *r, const struct field *f, void *obj, struct ar
 	switch (f->kind) {
 	case FIELD_TEXT:
 		*(const char **)p = read_text(r, arena, (size_t)f->max);
+		break;
+	case FIELD_BYTES:
+		read_bytes(r, f, obj, arena);
 		break;
 	case FIELD_TEXTS:
 		n = read_count(r, f, obj, up_array(r));

@@ -11,6 +11,11 @@
 		.key = (k), .kind = FIELD_TEXT, .content = (c), .offset = offsetof(struct t, m),                 \
 		.max = SPEC_TEXT_MAX                                                                             \
 	}
+#define BYTES(t, k, m, limit, c)                                                                                 \
+	{                                                                                                        \
+		.key = (k), .kind = FIELD_BYTES, .content = (c), .offset = offsetof(struct t, m),                \
+		.count_offset = offsetof(struct t, n_##m), .max = (limit)                                        \
+	}
 #define TEXTS(t, k, m, limit, c)                                                                                 \
 	{                                                                                                        \
 		.key = (k), .kind = FIELD_TEXTS, .content = (c), .offset = offsetof(struct t, m),                \
@@ -59,7 +64,7 @@ static const char *const op_names[] = {"==", "!=", NULL};
 static const char *const partition_names[] = {"run", "majority", "pause", NULL};
 
 static const char *const pull_names[] = {"missing", "always", "never", NULL};
-static const char *const mount_names[] = {"bind", "volume", "tmpfs", NULL};
+static const char *const mount_names[] = {"bind", "volume", "tmpfs", "shipped", NULL};
 static const char *const depends_names[] = {
         "service_started", "service_healthy", "service_completed_successfully", NULL};
 static const char *const io_class_names[] = {"default", "best-effort", "idle", NULL};
@@ -123,7 +128,21 @@ static const struct field port_fields[] = {
 };
 static const struct shape port_shape = SHAPE(spec_port, port_fields);
 
+static const struct field file_fields[] = {
+        BYTES(spec_file, "data", data, BODY_BYTES_MAX, true),
+        BOOL(spec_file, "executable", executable, true),
+        TEXT(spec_file, "path", path, true),
+};
+static const struct shape file_shape = SHAPE(spec_file, file_fields);
+
+static const struct field files_fields[] = {
+        STRUCTS(spec_files, "files", files, file_shape, SPEC_TREE_MAX, true),
+        TEXT(spec_files, "hash", hash, true),
+};
+static const struct shape files_shape = SHAPE(spec_files, files_fields);
+
 static const struct field mount_fields[] = {
+        NUMBER(spec_mount, "gid", gid, U32, 0, 0, UINT32_MAX - 1, true),
         ENUM(spec_mount, "kind", kind, mount_names, true),
         NUMBER(spec_mount, "mode", mode, U32, 0, 0, 07777, true),
         BOOL(spec_mount, "no_copy", no_copy, true),
@@ -133,6 +152,7 @@ static const struct field mount_fields[] = {
         NUMBER(spec_mount, "size", size, U64, 0, 0, SPEC_MEMORY_MAX, true),
         TEXT(spec_mount, "source", source, true),
         TEXT(spec_mount, "target", target, true),
+        NUMBER(spec_mount, "uid", uid, U32, 0, 0, UINT32_MAX - 1, true),
 };
 static const struct shape mount_shape = SHAPE(spec_mount, mount_fields);
 
@@ -199,6 +219,7 @@ static const struct field service_fields[] = {
         TEXTS(service, "entrypoint", entrypoint, SPEC_ARGS_MAX, true),
         KVS(service, "environment", env, SPEC_ENV_MAX, true),
         TEXTS(service, "extra_hosts", extra_hosts, SPEC_HOSTS_MAX, true),
+        STRUCTS(service, "files", files, files_shape, SPEC_MOUNTS_MAX, true),
         TEXTS(service, "group_add", group_add, SPEC_CAPS_MAX, true),
         STRUCT(service, "healthcheck", check, check_shape, true),
         TEXT(service, "hostname", hostname, true),

@@ -11,6 +11,7 @@
 
 enum field_kind {
 	FIELD_TEXT,    /* const char * */
+	FIELD_BYTES,   /* const uint8_t * and a count */
 	FIELD_TEXTS,   /* const char ** and a count */
 	FIELD_KVS,     /* struct kv * and a count; packed as a map */
 	FIELD_U16,     /* the integers: bounded by min and max */

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/pack.h"
+#include "base/text.h"
 #include "placement/spec/shape.h"
 
 void service_defaults(struct service *s)
@@ -45,6 +46,18 @@ static int by_dependency(const void *a, const void *b)
 	return strcmp(((const struct spec_depends_on *)a)->service, ((const struct spec_depends_on *)b)->service);
 }
 
+static int by_path(const void *a, const void *b)
+{
+	const char *x = ((const struct spec_file *)a)->path, *y = ((const struct spec_file *)b)->path;
+
+	return strcmp(x ? x : "", y ? y : "");
+}
+
+static int by_hash(const void *a, const void *b)
+{
+	return strcmp(((const struct spec_files *)a)->hash, ((const struct spec_files *)b)->hash);
+}
+
 static void sort(void *list, size_t n, size_t size, int (*cmp)(const void *, const void *))
 {
 	if (n)
@@ -67,6 +80,9 @@ void spec_sort(struct spec *spec)
 		sort(s->sysctls, s->n_sysctls, sizeof(*s->sysctls), by_key);
 		sort(s->cap_add, s->n_cap_add, sizeof(*s->cap_add), by_text);
 		sort(s->cap_drop, s->n_cap_drop, sizeof(*s->cap_drop), by_text);
+		for (size_t k = 0; k < s->n_files; k++)
+			sort(s->files[k].files, s->files[k].n_files, sizeof(*s->files[k].files), by_path);
+		sort(s->files, s->n_files, sizeof(*s->files), by_hash);
 		sort(s->mounts, s->n_mounts, sizeof(*s->mounts), by_target);
 		sort(s->ulimits, s->n_ulimits, sizeof(*s->ulimits), by_limit);
 		sort(s->depends_on, s->n_depends_on, sizeof(*s->depends_on), by_dependency);
@@ -143,6 +159,23 @@ int spec_decode(struct spec *out, struct arena *arena, const uint8_t *bytes, siz
 int spec_decode_kept(struct spec *out, struct arena *arena, const uint8_t *bytes, size_t len, struct err *err)
 {
 	return decode(out, arena, bytes, len, true, err);
+}
+
+void spec_files_hash(char out[17], const struct spec_files *files)
+{
+	struct hash_piece pieces[3 * SPEC_TREE_MAX];
+	struct key32 hash;
+	size_t n = 0;
+
+	for (size_t i = 0; i < MIN(files->n_files, (size_t)SPEC_TREE_MAX); i++) {
+		const struct spec_file *f = &files->files[i];
+
+		pieces[n++] = (struct hash_piece){f->path ? f->path : "", f->path ? strlen(f->path) : 0};
+		pieces[n++] = (struct hash_piece){f->executable ? "x" : "-", 1};
+		pieces[n++] = (struct hash_piece){f->data ? (const void *)f->data : "", f->n_data};
+	}
+	hash_pieces(&hash, "starling shipped files 1", pieces, n);
+	id64_text(out, key32_id(&hash));
 }
 
 id64 service_content(const struct service *s)

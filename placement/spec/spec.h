@@ -92,6 +92,24 @@ enum spec_mount_kind {
 	MOUNT_BIND,   /* source: an absolute path of the host, which may hold templates (template.h) */
 	MOUNT_VOLUME, /* source: a name within the stack; NULL: a fresh folder that ends with the task */
 	MOUNT_TMPFS,  /* no source */
+	/* source: the hash of one of the service's files. The runtime writes them into the task's folder and gives drivers
+	 * a read-only MOUNT_BIND of that (node/runtime/shipped.h), so that no driver ever sees this kind in its calls but in
+	 * accept. */
+	MOUNT_SHIPPED,
+};
+
+/* What travels with the stack: a file (of `configs`), or a tree of files (a relative source of a bind). */
+struct spec_file {
+	const char *path; /* within the tree, as "conf.d/a.conf"; NULL: this one file is all */
+	bool executable;
+	size_t n_data;
+	const uint8_t *data;
+};
+
+struct spec_files {
+	const char *hash; /* 16 hex digits, of all below: spec_files_hash() */
+	size_t n_files;
+	struct spec_file *files; /* sorted by path */
 };
 
 /* One entry of `volumes` or `tmpfs`; `x-starling.volumes` are no mounts, but folders told by environment. A tmpfs is
@@ -105,7 +123,8 @@ struct spec_mount {
 	bool no_copy;            /* volume: a fresh one is not filled with what the image has at target */
 	const char *propagation; /* bind: private, rprivate, shared, rshared, slave, rslave; NULL: rprivate */
 	uint64_t size;           /* tmpfs: bytes; 0: the kernel's default */
-	uint32_t mode;           /* tmpfs: permissions, as 01777; 0: that */
+	uint32_t mode;           /* tmpfs: permissions, as 01777; 0: that. shipped: of a file, 0: 0444 */
+	uint32_t uid, gid;       /* shipped: owner, where the agent is root */
 };
 
 struct spec_device {
@@ -211,6 +230,8 @@ struct service {
 	const char *domainname;
 	size_t n_extra_hosts;
 	const char **extra_hosts; /* "NAME=ADDRESS" or "NAME=host-gateway", in file order */
+	size_t n_files;
+	struct spec_files *files; /* that its mounts of kind shipped name; sorted by hash */
 	size_t n_group_add;
 	const char **group_add; /* names or numbers */
 	const char *hostname;   /* may hold templates (template.h) */
@@ -272,6 +293,8 @@ struct spec {
 #define SPEC_ULIMITS_MAX     16 /* RLIM_NLIMITS */
 #define SPEC_DEPENDS_MAX     64
 #define SPEC_PATHS_MAX       64
+#define SPEC_TREE_MAX        256 /* files of one tree: more is a program's, for an image */
+#define SPEC_TREE_DEPTH      10  /* folders of a path in it: below what the runtime removes with a task */
 /* Most of one generic resource, asked for or offered. */
 #define SPEC_GENERIC_VALUE_MAX (1LL << 32)
 /* Least watchdog, ms: an agent that is restarted or replaced is back within 2 s, of which the init system waits 1 s, and on
@@ -310,6 +333,8 @@ int service_check(const struct service *s, struct err *err);
 #define SPEC_ENV_RESERVED_TEXT                                                                                   \
 	"names that start with " SPEC_ENV_RESERVED " are reserved for what the agent tells a task; choose another"
 bool spec_env_reserved(const char *key);
+/* The hash of files that are in order; out gets 17 bytes. */
+void spec_files_hash(char out[17], const struct spec_files *files);
 /* Hash of what makes a running task of this service differ: not replicas, placement, deploy labels, born. */
 id64 service_content(const struct service *s);
 const struct service *spec_service(const struct spec *spec, const char *name);

@@ -1,6 +1,6 @@
 /*
  * A Compose file to a spec. What stands before the first NUL byte, if there is one, is every other file (.env, env_file,
- * label_file). A file that is taken must give a spec that peers take as well, byte for byte.
+ * label_file, configs, what is shipped). A file that is taken must give a spec that peers take as well, byte for byte.
  */
 #include "cli/compose/compose.h"
 
@@ -23,6 +23,30 @@ static int read_file(void *ctx, const char *path, size_t max, struct arena *aren
 		return err_set(err, ERR_USAGE, "read %s: larger than %zu bytes", path, max);
 	*text = arena_strndup(arena, w->file, w->len);
 	*len = w->len;
+	return 0;
+}
+
+/* A path without an extension is a folder, with that file in it twice. */
+static int read_tree(
+        void *ctx, const char *path, size_t max, struct arena *arena, struct spec_files *out, struct err *err)
+{
+	const struct world *w = ctx;
+	struct spec_file *files;
+
+	if (!w->file)
+		return 1;
+	if (w->len > max)
+		return err_set(err, ERR_USAGE, "read %s: larger than %zu bytes", path, max);
+	files = arena_array(arena, 2, sizeof(*files));
+	files[0].data = files[1].data = arena_memdup(arena, w->file, w->len);
+	files[0].n_data = files[1].n_data = w->len;
+	*out = (struct spec_files){.n_files = 1, .files = files};
+	if (!strchr(path, '.')) {
+		out->n_files = 2;
+		files[0].path = "b";
+		files[1].path = "a/c";
+		files[1].executable = true;
+	}
 	return 0;
 }
 
@@ -58,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *nul = size ? memchr(data, 0, size) : NULL;
 	struct world w = {NULL, 0};
-	struct compose_io io = {read_file, get, real, &w};
+	struct compose_io io = {read_file, read_tree, get, real, &w};
 	struct source src = {"f.yaml", (const char *)data, size};
 	char *shown = NULL;
 	struct arena arena;

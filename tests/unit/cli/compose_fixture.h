@@ -16,6 +16,16 @@ static int fixture_read(void *ctx, const char *path, size_t max, struct arena *a
 	return compose_io_system.read(NULL, full, max, arena, text, len, err);
 }
 
+static int fixture_tree(
+        void *ctx, const char *path, size_t max, struct arena *arena, struct spec_files *out, struct err *err)
+{
+	char full[512];
+
+	(void)ctx;
+	snprintf(full, sizeof(full), GOLDEN "/%s", path);
+	return compose_io_system.tree(NULL, full, max, arena, out, err);
+}
+
 static const char *fixture_getenv(void *ctx, const char *name)
 {
 	static const char *const env[][2] = {{"GIVEN", "given"}, {"EMPTY", ""}, {"AS", "as"}};
@@ -33,7 +43,7 @@ static const char *fixture_realpath(void *ctx, const char *path, struct arena *a
 	return strcmp(path, ".") == 0 ? "/srv/Golden Stack_1-" : arena_printf(arena, "/srv/%s", path);
 }
 
-static const struct compose_io fixture_io = {fixture_read, fixture_getenv, fixture_realpath, NULL};
+static const struct compose_io fixture_io = {fixture_read, fixture_tree, fixture_getenv, fixture_realpath, NULL};
 
 /* Parses text named "f.yaml"; what the user would read comes back in *said (free it). */
 static inline int fixture_parse(const char *text, struct arena *arena, struct spec *spec, char **said)

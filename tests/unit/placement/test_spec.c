@@ -596,6 +596,85 @@ static void law_breakers_among_containers_are_named(void **state)
 #undef BREAK
 }
 
+static void files_that_travel_with_a_service_stay_within_their_folder(void **state)
+{
+	static const char *const bad[] = {
+	        "../x", "/etc/passwd", "a/../../x", ".", "..", "a//b", "a/", "", "1/2/3/4/5/6/7/8/9/10/11"};
+	struct spec_file tree[] = {{.path = "a/b"}, {.path = "c", .executable = true}};
+	struct spec_file clash[] = {{.path = "a"}, {.path = "a/b"}},
+	                 alone[] = {{.n_data = 1, .data = (const uint8_t *)"x"}},
+	                 two[] = {{.path = "a"}, {.path = "b"}};
+	struct spec_files files = {NULL, 2, tree};
+	struct spec_mount mount = {.kind = MOUNT_SHIPPED, .target = "/x", .read_only = true};
+	struct service s, changed;
+	struct spec spec = stack_of(&s, 1), back;
+	struct arena arena;
+	char hash[17];
+	struct err err;
+	struct wr w;
+
+	(void)state;
+	plain_service(&s, "web");
+	s.n_files = s.n_mounts = 1;
+	s.files = &files;
+	s.mounts = &mount;
+	files.hash = mount.source = hash;
+#define LAWFUL() (spec_files_hash(hash, &files), spec_check(&spec, &err) == 0)
+	if (!LAWFUL())
+		fail_msg("%s", err.text);
+	encode(&w, &spec);
+	arena_init(&arena);
+	assert_int_equal(spec_decode(&back, &arena, w.p, w.len, NULL), 0);
+	assert_string_equal(back.services[0].files[0].files[1].path, "c");
+	assert_true(back.services[0].files[0].files[1].executable);
+	assert_int_equal(service_powers(&s), 0);
+	arena_free(&arena);
+	wr_free(&w);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		files.n_files = 1;
+		tree[0].path = bad[i];
+		if (LAWFUL())
+			fail_msg("%s is lawful", bad[i]);
+	}
+	files.files = clash;
+	files.n_files = 2;
+	assert_false(LAWFUL());
+	assert_non_null(strstr(err.text, "a is a file and a folder"));
+	files.files = alone;
+	files.n_files = 1;
+	assert_true(LAWFUL());
+	/* What is in it makes a task differ. */
+	changed = s;
+	id64 before = service_content(&changed);
+	alone[0].data = (const uint8_t *)"y";
+	assert_int_equal(spec_check(&spec, &err), -1);
+	assert_non_null(strstr(err.text, "its content has the hash"));
+	assert_true(LAWFUL());
+	assert_true(service_content(&s) != before);
+	mount.mode = 01777;
+	assert_false(LAWFUL());
+	mount.mode = 0777;
+	mount.read_only = false;
+	assert_false(LAWFUL());
+	mount.read_only = true;
+	mount.source = "0000000000000000";
+	assert_false(LAWFUL());
+	assert_non_null(strstr(err.text, "its files are not there"));
+	s.n_mounts = 0;
+	assert_false(LAWFUL());
+	assert_non_null(strstr(err.text, "nothing mounts it"));
+	s.n_mounts = 1;
+	mount.source = hash;
+	files.files = two;
+	files.n_files = 2;
+	assert_true(LAWFUL());
+	two[1].path = "a";
+	assert_false(LAWFUL());
+	two[0].path = NULL;
+	assert_false(LAWFUL());
+#undef LAWFUL
+}
+
 static void a_circle_of_dependencies_is_named(void **state)
 {
 	struct spec_depends_on on_b[] = {{.service = "b"}}, on_c[] = {{.service = "c"}},
@@ -899,6 +978,7 @@ int main(void)
 	        cmocka_unit_test(random_bytes_are_refused),
 	        cmocka_unit_test(law_breakers_are_named),
 	        cmocka_unit_test(law_breakers_among_containers_are_named),
+	        cmocka_unit_test(files_that_travel_with_a_service_stay_within_their_folder),
 	        cmocka_unit_test(a_circle_of_dependencies_is_named),
 	        cmocka_unit_test(the_longest_chain_of_dependencies_is_walked),
 	        cmocka_unit_test(tcp_and_udp_may_share_a_name_and_a_port),
