@@ -272,6 +272,8 @@ int cli_parse(struct cli *cli, int argc, char **argv, bool *help, struct err *er
 		char *arg = argv[p.i++];
 		int ret;
 
+		/* What follows is a command with options of its own. */
+		only_args |= cli->verb && cli->verb->max_args == CLI_ARGS_REST && cli->n_args > 0;
 		if (!only_args && strcmp(arg, "--") == 0) {
 			only_args = true;
 			continue;

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/passphrase.h"
 
+#include "node/runtime/attach.h"
 #include "node/runtime/runtime.h"
 
 #include <sodium.h>
@@ -59,6 +60,8 @@ int cli_run(int argc, char **argv)
 	/* A shim lives as long as its task and must stay small: nothing before it. */
 	if (argc > 1 && strcmp(argv[1], "shim") == 0)
 		return shim_main(argc, argv);
+	if (argc == 2 && strcmp(argv[1], "enter") == 0)
+		return enter_main();
 	if (argc > 1 && strcmp(argv[1], "--version") == 0)
 		argv[1] = "version";
 	if (cli_parse(&cli, argc, argv, &help, &err) < 0) {

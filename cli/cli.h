@@ -44,6 +44,9 @@ struct cli_option {
 
 struct cli;
 
+/* max_args of a verb whose second argument begins a command: whatever stands there is that command's. */
+#define CLI_ARGS_REST 4096
+
 struct cli_verb {
 	const char *name;  /* "deploy", or two words: "node ls" */
 	const char *alias; /* or NULL */
@@ -157,6 +160,7 @@ CLI_VERB(ls);
 CLI_VERB(ps);
 CLI_VERB(inspect);
 CLI_VERB(logs);
+CLI_VERB(exec);
 CLI_VERB(scale);
 CLI_VERB(rm);
 CLI_VERB(history);

@@ -371,6 +371,20 @@ int client_request(struct client *c, const char *verb, const struct wr *args, bo
 	return ret;
 }
 
+int client_tell(struct client *c, const struct wr *value, struct err *err)
+{
+	struct wr msg;
+	int ret;
+
+	wr_init(&msg, CONTROL_MESSAGE_MAX + 4);
+	wr_u32(&msg, (uint32_t)value->len);
+	wr_bytes(&msg, value->p, value->len);
+	ret = wr_ok(value) && wr_ok(&msg) ? transport_write(&c->to, msg.p, msg.len, time_limit(c->cli), err)
+	                                  : err_set(err, ERR_FAILED, "what was to be said is too large");
+	wr_free(&msg);
+	return ret;
+}
+
 int client_next(struct client *c, int64_t wait_ms, struct reply *out, struct err *err)
 {
 	const uint8_t *msg;

@@ -43,6 +43,8 @@ bool client_forces_clock(const struct client *c);
 
 /* Sends one request; args holds one packed map (NULL: an empty one). sign: with the operator's key. */
 int client_request(struct client *c, const char *verb, const struct wr *args, bool sign, struct err *err);
+/* Says something more to a request that is under way: one packed map. */
+int client_tell(struct client *c, const struct wr *value, struct err *err);
 /* The next part of the answer within wait_ms (0: what is there already). 1 got it, 0 none yet, -1 broken off.
  * An error that the agent sends is a part, out->kind REPLY_ERROR. out's bytes are valid until the next call. */
 int client_next(struct client *c, int64_t wait_ms, struct reply *out, struct err *err);

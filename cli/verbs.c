@@ -73,6 +73,9 @@ const struct cli_verb cli_verbs[] = {
                 "For each slot: where it runs or what it waits for, then for each peer whether it could take the slot,\n"
                 "else what it lacks. docs/placement.md lists the numbers. Without SLOT: all slots, at most 64."),
         VERB("logs", NULL, "STACK[/SERVICE[/SLOT]]", 1, 1, logs, "what tasks wrote, merged by time", NULL),
+        VERB("exec", NULL, "STACK/SERVICE[/SLOT] CMD...", 2, CLI_ARGS_REST, exec, "run a command inside a task",
+                "As the task's user, in its environment and limits, wherever it runs. -it for a shell. The exit code is the\n"
+                "command's (127 not found, 126 not to be run); 125 is Starling's own. When this ends, so does the command."),
         VERB("scale", NULL, "STACK/SERVICE=N...", 1, 16, scale, "change how many replicas services have", NULL),
         VERB("history", NULL, "STACK", 1, 1, history, "list a stack's revisions, newest first", NULL),
         VERB("rm", "down", "STACK", 1, 1, rm, "remove a stack and stop its tasks", NULL),

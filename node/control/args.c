@@ -22,8 +22,7 @@ void rows_end(struct rows *r)
 	r->end[r->n++] = r->w.len;
 }
 
-/* A reader at the value of that name; false when it is absent. */
-static bool arg_find(const struct call *c, const char *name, struct rd *r)
+bool arg_find(const struct call *c, const char *name, struct rd *r)
 {
 	uint32_t n;
 
@@ -40,7 +39,7 @@ static bool arg_find(const struct call *c, const char *name, struct rd *r)
 	return false;
 }
 
-static int arg_done(const struct call *c, const char *name, const struct rd *r, struct err *err)
+int arg_done(const struct call *c, const char *name, const struct rd *r, struct err *err)
 {
 	if (rd_ok(r))
 		return 0;

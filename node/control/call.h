@@ -100,6 +100,10 @@ int arg_bool(const struct call *c, const char *name, bool *out, struct err *err)
 int arg_bin(
         const struct call *c, const char *name, const uint8_t **out, size_t *len, bool *given, struct err *err);
 
+/* A reader at the value of that name; false when it is absent. Then whether all was read well. */
+bool arg_find(const struct call *c, const char *name, struct rd *r);
+int arg_done(const struct call *c, const char *name, const struct rd *r, struct err *err);
+
 /* Refuses to author here while this peer's clock is doubted, unless args.force_clock. */
 int call_check_clock(const struct call *c, struct err *err);
 
@@ -116,6 +120,7 @@ void verb_inspect(struct call *);
 void verb_explain(struct call *);
 void verb_logs(struct call *);
 void verb_relay(struct call *);
+void verb_exec(struct call *);
 void verb_submit(struct call *);
 /* Ends a submit's call: what became of its record. */
 void submit_answer(struct call *c, const struct gossip_action *accepted);

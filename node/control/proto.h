@@ -48,6 +48,9 @@
  *	                             that peer: as peers ask each other, or (end_to_end) with a session inside, as from afar
  *	logs     operator            {stack, service?, slot? or task: text id; tail, since, follow} -> items: {at, stderr,
  *	                             service, slot, task: id, text}, by time; following, {live: true} once the past is told
+ *	exec     deploy              {task: text id, argv: [text], env: ["KEY=VALUE"], user?, dir?, tty, input: bool, rows, cols}
+ *	                             -> items: {out: bin} or {err: bin}; end: {code, why}. Meanwhile the client says {in: bin},
+ *	                             {eof: true}, {rows, cols} or {signal: number}
  *	submit   the record's author {record: bin, or again: bin32, copies?, wait?: ms, force_clock?} -> end: {id: bin32, copies,
  *	                             wanted, missing: [{peer, name, why}], more}: on how many disks it is; with copies, once it is
  *	                             on so many or the wait is over. again: the id of a record that is here, whose copies

@@ -15,6 +15,7 @@
 #ifndef NODE_RUNTIME_DRIVER_H
 #define NODE_RUNTIME_DRIVER_H
 
+#include "node/runtime/attach.h"
 #include "node/runtime/cgroup.h"
 #include "node/runtime/launch.h"
 #include "node/runtime/runtime.h"
@@ -93,9 +94,16 @@ struct driver {
 	void (*stop)(struct driver_run *r, int signal, int64_t grace_ms);
 	/* Runs the service's health command as the task would; CHECKED follows. */
 	void (*check)(struct driver_run *r, uint32_t seq, int64_t timeout_ms);
+	/* Runs a command inside a task that runs (attach.h); NULL with err. A driver that cannot has NULL here. */
+	struct attach *(*attach)(uv_loop_t *loop, const struct driver_task *t,
+	        const struct attach_request *request, const struct attach_events *ev, void *ctx, struct err *err);
 	/* Lets go of it, without a further event; a task that runs goes on. Frees r when its handles are closed. */
 	void (*release)(struct driver_run *r);
 };
+
+/* attach_exec.c: in tasks whose process is of this host. */
+struct attach *attach_exec(uv_loop_t *loop, const struct driver_task *t, const struct attach_request *request,
+        const struct attach_events *ev, void *ctx, struct err *err);
 
 extern const struct driver driver_exec;
 

@@ -138,5 +138,6 @@ const struct driver driver_exec = {
         .adopt = link_adopt,
         .stop = link_stop,
         .check = link_check,
+        .attach = attach_exec,
         .release = link_release,
 };

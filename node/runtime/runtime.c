@@ -292,3 +292,21 @@ const struct runtime_config *runtime_host(const struct runtime *rt)
 {
 	return &rt->cfg;
 }
+
+struct attach *runtime_attach(struct runtime *rt, id64 id, const struct attach_request *request,
+        const struct attach_events *ev, void *ctx, struct err *err)
+{
+	struct task *t = runtime_find(rt, id);
+	struct driver_task d;
+
+	if (!t || !t->pub.pid || (t->pub.state != TASK_RUNNING && t->pub.state != TASK_UNHEALTHY)) {
+		err_set(err, ERR_FAILED, "it does not run now; `starling ps` says why");
+		return NULL;
+	}
+	if (!t->driver->attach) {
+		err_set(err, ERR_FAILED, "tasks of driver %s take no further command", t->driver->name);
+		return NULL;
+	}
+	d = task_for_driver(t);
+	return t->driver->attach(rt->loop, &d, request, ev, ctx, err);
+}

@@ -98,3 +98,126 @@ def test_a_reader_that_does_not_read_costs_the_agents_no_memory(flock):
 def memory(pid):
     with open(f"/proc/{pid}/statm", encoding="ascii") as f:
         return int(f.read().split()[1]) * 4096
+
+
+def one_task(f, n=1, script="exec sleep 100000"):
+    f.cli("deploy", f.write("x.yaml", stack("x", s=shell(script, n, environment={"COLOUR": "green"}))), "--detach")
+    f.wait_serving("x", n)
+
+
+def test_exec_runs_in_the_task_from_any_peer_and_gives_its_exit_code(flock):
+    f = flock(3)
+    one_task(f)
+    task = f.serving("x")[0]
+    for peer in range(3):
+        r = f.cli("exec", "x/s", "sh", "-c", "echo $COLOUR $STARLING_TASK; echo bad >&2; exit 3", peer=peer, check=3)
+        assert r.stdout == f"green {task['task']}\n" and r.stderr == "bad\n"
+    far = ["--peer", next(p.bind for p in f.peers if p.name != task["peer_name"])]
+    assert f.cli(*far, "exec", "-e", "COLOUR=red", "-w", "/tmp", "x/s/0", "sh", "-c", "echo $COLOUR; pwd", peer=None).stdout == "red\n/tmp\n"
+    # What the command is to have, it has: its user and its control groups.
+    mine = f.cli("exec", "x/s", "cat", "/proc/self/status").stdout
+    with open(f"/proc/{task['pid']}/status", encoding="ascii") as s:
+        theirs = s.read()
+    for line in ("Uid", "Gid", "NoNewPrivs"):
+        assert re.search(rf"^{line}:.*$", mine, re.M).group() == re.search(rf"^{line}:.*$", theirs, re.M).group()
+    with open(f"/proc/{task['pid']}/cgroup", encoding="ascii") as s:
+        assert f.cli("exec", "x/s", "cat", "/proc/self/cgroup").stdout == s.read()
+    assert f.cli("exec", "x/s", "no-such-program", check=127).stderr
+    assert f.cli("exec", "x/s", "/etc/passwd", check=126).stderr
+    assert f.cli("exec", "x/s", "sh", "-c", "kill -9 $$", check=137)
+    assert "no task" in f.cli("exec", "x/t", "true", check=125).stderr
+
+
+def test_exec_passes_input_on_both_ways_at_once(flock):
+    f = flock(2)
+    one_task(f)
+    far = next(p for p in f.peers if p.name != f.serving("x")[0]["peer_name"])
+    sent = os.urandom(3 << 20)
+    r = subprocess.run([f.binary, "--data", far.data, "exec", "-i", "x/s", "cat"], input=sent, stdout=subprocess.PIPE, env=f.env,
+                       timeout=60, check=True)
+    assert r.stdout == sent
+    # Without -i there is none.
+    assert f.cli("exec", "x/s", "cat").stdout == ""
+
+
+def test_what_exec_started_ends_with_its_session(flock):
+    f = flock(2)
+    one_task(f)
+    far = next(p for p in f.peers if p.name != f.serving("x")[0]["peer_name"])
+    mark = f"31{os.getpid()}"
+
+    def left():
+        return [p for p in os.listdir("/proc") if p.isdigit() and mark in cmdline(p)]
+
+    def start():
+        p = subprocess.Popen([f.binary, "--data", far.data, "exec", "x/s", "sh", "-c",
+                              f"trap '' HUP; (setsid sleep {mark} &) ; sleep {mark}; true"], env=f.env)
+        wait_until("both sleeps", lambda: len([p for p in left() if cmdline(p).startswith("sleep")]) == 2)
+        return p
+    p = start()
+    p.kill()
+    p.wait()
+    wait_until("nothing to be left of it", lambda: not left())
+    # Ctrl-C goes to the command.
+    p = start()
+    p.send_signal(signal.SIGINT)
+    assert p.wait(20) in (0, 130)
+    wait_until("nothing to be left of it", lambda: not left())
+
+
+def cmdline(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_exec_on_a_terminal(flock):
+    import pty
+    import termios
+    f = flock(2)
+    one_task(f)
+    far = next(p for p in f.peers if p.name != f.serving("x")[0]["peer_name"])
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (31, 77))
+    before = termios.tcgetattr(slave)
+    p = subprocess.Popen([f.binary, "--data", far.data, "exec", "-it", "x/s", "sh"], stdin=slave, stdout=slave, stderr=slave,
+                         env={**f.env, "TERM": "vt100"}, start_new_session=True)
+    seen = bytearray()
+
+    def until(what):
+        def look():
+            import select
+            while select.select([master], [], [], 0)[0]:
+                seen.extend(os.read(master, 65536))
+            return what in seen
+        wait_until(repr(what), look, 20)
+    try:
+        os.write(master, b"tty; stty size; echo $TERM\r")
+        until(b"31 77\r\nvt100")
+        assert b"/dev/pts/" in seen
+        termios.tcsetwinsize(slave, (40, 100))
+        p.send_signal(signal.SIGWINCH)
+        os.write(master, b"stty size; sleep 1000\r")
+        until(b"40 100")
+        os.write(master, b"\x03")  # Ctrl-C, to the sleep and not to us
+        os.write(master, b"echo go''ing on; exit 5\r")
+        until(b"going on")
+        assert p.wait(20) == 5
+        assert termios.tcgetattr(slave) == before
+    finally:
+        p.kill()
+        p.wait()
+
+
+def test_exec_needs_a_key_that_may_deploy_the_stack(flock):
+    f = flock(2)
+    one_task(f)
+    for name, grant in (("stranger", None), ("eye", ["--role", "read"]), ("other", ["--role", "deploy", "--stack", "y*"])):
+        path = os.path.join(f.folder, name + ".key")
+        public = re.search(r"[0-9a-f]{64}", f.cli("key", "new", path).stdout).group()
+        if grant:
+            f.cli("key", "grant", public, name, *grant)
+        r = f.cli("--key", path, "exec", "x/s", "echo", "in", check=125)
+        assert "in\n" not in r.stdout and r.stderr
