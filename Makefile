@@ -27,10 +27,10 @@ ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -DSTARLING_VERSION='"$(VERSION)"' $(WARN) -
 ALL_LDFLAGS := $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)
 
 LIBS_base := -lmsgpackc -lsodium
-LIBS_all  := -luv -lsodium -lmsgpackc -lldns -lyaml -lsqlite3 -lmicrohttpd -ljansson -lpthread
+LIBS_all  := -luv -lsodium -lmsgpackc -lldns -lyaml -lsqlite3 -lmicrohttpd -ljansson -larchive -lpthread
 
 # Folders, from the top layer down; each becomes $(B)/lib<folder with - for />.a
-DIRS := cli cli/compose node node/control node/http node/net node/runtime node/health \
+DIRS := cli cli/compose node node/control node/http node/net node/runtime node/health node/image \
         dns placement placement/spec gossip gossip/trust gossip/store base
 archive = $(B)/lib$(subst /,-,$(1)).a
 objects = $(patsubst %.c,$(B)/%.o,$(filter-out cli/main.c,$(wildcard $(1)/*.c)))

@@ -4,7 +4,7 @@ LAYERS_base      := base
 LAYERS_gossip    := gossip gossip/trust gossip/store base
 LAYERS_placement := placement placement/spec base
 LAYERS_dns       := dns base
-LAYERS_node      := node node/control node/http node/net node/runtime node/health $(LAYERS_gossip) placement placement/spec dns
+LAYERS_node      := node node/control node/http node/net node/runtime node/health node/image $(LAYERS_gossip) placement placement/spec dns
 LAYERS_cli       := cli cli/compose $(LAYERS_node)
 
 LIBS_test_base      := $(LIBS_base)
