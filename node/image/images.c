@@ -33,7 +33,7 @@ struct job {
 	struct list link;
 	struct images *images;
 	enum kind kind;
-	bool running, by_hand;
+	bool running, by_hand, threadless;
 	struct list waits;
 	uv_thread_t thread;
 	uv_async_t async;
@@ -228,7 +228,8 @@ static void on_async(uv_async_t *async)
 		}
 	if (!over || uv_is_closing((uv_handle_t *)async))
 		return;
-	uv_thread_join(&j->thread);
+	if (!j->threadless)
+		uv_thread_join(&j->thread);
 	tell_all(j);
 	uv_close((uv_handle_t *)async, on_closed);
 }
@@ -253,8 +254,8 @@ static void begin(struct job *j)
 		return;
 	err_set(&j->err, ERR_FAILED, "no thread to be had for the image's work");
 	j->rc = -1;
-	tell_all(j);
-	uv_close((uv_handle_t *)&j->async, on_closed);
+	j->threadless = j->over = true;
+	uv_async_send(&j->async);
 }
 
 static void run_next(struct images *images)
