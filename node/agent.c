@@ -184,6 +184,8 @@ static int open_runtime(struct agent *a, struct err *err)
 	};
 
 	rc.address.port = 0;
+	agent_open_images(a);
+	rc.images = a->images;
 	if (a->dns)
 		dns_server_addrs(a->dns, &rc.dns, 1);
 	id64_text(rc.peer_id, key32_id(&a->keys.public_key));
@@ -257,6 +259,7 @@ static void close_all(struct agent *a)
 		http_close(a->http);
 	if (a->runtime)
 		runtime_close(a->runtime);
+	agent_close_images(a);
 	if (a->net)
 		peer_net_close(a->net);
 	if (a->verifier)

@@ -21,6 +21,7 @@
 #include <uv.h>
 
 struct control;
+struct images;
 
 struct agent {
 	uv_loop_t loop;
@@ -64,6 +65,8 @@ struct agent {
 	struct peer_net *net;
 	struct verifier *verifier;
 	struct runtime *runtime;
+	struct images *images; /* agent_images.c; NULL: none can be kept here */
+	uv_timer_t images_timer;
 	struct dns_server *dns;
 	struct http_server *http;
 	struct control *control;

@@ -48,4 +48,12 @@ void agent_stop(struct agent *a, int exit_code, const char *why);
 /* agent_volumes.c. Which volumes live here now, for the facts. */
 void agent_look_at_volumes(struct agent *a);
 
+/* agent_images.c. Opens the store of images, if this agent may run containers. */
+void agent_open_images(struct agent *a);
+void agent_close_images(struct agent *a);
+/* References of images that a stack of the flock or a task of this host names; texts are the view's and the tasks'. */
+size_t agent_needed_images(struct agent *a, struct arena *arena, const char ***out);
+/* Removes images that nothing here needs. */
+void agent_collect_images(struct agent *a);
+
 #endif

@@ -230,6 +230,7 @@ static void on_async(uv_async_t *async)
 		return;
 	if (!j->threadless)
 		uv_thread_join(&j->thread);
+	j->threadless = true;
 	tell_all(j);
 	uv_close((uv_handle_t *)async, on_closed);
 }
@@ -421,10 +422,15 @@ void images_close(struct images *images)
 			list_remove(&w->link);
 			free(w);
 		}
-		if (j->running)
-			cancel(j);
-		else
+		if (!j->running) {
 			drop(j);
+			continue;
+		}
+		cancel(j);
+		if (!j->threadless)
+			uv_thread_join(&j->thread);
+		if (!uv_is_closing((uv_handle_t *)&j->async))
+			uv_close((uv_handle_t *)&j->async, on_closed);
 	}
 	if (!images->running)
 		images_free(images);

@@ -24,7 +24,7 @@ typedef void images_said(void *ctx, const char *text);
 typedef void images_done(void *ctx, const struct image_entry *entries, size_t n, const struct err *err);
 
 struct images *images_new(uv_loop_t *loop, const char *data_dir, struct err *err);
-/* Ends what goes on; nobody is told. Freed once the threads have ended and the loop has turned. */
+/* Ends what goes on, and waits for its threads; nobody is told. Freed once the loop has turned. */
 void images_close(struct images *images);
 struct image_store *images_store(struct images *images);
 

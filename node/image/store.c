@@ -50,6 +50,7 @@ struct image_store *image_store_open(const char *data_dir, struct err *err)
 {
 	struct image_store *s = xcalloc(1, sizeof(*s));
 
+	atomic_store(&s->holds, 1);
 	s->fd = s->blobs_fd = s->rootfs_fd = s->tmp_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->unpacking, NULL);
@@ -66,6 +67,8 @@ void image_store_close(struct image_store *s)
 {
 	int fds[] = {s->fd, s->blobs_fd, s->rootfs_fd, s->tmp_fd};
 
+	if (atomic_fetch_sub(&s->holds, 1) > 1)
+		return;
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -74,6 +77,12 @@ void image_store_close(struct image_store *s)
 	free(s->entries);
 	free(s->dir);
 	free(s);
+}
+
+struct image_store *image_store_hold(struct image_store *s)
+{
+	atomic_fetch_add(&s->holds, 1);
+	return s;
 }
 
 const char *image_store_dir(const struct image_store *s)

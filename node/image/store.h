@@ -38,7 +38,10 @@ struct image_store;
 
 /* Makes the folders below DATA; what an earlier agent left half-done goes. */
 struct image_store *image_store_open(const char *data_dir, struct err *err);
+/* Ends one hold on it; the first is image_store_open()'s. With the last it goes. */
 void image_store_close(struct image_store *s);
+/* For work on another thread that may outlast the agent's own hold. Returns s. */
+struct image_store *image_store_hold(struct image_store *s);
 const char *image_store_dir(const struct image_store *s);
 int image_store_fd(const struct image_store *s);
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 struct image_store {
+	atomic_int holds;
 	char *dir; /* DATA/images */
 	int fd, blobs_fd, rootfs_fd, tmp_fd;
 	pthread_mutex_t lock;      /* of the table */

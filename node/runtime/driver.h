@@ -99,6 +99,8 @@ struct driver {
 	        const struct attach_request *request, const struct attach_events *ev, void *ctx, struct err *err);
 	/* Lets go of it, without a further event; a task that runs goes on. Frees r when its handles are closed. */
 	void (*release)(struct driver_run *r);
+	/* The task has ended for good: what it had of its own on this host can go. NULL: nothing. */
+	void (*ended)(uv_loop_t *loop, const struct driver_task *t);
 };
 
 /* attach_exec.c: in tasks whose process is of this host. */
@@ -106,6 +108,7 @@ struct attach *attach_exec(uv_loop_t *loop, const struct driver_task *t, const s
         const struct attach_events *ev, void *ctx, struct err *err);
 
 extern const struct driver driver_exec;
+extern const struct driver driver_oci;
 
 /* All drivers of this build, in the order in which a service that names none tries them. */
 extern const struct driver *const drivers[];

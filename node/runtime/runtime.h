@@ -15,6 +15,7 @@
 #include <uv.h>
 
 struct runtime;
+struct images;
 
 struct runtime_config {
 	const char *data_dir;
@@ -25,6 +26,7 @@ struct runtime_config {
 	char peer_id[17];
 	char peer_name[NAME_MAX_BYTES];
 	uint16_t port_first, port_last; /* dynamic host ports: 20000-32000 */
+	struct images *images;          /* for containers; the caller's. NULL: none run here */
 };
 
 /* What the agent, `ps`, claims and DNS read of a task. */

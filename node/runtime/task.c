@@ -233,11 +233,14 @@ static void on_backoff(uv_timer_t *timer)
 
 static void end(struct task *t)
 {
+	struct driver_task d = task_for_driver(t);
 	char id[17];
 
 	task_release_ports(t);
 	id64_text(id, t->pub.task);
 	cgroup_remove(&t->rt->cgroups, id);
+	if (t->driver->ended)
+		t->driver->ended(t->rt->loop, &d);
 }
 
 static void perform(struct task *t, enum supervise_action action)
