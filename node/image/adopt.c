@@ -102,7 +102,7 @@ static int unpack_image(struct image_store *s, const char *manifest, const struc
 	if (rc == 0 && renameat(s->tmp_fd, name, s->rootfs_fd, digest_hex(manifest)) < 0)
 		rc = err_errno(err, "put the image's files in place");
 	if (rc < 0)
-		tree_remove(s->tmp_fd, name, NULL);
+		folder_drop(s->tmp_fd, name, NULL);
 	return rc;
 }
 

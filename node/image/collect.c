@@ -83,7 +83,7 @@ static int drop_blob(void *ctx, const char *name, struct err *err)
 		return 0;
 	if (fstatat(w->s->blobs_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		w->freed += (uint64_t)st.st_size;
-	return tree_remove(w->s->blobs_fd, name, err);
+	return folder_drop(w->s->blobs_fd, name, err);
 }
 
 /* First out of the way, so that no start takes one that is half gone. */
@@ -98,7 +98,7 @@ static int drop_rootfs(void *ctx, const char *name, struct err *err)
 	snprintf(tmp, sizeof(tmp), "gone-%.40s", name);
 	if (renameat(w->s->rootfs_fd, name, w->s->tmp_fd, tmp) < 0)
 		return err_errno(err, "move images/rootfs/%s away", name);
-	return tree_remove(w->s->tmp_fd, tmp, err);
+	return folder_drop(w->s->tmp_fd, tmp, err);
 }
 
 /* Entries that may go. */

@@ -263,6 +263,6 @@ int image_load(struct image_store *s, int fd, const char *name, wall_ms now, str
 	if (rc == 0)
 		rc = image_load_folder(s, folder, name, now, work, loaded, ctx, err);
 	close(folder);
-	tree_remove(image_tmp_fd(s), tmp, NULL);
+	folder_drop(image_tmp_fd(s), tmp, NULL);
 	return rc;
 }

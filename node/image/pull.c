@@ -231,6 +231,6 @@ int image_pull(struct image_store *s, const struct image_ref *ref, bool by_hand,
 		if (rc < 0)
 			err_wrap(err, "image %s", name);
 	}
-	tree_remove(image_tmp_fd(s), tmp, NULL);
+	folder_drop(image_tmp_fd(s), tmp, NULL);
 	return rc;
 }

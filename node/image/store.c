@@ -32,7 +32,7 @@ static int open_all(struct image_store *s, const char *data_dir, struct err *err
 		return err_errno(err, "open %s", data_dir);
 	s->fd = sub_folder(data, "images", err);
 	close(data);
-	if (s->fd < 0 || tree_remove(s->fd, "tmp", err) < 0)
+	if (s->fd < 0 || folder_drop(s->fd, "tmp", err) < 0)
 		return -1;
 	blobs = sub_folder(s->fd, "blobs", err);
 	if (blobs < 0)

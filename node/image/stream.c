@@ -11,7 +11,7 @@
 
 static la_ssize_t read_packed(struct archive *a, void *ctx, const void **out)
 {
-	struct stream *s = ctx;
+	struct tar_stream *s = ctx;
 	ssize_t n;
 
 	do
@@ -29,7 +29,7 @@ static la_ssize_t read_packed(struct archive *a, void *ctx, const void **out)
 
 static la_ssize_t read_plain(struct archive *a, void *ctx, const void **out)
 {
-	struct stream *s = ctx;
+	struct tar_stream *s = ctx;
 	la_ssize_t n = archive_read_data(s->raw, s->out, sizeof(s->out));
 
 	if (n < 0) {
@@ -42,7 +42,7 @@ static la_ssize_t read_plain(struct archive *a, void *ctx, const void **out)
 	return n;
 }
 
-const char *stream_error(struct stream *s)
+const char *tar_stream_error(struct tar_stream *s)
 {
 	const char *why = s->tar ? archive_error_string(s->tar) : NULL;
 
@@ -51,7 +51,7 @@ const char *stream_error(struct stream *s)
 	return why ? why : "it is no tar archive";
 }
 
-int stream_open(struct stream *s, int fd, struct err *err)
+int tar_stream_open(struct tar_stream *s, int fd, struct err *err)
 {
 	struct archive_entry *e;
 	int r;
@@ -63,7 +63,7 @@ int stream_open(struct stream *s, int fd, struct err *err)
 	s->raw = archive_read_new();
 	s->tar = archive_read_new();
 	if (!s->raw || !s->tar) {
-		stream_close(s);
+		tar_stream_close(s);
 		return err_set(err, ERR_FAILED, "no memory");
 	}
 	archive_read_support_format_raw(s->raw);
@@ -75,14 +75,14 @@ int stream_open(struct stream *s, int fd, struct err *err)
 	if (archive_read_open(s->raw, s, NULL, read_packed, NULL) != ARCHIVE_OK ||
 	        ((r = archive_read_next_header(s->raw, &e)) != ARCHIVE_OK && r != ARCHIVE_EOF) ||
 	        archive_read_open(s->tar, s, NULL, read_plain, NULL) != ARCHIVE_OK) {
-		err_set(err, ERR_USAGE, "the archive cannot be read: %s", stream_error(s));
-		stream_close(s);
+		err_set(err, ERR_USAGE, "the archive cannot be read: %s", tar_stream_error(s));
+		tar_stream_close(s);
 		return -1;
 	}
 	return 0;
 }
 
-void stream_close(struct stream *s)
+void tar_stream_close(struct tar_stream *s)
 {
 	if (s->tar)
 		archive_read_free(s->tar);
@@ -104,7 +104,7 @@ static int compare(crypto_hash_sha256_state *state, const char *want, const char
 	        "its %s is %s and should be %s: it is damaged, or another than was asked for", what, text, want);
 }
 
-int stream_end(struct stream *s, const char *digest, const char *diff_id, struct err *err)
+int tar_stream_end(struct tar_stream *s, const char *digest, const char *diff_id, struct err *err)
 {
 	const void *rest;
 	la_ssize_t n;
@@ -112,7 +112,7 @@ int stream_end(struct stream *s, const char *digest, const char *diff_id, struct
 	while ((n = read_plain(s->tar, s, &rest)) > 0)
 		;
 	if (n < 0)
-		return err_set(err, ERR_USAGE, "the archive cannot be read: %s", stream_error(s));
+		return err_set(err, ERR_USAGE, "the archive cannot be read: %s", tar_stream_error(s));
 	while ((n = read_packed(s->raw, s, &rest)) > 0)
 		;
 	if (n < 0)

@@ -11,7 +11,7 @@
 
 struct archive;
 
-struct stream {
+struct tar_stream {
 	int fd;
 	int read_errno;
 	crypto_hash_sha256_state packed, plain;
@@ -20,11 +20,11 @@ struct stream {
 	uint8_t in[STREAM_CHUNK], out[STREAM_CHUNK];
 };
 
-int stream_open(struct stream *s, int fd, struct err *err);
-void stream_close(struct stream *s);
+int tar_stream_open(struct tar_stream *s, int fd, struct err *err);
+void tar_stream_close(struct tar_stream *s);
 /* Reads what is behind the archive, and compares; either digest may be NULL. */
-int stream_end(struct stream *s, const char *digest, const char *diff_id, struct err *err);
-const char *stream_error(struct stream *s);
+int tar_stream_end(struct tar_stream *s, const char *digest, const char *diff_id, struct err *err);
+const char *tar_stream_error(struct tar_stream *s);
 
 /* Calls for each name in a folder but "." and ".."; -1 ends it. The folder may lose the entry meanwhile. */
 int folder_each(int fd, int (*fn)(void *ctx, const char *name, struct err *err), void *ctx, struct err *err);

@@ -105,7 +105,7 @@ static int remove_at(int at, const char *name, unsigned depth, struct err *err)
 	return rc;
 }
 
-int tree_remove(int at, const char *name, struct err *err)
+int folder_drop(int at, const char *name, struct err *err)
 {
 	return remove_at(at, name, 0, err);
 }
@@ -223,7 +223,7 @@ static int copy_entry(void *ctx, const char *name, struct err *err)
 	return 0;
 }
 
-int tree_copy(int from_fd, int to_fd, struct err *err)
+int folder_copy(int from_fd, int to_fd, struct err *err)
 {
 	struct copying c = {.from = from_fd, .to = to_fd};
 	struct stat st;

@@ -150,7 +150,7 @@ static int clear_one(struct unpack *u, const char *path, int fd, const char *nam
 	if ((size_t)snprintf(full, sizeof(full), "%s%s%s", path, *path ? "/" : "", name) >= sizeof(full))
 		return refuse(err, path, "too long");
 	if (!was_made(u, full))
-		return tree_remove(fd, name, err);
+		return folder_drop(fd, name, err);
 	sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (sub < 0) /* a file of this layer */
 		return 0;
@@ -194,7 +194,7 @@ static int white_out(struct unpack *u, struct place *p, struct err *err)
 	        strcmp(p->name + strlen(WHITEOUT), "..") == 0)
 		return refuse(err, p->path, "a whiteout of nothing");
 	snprintf(full, sizeof(full), "%.*s%s", (int)up, p->path, p->name + strlen(WHITEOUT));
-	return was_made(u, full) ? 0 : tree_remove(p->dir, p->name + strlen(WHITEOUT), err);
+	return was_made(u, full) ? 0 : folder_drop(p->dir, p->name + strlen(WHITEOUT), err);
 }
 
 /* ---- making one thing ---- */
@@ -288,7 +288,7 @@ static int make_file(
 {
 	int fd, rc;
 
-	if (tree_remove(p->dir, p->name, err) < 0)
+	if (folder_drop(p->dir, p->name, err) < 0)
 		return -1;
 	fd = openat(p->dir, p->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -308,7 +308,7 @@ static int make_folder(struct unpack *u, struct archive_entry *e, struct place *
 	int fd, rc;
 
 	if (*p->name && fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode) &&
-	        tree_remove(p->dir, name, err) < 0)
+	        folder_drop(p->dir, name, err) < 0)
 		return -1;
 	if (*p->name && mkdirat(p->dir, name, 0700) < 0 && errno != EEXIST)
 		return err_errno(err, "make it");
@@ -338,7 +338,7 @@ static int make_symlink(struct unpack *u, struct archive_entry *e, struct place 
 
 	if (!to || !*to || strlen(to) >= PATH_BYTES)
 		return err_set(err, ERR_USAGE, "a link to nothing, or to a name that is too long");
-	if (tree_remove(p->dir, p->name, err) < 0)
+	if (folder_drop(p->dir, p->name, err) < 0)
 		return -1;
 	if (symlinkat(to, p->dir, p->name) < 0)
 		return err_errno(err, "make the link");
@@ -365,7 +365,7 @@ static int make_hardlink(struct unpack *u, const char *to, struct place *p, stru
 	close(from.dir);
 	if (fd < 0 || fstat(fd, &st) < 0 || S_ISDIR(st.st_mode))
 		rc = err_set(err, ERR_USAGE, "a link to \"%.200s\", which is no file of the image", to);
-	else if (tree_remove(p->dir, p->name, err) < 0)
+	else if (folder_drop(p->dir, p->name, err) < 0)
 		rc = -1;
 	snprintf(by_fd, sizeof(by_fd), "/proc/self/fd/%d", fd);
 	if (rc == 0 && linkat(AT_FDCWD, by_fd, p->dir, p->name, AT_SYMLINK_FOLLOW) < 0)
@@ -382,7 +382,7 @@ static int make_special(struct unpack *u, struct archive_entry *e, struct place 
 		return 0;
 	if (archive_entry_filetype(e) != AE_IFIFO)
 		return err_set(err, ERR_USAGE, "a device outside of /dev; give the service `devices` instead");
-	if (tree_remove(p->dir, p->name, err) < 0)
+	if (folder_drop(p->dir, p->name, err) < 0)
 		return -1;
 	if (mknodat(p->dir, p->name, S_IFIFO | (archive_entry_perm(e) & 0777), 0) < 0)
 		return err_errno(err, "make the pipe");
@@ -454,24 +454,24 @@ static int take_entry(struct unpack *u, struct archive *a, struct archive_entry 
 
 int unpack_archive(struct unpack *u, int fd, const char *digest, const char *diff_id, struct err *err)
 {
-	struct stream s;
+	struct tar_stream s;
 	struct archive_entry *e;
 	int rc = 0, r;
 
 	map_free(&u->made);
 	map_init(&u->made, sizeof(struct key32), NULL);
-	if (disk_check(u->root_fd, 0, err) < 0 || stream_open(&s, fd, err) < 0)
+	if (disk_check(u->root_fd, 0, err) < 0 || tar_stream_open(&s, fd, err) < 0)
 		return -1;
 	while (rc == 0 && (r = archive_read_next_header(s.tar, &e)) != ARCHIVE_EOF) {
 		if (r == ARCHIVE_FATAL || r == ARCHIVE_FAILED || r == ARCHIVE_RETRY)
-			rc = err_set(err, ERR_USAGE, "the archive cannot be read: %s", stream_error(&s));
+			rc = err_set(err, ERR_USAGE, "the archive cannot be read: %s", tar_stream_error(&s));
 		else if (u->cancelled && atomic_load(u->cancelled))
 			rc = err_set(err, ERR_FAILED, "given up");
 		else
 			rc = take_entry(u, s.tar, e, err);
 	}
 	if (rc == 0)
-		rc = stream_end(&s, digest, diff_id, err);
-	stream_close(&s);
+		rc = tar_stream_end(&s, digest, diff_id, err);
+	tar_stream_close(&s);
 	return rc;
 }

@@ -42,9 +42,9 @@ int unpack_archive(struct unpack *u, int fd, const char *digest, const char *dif
  * a process there. -1 with errno. */
 int open_in_root(int root_fd, const char *path, int flags);
 /* Deletes at/name with all in it, however deep; links are removed, not followed. 0 also where there is none. */
-int tree_remove(int at, const char *name, struct err *err);
+int folder_drop(int at, const char *name, struct err *err);
 /* Copies the tree at from_fd into the empty folder to_fd: owners, modes, times, links, hard links as files of their own. */
-int tree_copy(int from_fd, int to_fd, struct err *err);
+int folder_copy(int from_fd, int to_fd, struct err *err);
 /* Is there less free than IMAGE_DISK_KEEP and bytes? err names it, errno is ENOSPC. */
 int disk_check(int fd, uint64_t bytes, struct err *err);
 

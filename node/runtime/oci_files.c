@@ -168,7 +168,7 @@ static int fill(
 	if (to >= 0) {
 		folder_each(to, empty_stop, &empty, NULL);
 		if (empty)
-			rc = tree_copy(from, to, err);
+			rc = folder_copy(from, to, err);
 	}
 	if (to >= 0)
 		close(to);

@@ -166,7 +166,7 @@ static bool works(const char *path, const char *dir, char *said, size_t cap)
 	if (sub >= 0)
 		close(sub);
 	if (at >= 0) {
-		tree_remove(at, name, NULL);
+		folder_drop(at, name, NULL);
 		close(at);
 	}
 	return rc == 0;

@@ -105,7 +105,7 @@ static int clean_locked(struct image_store *store, const char *task, struct err 
 	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		;
 	snprintf(name, sizeof(name), "run/%s", task);
-	return tree_remove(image_store_fd(store), name, err);
+	return folder_drop(image_store_fd(store), name, err);
 }
 
 int oci_clean(struct image_store *store, const char *task, struct err *err)
@@ -191,7 +191,7 @@ static int make_root(struct oci_plan *p, struct err *err)
 		return err_errno(err, "mount its root");
 	from = open(lower, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	to = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = from < 0 || to < 0 ? err_errno(err, "open its root") : tree_copy(from, to, err);
+	rc = from < 0 || to < 0 ? err_errno(err, "open its root") : folder_copy(from, to, err);
 	if (from >= 0)
 		close(from);
 	if (to >= 0)
