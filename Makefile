@@ -26,8 +26,10 @@ CFLAGS_static  := -Os -g0 -ffunction-sections -fdata-sections
 ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -DSTARLING_VERSION='"$(VERSION)"' $(WARN) -I. -MMD -MP $(CFLAGS_$(FLAVOR)) $(CFLAGS)
 ALL_LDFLAGS := $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)
 
+# What a shared library brings with itself.
+LIBS_static := -lz -lzstd
 LIBS_base := -lmsgpackc -lsodium
-LIBS_all  := -luv -lsodium -lmsgpackc -lldns -lyaml -lsqlite3 -lmicrohttpd -ljansson -larchive -lpthread
+LIBS_all  := -luv -lsodium -lmsgpackc -lldns -lyaml -lsqlite3 -lmicrohttpd -ljansson -larchive $(LIBS_$(FLAVOR)) -lpthread
 
 # Folders, from the top layer down; each becomes $(B)/lib<folder with - for />.a
 DIRS := cli cli/compose node node/control node/http node/net node/runtime node/health node/image \

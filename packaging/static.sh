@@ -162,6 +162,26 @@ build_microhttpd() {
     make -C src/include install
 }
 
+build_zlib() {
+    ./configure --static --prefix="$dest"
+    make -j"$jobs" libz.a
+    make install
+}
+build_libzstd() {
+    make -j"$jobs" -C lib libzstd.a ZSTD_LEGACY_SUPPORT=0 ZSTD_LIB_COMPRESSION=1 ZSTD_LIB_DICTBUILDER=0 \
+        ZSTD_LIB_DEPRECATED=0
+    cp lib/libzstd.a "$dest/lib/"
+    cp lib/zstd.h lib/zstd_errors.h "$dest/include/"
+}
+# Reading tar, gzip and zstd is all that is used; what is not is not linked.
+build_libarchive() {
+    configure --disable-bsdtar --disable-bsdcat --disable-bsdcpio --disable-acl --disable-xattr --without-bz2lib \
+        --without-iconv --without-lz4 --without-lzma --without-lzo2 --without-cng --without-nettle --without-openssl \
+        --without-xml2 --without-expat --with-zlib --with-zstd
+    make -j"$jobs" libarchive.la
+    make install-libLTLIBRARIES install-includeHEADERS
+}
+
 library libuv1 libuv.a build_libuv
 library libsodium libsodium.a build_libsodium
 library msgpack-c libmsgpackc.a build_msgpack
@@ -170,3 +190,6 @@ library libyaml libyaml.a build_libyaml
 library jansson libjansson.a build_jansson
 library sqlite3 libsqlite3.a build_sqlite3
 library libmicrohttpd libmicrohttpd.a build_microhttpd
+library zlib libz.a build_zlib
+library libzstd libzstd.a build_libzstd
+library libarchive libarchive.a build_libarchive
