@@ -99,8 +99,8 @@ static int run(struct image_work *work, const struct image_ref *ref, char *const
 		errno = rc;
 		if (rc == ENOENT)
 			return err_set(err, ERR_UNPLACEABLE,
-			        "this host has no skopeo, which fetches images; install it, or bring the image with `starling image "
-			        "load FILE`");
+			        "this host has no skopeo, which fetches images; install it, or bring the image with `starling "
+			        "image load FILE`");
 		return err_errno(err, "start %s", argv[0]);
 	}
 	atomic_store(&work->child, pid);
@@ -137,7 +137,7 @@ static int explain(const struct image_ref *ref, struct said *said, struct err *e
 	        {"server gave HTTP response to HTTPS client", ERR_UNPLACEABLE,
 	                "the registry speaks plain HTTP; set insecure = true for it in /etc/containers/registries.conf"},
 	        {"certificate signed by unknown authority", ERR_UNPLACEABLE,
-	                "the registry's certificate is of an unknown authority; put that into /etc/containers/certs.d/HOST:PORT/"},
+	                "the registry's certificate is of an unknown authority; put that into /etc/containers/certs.d/"},
 	        {"no space left on device", ERR_FAILED, "disk full"},
 	        {"connection refused", ERR_FAILED, "the registry does not answer"},
 	        {"no such host", ERR_FAILED, "the registry's name is not known"},
