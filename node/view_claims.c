@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "node/view_parts.h"
 
+#include <sys/types.h>
+
 /* A claim with the page that it is from. */
 struct paged {
 	struct view_claim c;

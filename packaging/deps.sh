@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that a task needs: deps.sh build|test|demo|static|tidy|cross (default: build).
+# Installs the Debian 12 packages that a task needs: deps.sh build|test|demo|static|tidy|cross|vm (default: build).
 # What is there already is skipped without asking the package manager anything. Needs root or sudo only when
 # something is missing; without either it names what is missing and fails.
 set -euo pipefail
@@ -12,17 +12,19 @@ test=(libcmocka-dev python3 python3-pytest clang-14 libclang-rt-14-dev llvm-14 c
     runc crun skopeo docker-registry busybox-static)
 static=(musl-tools linux-libc-dev dpkg-dev tcl autoconf automake libtool autopoint gettext m4 xz-utils patch)
 tidy=(clang-tidy-14)
+vm=(qemu-system-x86 busybox-static cpio)
 cross=(clang-14 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)
 
 case ${1:-build} in
 build) wanted=("${build[@]}") ;;
 demo) wanted=("${build[@]}" "${demo[@]}") ;;
-test) wanted=("${build[@]}" "${test[@]}" "${cross[@]}") ;;
+test) wanted=("${build[@]}" "${test[@]}" "${cross[@]}" "${vm[@]}") ;;
 static) wanted=("${build[@]}" "${static[@]}") ;;
 tidy) wanted=("${build[@]}" "${tidy[@]}") ;;
+vm) wanted=("${build[@]}" "${vm[@]}") ;;
 cross) wanted=("${build[@]}" "${cross[@]}") ;;
 *)
-    echo "deps.sh: unknown task '$1'; one of: build test demo static tidy cross" >&2
+    echo "deps.sh: unknown task '$1'; one of: build test demo static tidy cross vm" >&2
     exit 2
     ;;
 esac

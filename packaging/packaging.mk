@@ -39,6 +39,7 @@ help:
 	@echo 'make demo       three peers on this machine: deploy, discovery, failover, rejoin, removal'
 	@echo 'make test       installs what tests need, builds with sanitizers, runs everything'
 	@echo 'make install    PREFIX=/usr/local DESTDIR=: binary, manual, systemd unit, completion'
+	@echo 'make vm         one host in a machine of its own, under Debian'"'"'s kernel: tasks with control groups v2'
 	@echo 'make static     build/starling-static, one file linked with musl that needs nothing of its host'
 	@echo 'make bench      figures: deploy, failover, idle load, sizes, DNS rates'
 	@echo 'make bench-gossip  tables of the gossip layer, as markdown: reconciliation, detection, dissemination, cost'

@@ -172,7 +172,18 @@ SOAK_PEERS   ?= 10000
 soak: $(B)/tests/sim/sim $(B)/tests/bench/gossip/bench_detect
 	@tests/sim/run $< --seconds $(SOAK_SECONDS) --first $(SOAK_FIRST); stories=$$?; \
 	$(B)/tests/bench/gossip/bench_detect --smallest $(SOAK_PEERS) --largest $(SOAK_PEERS) --crashes 3 \
-		--seed $(SOAK_FIRST) || exit 1; exit $$stories
+		--seed $(SOAK_FIRST) || exit 1; $(MAKE) --no-print-directory vm || exit 1; exit $$stories
+
+# --- A machine of its own under Debian's kernel, with control groups v2 (tests/vm/run) ---
+VM_TESTS := $(addprefix $(B)/tests/unit/node/,test_cgroup test_runtime test_runtime_agent test_runtime_check \
+            test_runtime_watchdog test_shim_container)
+.PHONY: vm vm-smoke
+vm: all static $(VM_TESTS)
+	packaging/deps.sh vm
+	tests/vm/run build/starling-static $(VM_TESTS)
+vm-smoke: all
+	packaging/deps.sh vm
+	tests/vm/run --smoke build/starling
 
 # --- DNS: the responder with a fixed zone, for clients that others wrote (tests/e2e/test_dns_clients.py) ---
 DNSD_OBJECTS := $(addprefix $(B)/,tests/e2e/dnsd.o node/net/dns_server.o node/net/dns_udp.o node/net/dns_tcp.o \

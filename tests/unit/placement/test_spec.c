@@ -732,7 +732,7 @@ static void the_longest_chain_of_dependencies_is_walked(void **state)
 
 	(void)state;
 	for (int i = 0; i < STACK_SERVICES_MAX; i++)
-		snprintf(names[i], sizeof(names[i]), "s%03d", i);
+		snprintf(names[i], sizeof(names[i]), "s%03u", (unsigned)i % 1000);
 	for (int i = 0; i < STACK_SERVICES_MAX; i++) {
 		plain_service(&s[i], names[i]);
 		on[i].service = names[(i + 1) % STACK_SERVICES_MAX];
