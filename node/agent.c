@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "node/agent_parts.h"
 #include "node/control/control.h"
+#include "node/events.h"
 #include "node/hostfacts.h"
 #include "node/notify.h"
 
@@ -170,6 +171,10 @@ static void on_task_changed(void *ctx, id64 task)
 
 	if (t && t->spec->n_volumes)
 		a->volumes_stale = true;
+	if (t)
+		events_task(a->events, t, agent_now(a).wall);
+	else
+		events_task_gone(a->events, task);
 	agent_kick(a);
 }
 
@@ -285,6 +290,7 @@ static void close_all(struct agent *a)
 		gossip_free(a->gossip);
 	arena_free(&a->arena);
 	arena_free(&a->volumes_arena);
+	events_free(a->events);
 	free(a->offers);
 	sodium_memzero(&a->keys, sizeof(a->keys));
 }
@@ -321,6 +327,7 @@ int agent_run(const struct config *cfg, void (*ready)(void *ctx), void *ctx, str
 	arena_init(&a->volumes_arena);
 	take_host(a);
 	a->started = agent_now(a).wall;
+	a->events = events_new();
 	start_timers(a);
 	if (open_all(a, err) < 0) {
 		code = err->code;

@@ -22,6 +22,7 @@
 
 struct control;
 struct images;
+struct events;
 
 struct agent {
 	uv_loop_t loop;
@@ -70,6 +71,7 @@ struct agent {
 	struct dns_server *dns;
 	struct http_server *http;
 	struct control *control;
+	struct events *events;      /* what happened, for `starling events` */
 	struct join_offers *offers; /* to hosts that join; NULL until the first asks */
 	struct work *work;
 	struct map links; /* sessions with peers and operators, by id: agent_net.c */

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "node/agent_parts.h"
 #include "node/control/control.h"
+#include "node/events.h"
 
 /* A peer that leaves looks this often, in ms, whether it is time: no record announces that. */
 #define LEAVE_LOOK 100
@@ -156,10 +157,15 @@ static void carry_out(struct agent *a, const struct work_action *act)
 		break;
 	case DO_FORGET:
 		runtime_forget(a->runtime, act->task);
+		events_task_gone(a->events, act->task);
 		break;
-	case DO_REFUSE:
 	case DO_DISPUTE:
-		break; /* node/work has seen to it */
+		if (runtime_get(a->runtime, act->task))
+			events_disputed(
+			        a->events, runtime_get(a->runtime, act->task), act->why, agent_now(a).wall);
+		break; /* node/work has seen to the rest */
+	case DO_REFUSE:
+		break;
 	}
 }
 
@@ -259,6 +265,7 @@ void agent_work(struct agent *a)
 	in = input_of(a);
 	wake = work_tell(a->work, &in);
 	show(a);
+	events_look(a->events, &a->view, a->said_ready, agent_now(a).wall);
 	if (a->leaving && !a->left)
 		agent_leave_look(a, &in);
 	agent_pump(a);

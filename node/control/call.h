@@ -121,6 +121,7 @@ void verb_explain(struct call *);
 void verb_logs(struct call *);
 void verb_relay(struct call *);
 void verb_exec(struct call *);
+void verb_events(struct call *);
 void verb_submit(struct call *);
 /* Ends a submit's call: what became of its record. */
 void submit_answer(struct call *c, const struct gossip_action *accepted);

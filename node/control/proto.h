@@ -48,6 +48,8 @@
  *	                             that peer: as peers ask each other, or (end_to_end) with a session inside, as from afar
  *	logs     operator            {stack, service?, slot? or task: text id; tail, since, follow} -> items: {at, stderr,
  *	                             service, slot, task: id, text}, by time; following, {live: true} once the past is told
+ *	events   socket, peers       {since, own: bool, watch} -> items: {time, event, stack, service, slot, task, peer, text,
+ *	                             told_by}, own: of that peer's tasks only; watching, {live: true} once the past is told
  *	exec     deploy              {task: text id, argv: [text], env: ["KEY=VALUE"], user?, dir?, tty, input: bool, rows, cols}
  *	                             -> items: {out: bin} or {err: bin}; end: {code, why}. Meanwhile the client says {in: bin},
  *	                             {eof: true}, {rows, cols} or {signal: number}

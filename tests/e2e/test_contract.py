@@ -170,7 +170,7 @@ def test_version_and_help(shared):
         version = f.read().strip()
     assert version in shared.cli("version", peer=None).stdout
     text = shared.cli("--help", peer=None).stdout
-    for verb in ("init", "join", "agent", "token create", "status", "deploy", "validate", "ls", "ps", "inspect", "logs", "exec", "scale", "rm",
+    for verb in ("init", "join", "agent", "token create", "status", "deploy", "validate", "ls", "ps", "inspect", "logs", "exec", "events", "scale", "rm",
                  "history", "node ls", "dns query", "key new", "version"):
         assert re.search(rf"^\s+{verb}\b", text, re.M), verb
 

@@ -1,4 +1,5 @@
 """Seeing what runs: logs through any one peer, commands in tasks, events, use of cpu and memory."""
+import json
 import os
 import re
 import signal
@@ -221,3 +222,42 @@ def test_exec_needs_a_key_that_may_deploy_the_stack(flock):
             f.cli("key", "grant", public, name, *grant)
         r = f.cli("--key", path, "exec", "x/s", "echo", "in", check=125)
         assert "in\n" not in r.stdout and r.stderr
+
+
+def events(f, *args, peer=0, check=True):
+    r = f.cli("-o", "json", "events", *args, peer=peer, check=check)
+    return [json.loads(line) for line in r.stdout.splitlines()]
+
+
+def test_events_tell_what_happened_anywhere_by_time(flock):
+    f = flock(3)
+    one_task(f, 3, "trap 'exit 0' TERM; sleep 0.3; [ $STARLING_SLOT = 1 ] && [ ! -e /tmp/once-$STARLING_TASK ] && touch /tmp/once-$STARLING_TASK && exit 7; "
+                   "sleep 100000 & wait")
+    wait_until("the restart", lambda: any(e["event"] == "restarted" and e["slot"] == 1 for e in events(f, peer=2)))
+    all_ = events(f, peer=1)
+    assert [e["time"] for e in all_] == sorted(e["time"] for e in all_)
+    assert sorted(e["slot"] for e in all_ if e["event"] == "started") == [0, 1, 2]
+    crash = [e for e in all_ if e["event"] == "exited"]
+    assert len(crash) == 1 and crash[0]["slot"] == 1 and "7" in crash[0]["text"]
+    assert [e["stack"] for e in all_ if e["event"] == "deployed"] == ["x"]
+    follower = subprocess.Popen([f.binary, "--data", f[0].data, "events", "-f"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=f.env)
+    os.set_blocking(follower.stdout.fileno(), False)
+    seen = bytearray()
+
+    def until(*words):
+        def look():
+            seen.extend(follower.stdout.read() or b"")
+            return any(all(w.encode() in line for w in words) for line in seen.splitlines())
+        wait_until(f"{words} in {seen!r}", look, 40)
+    try:
+        f.cli("node", "drain", "p2")
+        until("draining", "peer p2")
+        f[2].kill()
+        until("dead", "peer p3")
+        f.cli("rm", "x", "--yes", check=False)
+        until("removed", "stack x")
+    finally:
+        follower.kill()
+        follower.communicate()
+    r = f.cli("events", check=7)
+    assert "p3" in r.stderr and re.search(r"started +x/s/\d on p1", r.stdout)
