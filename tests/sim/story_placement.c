@@ -127,6 +127,8 @@ SIM(an_agent_that_is_soon_back_moves_nothing, .peers = 5, .work = true)
 SIM(a_rolling_restart_of_all_agents_starts_and_stops_nothing, .peers = 8, .work = true)
 {
 	deploy_web(s);
+	sim_expect_rest(s, SECONDS(40), 0); /* with the load evened out */
+	sim_count_anew(s);
 	for (unsigned i = 0; i < s->n; i++) {
 		sim_kill(s, i);
 		sim_run(s, 100 + (int64_t)drbg_below(&s->rng, 1000));
