@@ -726,7 +726,7 @@ static void the_longest_chain_of_dependencies_is_walked(void **state)
 {
 	static struct service s[STACK_SERVICES_MAX];
 	static struct spec_depends_on on[STACK_SERVICES_MAX];
-	static char names[STACK_SERVICES_MAX][8];
+	static char names[STACK_SERVICES_MAX][16];
 	struct spec spec = stack_of(s, STACK_SERVICES_MAX);
 	struct err err = {0};
 
