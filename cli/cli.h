@@ -161,6 +161,7 @@ CLI_VERB(ps);
 CLI_VERB(inspect);
 CLI_VERB(logs);
 CLI_VERB(exec);
+CLI_VERB(top);
 CLI_VERB(events);
 CLI_VERB(scale);
 CLI_VERB(rm);

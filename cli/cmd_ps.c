@@ -1,6 +1,8 @@
 /* starling ps: tasks, and slots without one. */
 #include "cli/list.h"
 
+#include "base/text.h"
+
 const struct cli_option cmd_ps_options[] = {{0}};
 
 static void slot_cell(char *out, size_t cap, const json_t *row)
@@ -48,6 +50,20 @@ static void exit_cell(char *out, size_t cap, const json_t *row)
 		snprintf(out, cap, "%lld", (long long)json_integer_value(json_object_get(e, "code")));
 }
 
+/* A task that is to be tried again says when. */
+static void reason_cell(char *out, size_t cap, const json_t *row)
+{
+	const char *reason = json_string_value(json_object_get(row, "reason"));
+	const char *retry = json_string_value(json_object_get(row, "retry_at"));
+	wall_ms at;
+
+	snprintf(out, cap, "%s", reason && *reason ? reason : "-");
+	if (retry && text_time_parse(retry, &at))
+		snprintf(out, cap, "%s%stries again in %lld s", reason ? reason : "",
+		        reason && *reason ? "; " : "",
+		        (long long)MAX((at - clock_wall() + 999) / 1000, (wall_ms)0));
+}
+
 static const struct column cols[] = {
         {"SLOT", NULL, false, slot_cell},
         {"TASK", "task", false, NULL},
@@ -61,7 +77,7 @@ static const struct column cols[] = {
         {"DRIVER", "driver", true, NULL},
         {"REVISION", "revision", true, NULL},
         {"ENDPOINTS", NULL, false, endpoints_cell},
-        {"REASON", "reason", false, NULL},
+        {"REASON", NULL, false, reason_cell},
 };
 
 static bool has_stack(const json_t *rows, const char *stack)

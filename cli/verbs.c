@@ -76,6 +76,8 @@ const struct cli_verb cli_verbs[] = {
         VERB("exec", NULL, "STACK/SERVICE[/SLOT] CMD...", 2, CLI_ARGS_REST, exec, "run a command inside a task",
                 "As the task's user, in its environment and limits, wherever it runs. -it for a shell. The exit code is the\n"
                 "command's (127 not found, 126 not to be run); 125 is Starling's own. When this ends, so does the command."),
+        VERB("top", NULL, "[STACK]", 0, 1, top, "what tasks and peers use of cpu and memory",
+                "Again every two seconds on a terminal, else once. 100% is one core. -o json prints one object each time."),
         VERB("events", NULL, "", 0, 0, events, "what happened in the flock: to tasks, peers and stacks",
                 "Each peer remembers its last 512. Of tasks the peer tells that runs them; of peers and stacks the one that is\n"
                 "asked, as it saw them. -o json prints one object a line."),

@@ -121,6 +121,7 @@ void verb_explain(struct call *);
 void verb_logs(struct call *);
 void verb_relay(struct call *);
 void verb_exec(struct call *);
+void verb_usage(struct call *);
 void verb_events(struct call *);
 void verb_submit(struct call *);
 /* Ends a submit's call: what became of its record. */
@@ -153,6 +154,7 @@ struct detail {
 	uint64_t user_ms, system_ms, max_rss; /* bytes */
 	bool oom;
 	wall_ms started_at;
+	wall_ms retry_at;
 	char reason[256];
 };
 

@@ -82,6 +82,10 @@ int detail_read(struct detail *d, const uint8_t *bytes, size_t len)
 			up_str_copy(&r, text, sizeof(text));
 			if (!text_time_parse(text, &d->started_at))
 				rd_fail(&r, "time expected");
+		} else if (up_is(key, key_len, "retry_at")) {
+			up_str_copy(&r, text, sizeof(text));
+			if (!text_time_parse(text, &d->retry_at))
+				rd_fail(&r, "time expected");
 		} else {
 			up_skip(&r);
 		}

@@ -50,6 +50,8 @@
  *	                             service, slot, task: id, text}, by time; following, {live: true} once the past is told
  *	events   socket, peers       {since, own: bool, watch} -> items: {time, event, stack, service, slot, task, peer, text,
  *	                             told_by}, own: of that peer's tasks only; watching, {live: true} once the past is told
+ *	usage    socket, peers       {stack?} -> items: first the host's {at_us, cpu_milli_of, cpu_us, memory_bytes,
+ *	                             memory_bytes_of, processes}, then of each task {task, stack, service, slot} and the last 4
  *	exec     deploy              {task: text id, argv: [text], env: ["KEY=VALUE"], user?, dir?, tty, input: bool, rows, cols}
  *	                             -> items: {out: bin} or {err: bin}; end: {code, why}. Meanwhile the client says {in: bin},
  *	                             {eof: true}, {rows, cols} or {signal: number}

@@ -69,7 +69,7 @@ void row_pack(struct agent *a, const struct task_row *t, struct arena *arena, st
 	char text[ADDR_TEXT_MAX];
 	struct wr *w = &r->w;
 
-	pk_map(w, 18);
+	pk_map(w, 19);
 	pk_kv_str(w, "stack", t->stack);
 	pk_kv_str(w, "service", t->service);
 	pk_kv_u64(w, "slot", t->slot);
@@ -111,6 +111,15 @@ void row_pack(struct agent *a, const struct task_row *t, struct arena *arena, st
 	} else {
 		pk_nil(w);
 	}
+	pk_str(w, "retry_at");
+	if (t->known && t->retry_at) {
+		char time[25];
+
+		text_time(time, t->retry_at);
+		pk_str(w, time);
+	} else {
+		pk_nil(w);
+	}
 	pack_endpoints(w, t, m);
 	pk_kv_bool(w, "current", t->current);
 	rows_end(r);
@@ -129,6 +138,7 @@ void row_from_runtime(struct task_row *t, const struct runtime_task *rt)
 	t->system_ms = rt->system_ms;
 	t->max_rss = rt->max_rss;
 	t->started_at = rt->started_at;
+	t->retry_at = rt->retry_at;
 	if (rt->reason[0])
 		t->reason = rt->reason;
 }
@@ -146,6 +156,7 @@ static void fill_from_detail(struct task_row *t, const struct detail *d)
 	t->system_ms = d->system_ms;
 	t->max_rss = d->max_rss;
 	t->started_at = d->started_at;
+	t->retry_at = d->retry_at;
 	if (d->reason[0])
 		t->reason = d->reason;
 }

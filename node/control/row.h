@@ -22,6 +22,7 @@ struct task_row {
 	uint64_t user_ms, system_ms, max_rss; /* of the run that ended; bytes */
 	bool oom;
 	wall_ms started_at;
+	wall_ms retry_at;
 	id64 revision;
 };
 

@@ -22,6 +22,7 @@ const struct verb verbs[] = {
         {"rebalance", ASK_SOCKET, ROLE_READ, verb_rebalance},
         {"inspect", ASK_SIGNED, ROLE_READ, verb_inspect},
         {"logs", ASK_SIGNED | ASK_OUT, ROLE_READ, verb_logs},
+        {"usage", ASK_SOCKET | ASK_PEERS, ROLE_READ, verb_usage},
         {"events", ASK_SOCKET | ASK_PEERS, ROLE_READ, verb_events},
         {"exec", ASK_SIGNED, ROLE_DEPLOY, verb_exec},
         {"relay", ASK_SOCKET, ROLE_READ, verb_relay},

@@ -45,6 +45,7 @@ struct runtime_task {
 	wall_ms healthy_since;
 	mono_ms healthy_at;
 	wall_ms started_at; /* of the present process; 0 none */
+	wall_ms retry_at;   /* in TASK_BACKOFF: when it is started again; else 0 */
 	int64_t pid;        /* 0 none */
 	uint32_t restarts;
 	uint8_t failures;

@@ -249,6 +249,7 @@ static void perform(struct task *t, enum supervise_action action)
 	case ACT_NONE:
 		break;
 	case ACT_PREPARE:
+		t->pub.retry_at = 0;
 		prepare(t);
 		break;
 	case ACT_LAUNCH:
@@ -262,9 +263,11 @@ static void perform(struct task *t, enum supervise_action action)
 		task_stop_process(t);
 		break;
 	case ACT_WAIT:
+		t->pub.retry_at = task_wall() + t->life.retry_in_ms;
 		uv_timer_start(&t->timer, on_backoff, (uint64_t)t->life.retry_in_ms, 0);
 		break;
 	case ACT_END:
+		t->pub.retry_at = 0;
 		end(t);
 		break;
 	}

@@ -32,7 +32,7 @@ TASK = {"stack": str, "service": str, "slot": int, "task": Either(ID, None), "pe
         "health": {"none", "starting", "healthy", "unhealthy"}, "reason": Either(str, None), "revision": ID, "driver": str,
         "pid": Either(int, None), "restarts": int,
         "exit": Either({"code": Either(int, None), "signal": Either(int, str, None), "oom": bool}, None),
-        "started_at": Either(TIME, None), "endpoints": [{"name": str, "proto": {"tcp", "udp"}, "address": str, "port": int}]}
+        "started_at": Either(TIME, None), "retry_at": Either(TIME, None), "endpoints": [{"name": str, "proto": {"tcp", "udp"}, "address": str, "port": int}]}
 STATUS = {"flock": Either(str, dict), "name": str, "peer": Either(str, dict), "version": str,
           "state": {"starting", "joining", "waiting", "ready", "draining", "isolated"},
           "peers": {"alive": int, "suspect": int, "dead": int, "left": int}, "store": {"records": int, "root_hash": str},
@@ -170,7 +170,7 @@ def test_version_and_help(shared):
         version = f.read().strip()
     assert version in shared.cli("version", peer=None).stdout
     text = shared.cli("--help", peer=None).stdout
-    for verb in ("init", "join", "agent", "token create", "status", "deploy", "validate", "ls", "ps", "inspect", "logs", "exec", "events", "scale", "rm",
+    for verb in ("init", "join", "agent", "token create", "status", "deploy", "validate", "ls", "ps", "inspect", "logs", "exec", "top", "events", "scale", "rm",
                  "history", "node ls", "dns query", "key new", "version"):
         assert re.search(rf"^\s+{verb}\b", text, re.M), verb
 

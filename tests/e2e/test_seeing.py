@@ -261,3 +261,34 @@ def test_events_tell_what_happened_anywhere_by_time(flock):
         follower.communicate()
     r = f.cli("events", check=7)
     assert "p3" in r.stderr and re.search(r"started +x/s/\d on p1", r.stdout)
+
+
+def test_top_shows_who_uses_the_cpu_on_any_peer(flock):
+    f = flock(3)
+    f.cli("deploy", f.write("t.yaml", stack("t", idle=sleeper(2), busy=shell("while :; do :; done", 1))), "--detach")
+    f.wait_serving("t", 3)
+    where = {(r["service"], r["slot"]): r["peer_name"] for r in f.ps()}
+    for peer in range(3):
+        all_ = json.loads(f.cli("-o", "json", "top", "--once", peer=peer).stdout)
+        assert sorted(p["peer_name"] for p in all_["peers"]) == ["p1", "p2", "p3"]
+        tasks = {(t["service"], t["slot"]): t for t in all_["tasks"]}
+        assert {k: t["peer_name"] for k, t in tasks.items()} == where
+        assert tasks["busy", 0]["cpu_percent"] > tasks["idle", 0]["cpu_percent"]
+        assert all(t["memory_bytes"] > 0 and t["processes"] >= 1 for t in tasks.values())
+    text = f.cli("top", "t").stdout
+    assert re.search(r"^t/busy/0 .*%", text, re.M) and "CORES" in text
+    assert json.loads(f.cli("-o", "json", "top", "--once", "other").stdout)["tasks"] == []
+    f[2].kill()
+    r = f.cli("top", "--once", check=7)
+    assert "p3" in r.stderr and "p2" in r.stdout
+
+
+def test_a_crash_loop_is_seen_in_ps_with_why_and_when_next(flock):
+    f = flock(2)
+    f.cli("deploy", f.write("c.yaml", stack("c", s={
+        "command": ["/bin/sh", "-c", "exit 9"], "deploy": {"restart_policy": {"delay": "20s"}}})), "--detach")
+    for peer in range(2):
+        row = wait_until("the pause", lambda: next((r for r in f.ps(peer=peer) if r["state"] == "backoff" and r["retry_at"]), None), 40)
+        assert row["exit"]["code"] == 9 and row["restarts"] >= 1 and row["retry_at"] > time.strftime("%Y-%m-%dT%H:%M", time.gmtime())
+    text = f.cli("ps", "c").stdout
+    assert re.search(r"backoff.*exit.* 9; tries again in \d+ s", text), text

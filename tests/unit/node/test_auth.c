@@ -129,6 +129,7 @@ static const struct {
         {"inspect", false, ROLE_READ, false, false, false},
         {"logs", false, ROLE_READ, false, false, true},
         {"events", true, 0, true, false, false},
+        {"usage", true, 0, true, false, false},
         {"exec", false, ROLE_DEPLOY, false, false, false},
         {"relay", true, 0, false, false, false}, /* the peer that is meant judges what comes through */
         {"leave", false, ROLE_ADMIN, false, false, false},
