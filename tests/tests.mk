@@ -134,6 +134,16 @@ $(bench_placing): $(B)/%: $(B)/%.o $(B)/tests/bench/placement/flock.o $(B)/tests
 bench-placement: $(bench_placement)
 	@for program in $^; do $$program $(BENCH_ARGS) || exit 1; echo; done
 
+# What tasks cost: start, memory of a shim, the agent with hundreds of them. TASKS: options, as --counts 1,20.
+bench_start := $(B)/tests/bench/tasks/bench_start
+$(bench_start): $(bench_start).o $(ARCHIVES)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
+.PHONY: bench-tasks
+bench-tasks: all static $(bench_start)
+	packaging/deps.sh demo
+	$(PYTHON) tests/bench/tasks/tasks.py --start $(bench_start) $(TASKS)
+
 # Real agents beside as many of serf's, if that is installed; the table goes to FLOCKS_OUT as well.
 FLOCKS_OUT ?= build/bench-flocks.md
 .PHONY: bench-flocks
