@@ -68,7 +68,7 @@ def measure(flock, count, idle_s):
     before, since = cpu_s(agent), time.monotonic()
     time.sleep(idle_s)
     cpu = (cpu_s(agent) - before) / (time.monotonic() - since) * 100
-    print(f"| {count} | {len(mine)} | {sum(pss) / len(pss):.3f} | {sum(own) / len(own):.3f} "
+    print(f"| {count} | {sum(pss) / len(pss):.3f} | {sum(own) / len(own):.3f} "
           f"| {kib(agent, 'status', 'VmRSS') / 1024:.1f} | {cpu:.2f} | {took:.1f} |", flush=True)
 
 
@@ -82,8 +82,8 @@ def main():
     if args.start:
         subprocess.run([args.start, binary()], check=True)
         print(flush=True)
-    print("| tasks | shims | PSS of a shim, MiB | its own pages, MiB | agent's resident set, MiB | agent's cpu at rest, % "
-          "| all running after, s |\n|---|---|---|---|---|---|---|", flush=True)
+    print("| tasks | shim, PSS, MiB | of that its own pages, MiB | agent, MiB | agent's cpu at rest, % "
+          "| all running after, s |\n|---|---|---|---|---|---|", flush=True)
     with Flock(binary(), 1) as flock:
         flock.up()
         for count in map(int, args.counts.split(",")):
