@@ -9,7 +9,7 @@ static const struct {
 	const char *key;
 	unsigned drivers;
 } only[] = {
-        {&level_service, "annotations", ON_CONTAINERS},
+        {&level_service, "annotations", ON_OCI},
         {&level_service, "devices", ON_CONTAINERS},
         {&level_service, "dns", ON_CONTAINERS},
         {&level_service, "dns_opt", ON_CONTAINERS},
@@ -19,11 +19,12 @@ static const struct {
         {&level_service, "hostname", ON_CONTAINERS},
         {&level_service, "privileged", ON_CONTAINERS},
         {&level_service, "pull_policy", ON_CONTAINERS},
-        {&level_service, "stdin_open", ON_CONTAINERS},
+        {&level_service, "stdin_open", ON_ENGINE},
         {&level_service, "sysctls", ON_CONTAINERS},
-        {&level_service, "tty", ON_CONTAINERS},
+        {&level_service, "tty", ON_ENGINE},
         {&level_x_starling, "process", ON_EXEC},
         {&level_x_starling, "volumes", ON_EXEC},
+        {&level_x_starling, "watchdog", ON_EXEC | ON_OCI},
 };
 
 unsigned key_drivers(const struct key_level *level, const char *key)
@@ -42,6 +43,13 @@ bool level_by_driver(const struct key_level *level)
 	return false;
 }
 
+/* `tty: false` asks for nothing. */
+static bool says_no(const struct node *n)
+{
+	return n->kind == NODE_SCALAR &&
+	       (!strcmp(n->text, "false") || !strcmp(n->text, "False") || !strcmp(n->text, "FALSE"));
+}
+
 static void check_level(
         struct build *b, const char *path, const struct node *map, const struct key_level *level, struct draft *d)
 {
@@ -50,6 +58,8 @@ static void check_level(
 		unsigned honour = key_drivers(level, p->key);
 		const char *at = path_key(b, path, p->key);
 
+		if (says_no(p->value))
+			continue;
 		if (d->drivers & honour)
 			d->drivers &= honour;
 		else if (honour == ON_EXEC)
@@ -62,8 +72,8 @@ static void check_level(
 			        "name an `image`");
 		else
 			diag_error(b->diags, p->mark, at,
-			        "is honoured by driver %s alone, which `x-starling.driver` or another key rules out",
-			        honour == ON_OCI ? "oci" : "engine");
+			        "is not honoured by driver %s, which `x-starling.driver` or another key asks for; remove one",
+			        d->drivers == ON_OCI ? "oci" : "engine");
 	}
 }
 

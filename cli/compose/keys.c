@@ -115,8 +115,8 @@ static const struct key_rule service_rules[] = {
         {"memswap_limit", NULL, "use `deploy.resources.limits.memory`"},
         {"models", NULL, "models are not provided; pass the address of yours in `environment`"},
         {"network_mode", take_network_mode,
-                "host, which needs the power host-network in a container; bridge: a network of the peer, with "
-                "NAT; none; a process is always in its host's"},
+                "host; bridge: a network of the peer, with NAT; none; unless set bridge under driver engine and host under oci; "
+                "the host's network needs the power host-network in a container; a process is always in it"},
         {"networks", NULL, "service networks come later; services find each other by name in DNS; remove it"},
         {"oom_kill_disable", NULL, "a task beyond its memory limit is killed and restarted; remove it"},
         {"oom_score_adj", take_oom_score_adj, "-1000 to 1000; below 0 needs the power priority"},

@@ -66,9 +66,11 @@ static bool needs(const struct spec *spec, const struct service *s, const struct
 	return false;
 }
 
-/* In a network of its own, and without a port that leads there. */
+/* In a network of its own, and without a port that leads there. Driver oci uses the host's, unless told. */
 static bool is_hidden(const struct service *s)
 {
+	if (!s->network_mode && s->driver == DRIVER_OCI)
+		return false;
 	return s->image && !s->n_ports &&
 	       (!s->network_mode ||
 	               (strcmp(s->network_mode, "host") != 0 && strcmp(s->network_mode, "none") != 0));

@@ -12,7 +12,8 @@
  *	security_opt             exec-as-root for        privileged, but for no-new-privileges
  *	                         no-new-privileges=false
  *	pid, ipc: host           none: it has them       privileged
- *	uts, network_mode: host  none: it has them       host-network
+ *	uts, network_mode: host  none: it has them       host-network; also without network_mode, unless the driver is
+ *	                                                 engine: driver oci then uses the host's network
  *	annotations              none: nobody reads them privileged: the runtime and its hooks obey some
  *	bind, process.rootfs     host-binds              host-binds
  *	devices                  devices                 devices
@@ -67,6 +68,12 @@ static uint32_t process_powers(const struct service *s)
 	return powers;
 }
 
+/* May it come to be in its host's network, as root with NET_RAW? */
+static bool in_host_network(const struct service *s)
+{
+	return s->network_mode ? !strcmp(s->network_mode, "host") : service_driver_fits(s, DRIVER_OCI);
+}
+
 static uint32_t container_powers(const struct service *s)
 {
 	uint32_t powers = 0;
@@ -79,7 +86,7 @@ static uint32_t container_powers(const struct service *s)
 			powers |= SPEC_POWER_PRIVILEGED;
 	if (s->pid || s->ipc || s->n_annotations)
 		powers |= SPEC_POWER_PRIVILEGED;
-	if (s->uts || (s->network_mode && !strcmp(s->network_mode, "host")))
+	if (s->uts || in_host_network(s))
 		powers |= SPEC_POWER_HOST_NETWORK;
 	return powers;
 }

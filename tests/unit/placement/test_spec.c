@@ -615,7 +615,7 @@ static void files_that_travel_with_a_service_stay_within_their_folder(void **sta
 
 	(void)state;
 	plain_service(&s, "web");
-	s.n_files = s.n_mounts = 1;
+	s.n_files = s.n_mounts = 1; /* a process */
 	s.files = &files;
 	s.mounts = &mount;
 	files.hash = mount.source = hash;
@@ -847,6 +847,7 @@ static void every_way_to_harm_a_host_needs_its_power(void **state)
 		change;                                                                                          \
 		assert_int_equal(service_powers(&s), process);                                                   \
 		s.image = "web";                                                                                 \
+		s.driver = DRIVER_ENGINE;                                                                        \
 		assert_int_equal(service_powers(&s), container);                                                 \
 	} while (0)
 	NEEDS(s.user = "root", SPEC_POWER_EXEC_AS_ROOT, 0);
@@ -882,6 +883,14 @@ static void every_way_to_harm_a_host_needs_its_power(void **state)
 	NEEDS((s.n_ulimits = 1, s.ulimits = nice), SPEC_POWER_PRIORITY, SPEC_POWER_PRIORITY);
 	NEEDS((s.n_ulimits = 1, s.ulimits = no_limit), SPEC_POWER_PRIORITY, SPEC_POWER_PRIORITY);
 #undef NEEDS
+	/* Driver oci, which a peer may choose, uses the host's network unless it is told. */
+	plain_service(&s, "web");
+	s.image = "web";
+	assert_int_equal(service_powers(&s), SPEC_POWER_HOST_NETWORK);
+	s.driver = DRIVER_OCI;
+	assert_int_equal(service_powers(&s), SPEC_POWER_HOST_NETWORK);
+	s.network_mode = "none";
+	assert_int_equal(service_powers(&s), 0);
 }
 
 /* ---- diff ---- */
