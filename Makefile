@@ -29,7 +29,7 @@ ALL_LDFLAGS := $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)
 # What a shared library brings with itself.
 LIBS_static := -lz -lzstd
 LIBS_base := -lmsgpackc -lsodium
-LIBS_all  := -luv -lsodium -lmsgpackc -lldns -lyaml -lsqlite3 -lmicrohttpd -ljansson -larchive $(LIBS_$(FLAVOR)) -lpthread
+LIBS_all  := -luv -lsodium -lmsgpackc -lldns -lyaml -lsqlite3 -lmicrohttpd -ljansson -lcurl -larchive $(LIBS_$(FLAVOR)) -lpthread
 
 # Folders, from the top layer down; each becomes $(B)/lib<folder with - for />.a
 DIRS := cli cli/compose node node/control node/http node/net node/runtime node/health node/image \

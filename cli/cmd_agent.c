@@ -21,6 +21,8 @@ const struct cli_option cmd_agent_options[] = {
         {"reserve-cpu", 0, OPT_TEXT, "CORES", "kept back for the host and the agent (default: 0.1)"},
         {"reserve-memory", 0, OPT_TEXT, "SIZE",
                 "the same of memory (default: 5%, at least 64 MiB, at most 1 GiB)"},
+        {"engine-socket", 0, OPT_TEXT, "PATH",
+                "of Docker or Podman; `none` for no container engine (default: the first that answers)"},
         {"profile", 0, OPT_TEXT, "lan|wan|local", "timing of failure detection (default: lan)"},
         {"log", 0, OPT_TEXT, "LEVEL", "debug, info, warn or error (default: info)"},
         {0},
@@ -75,6 +77,7 @@ int cmd_agent(struct cli *cli)
 	        .n_resources = gather(cli, "resource", resources, ARRAY_LEN(resources)),
 	        .reserve_cpu = cli_text(cli, "reserve-cpu"),
 	        .reserve_memory = cli_text(cli, "reserve-memory"),
+	        .engine_socket = cli_text(cli, "engine-socket"),
 	};
 	struct err err = {0};
 	struct config cfg;

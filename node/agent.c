@@ -186,6 +186,7 @@ static int open_runtime(struct agent *a, struct err *err)
 	        .address = addr_is_any(&a->cfg.bind) ? a->advertise : a->cfg.bind,
 	        .port_first = 20000,
 	        .port_last = 32000,
+	        .engine_socket = a->cfg.engine_socket[0] ? a->cfg.engine_socket : NULL,
 	};
 
 	rc.address.port = 0;

@@ -361,10 +361,24 @@ static int read_flags(struct config *out, const struct config_flags *in, struct 
 	return read_reserve(out, in, err);
 }
 
+static int read_engine(struct config *out, const char *text, struct err *err)
+{
+	if (!text)
+		return 0;
+	if (strcmp(text, "none") != 0 && text[0] != '/')
+		return err_set(err, ERR_USAGE,
+		        "--engine-socket %.80s: write the absolute path of Docker's or Podman's socket, or none", text);
+	if (strlen(text) >= sizeof(out->engine_socket))
+		return err_set(err, ERR_USAGE, "--engine-socket: a socket's path has at most %d bytes",
+		        ENGINE_PATH_MAX - 1);
+	text_copy(out->engine_socket, sizeof(out->engine_socket), text);
+	return 0;
+}
+
 int config_read(struct config *out, const struct config_flags *in, struct err *err)
 {
 	*out = (struct config){0};
-	if (read_flags(out, in, err) == 0)
+	if (read_flags(out, in, err) == 0 && read_engine(out, in->engine_socket, err) == 0)
 		return 0;
 	config_free(out);
 	return -1;

@@ -16,6 +16,9 @@
 #define HTTP_PORT         7828
 #define DNS_FALLBACK_PORT 7853
 
+/* Bytes of a Unix socket's path, its NUL included: sun_path. */
+#define ENGINE_PATH_MAX 108
+
 /* The flags as given; NULL or an empty list: not given. Texts are borrowed for config_read() alone. */
 struct config_flags {
 	const char *data_dir;   /* --data DIR, resolved by the caller (data_dir_default()) */
@@ -33,6 +36,7 @@ struct config_flags {
 	size_t n_resources;
 	const char *reserve_cpu;    /* --reserve-cpu CORES */
 	const char *reserve_memory; /* --reserve-memory SIZE */
+	const char *engine_socket;  /* --engine-socket PATH, or "none" */
 };
 
 struct config {
@@ -53,6 +57,7 @@ struct config {
 	uint64_t reserve_cpu_milli, reserve_memory;    /* RESERVE_UNSET: the host's default */
 	enum gossip_profile profile;
 	enum log_level log_level;
+	char engine_socket[ENGINE_PATH_MAX]; /* a path, "none", or "": the usual ones */
 };
 
 /* Looks at this host's name and interfaces for the defaults. On an error (ERR_USAGE, names the flag) out is as if

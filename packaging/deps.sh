@@ -5,7 +5,8 @@
 set -euo pipefail
 
 build=(gcc make libc6-dev libuv1-dev libsodium-dev libmsgpack-dev libldns-dev libyaml-dev libsqlite3-dev
-    libmicrohttpd-dev libjansson-dev libarchive-dev)
+    libmicrohttpd-dev libjansson-dev libarchive-dev
+    libcurl4-openssl-dev)
 demo=(python3 bind9-dnsutils nftables procps)
 test=(libcmocka-dev python3 python3-pytest clang-14 libclang-rt-14-dev llvm-14 clang-format-14 bind9-dnsutils
     nftables iproute2 procps strace git

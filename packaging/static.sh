@@ -161,6 +161,20 @@ build_microhttpd() {
     make -C src/microhttpd install-libLTLIBRARIES
     make -C src/include install
 }
+# HTTP to a container engine's Unix socket, and nothing else.
+build_curl() {
+    configure --without-ssl --without-zlib --without-brotli --without-zstd --without-nghttp2 --without-nghttp3 \
+        --without-ngtcp2 --without-libidn2 --without-libpsl --without-libssh2 --without-librtmp --without-libgsasl \
+        --disable-ftp --disable-file --disable-ldap --disable-ldaps --disable-rtsp --disable-dict --disable-telnet \
+        --disable-tftp --disable-pop3 --disable-imap --disable-smb --disable-smtp --disable-gopher --disable-mqtt \
+        --disable-manual --disable-cookies --disable-http-auth --disable-netrc --disable-doh --disable-mime \
+        --disable-dateparse --disable-proxy --disable-hsts --disable-alt-svc --disable-threaded-resolver --disable-ares \
+        --disable-progress-meter --disable-libcurl-option --disable-headers-api --disable-socketpair \
+        --disable-get-easy-options --disable-websockets --disable-ipv6 --enable-unix-sockets
+    make -j"$jobs" -C lib
+    make -C lib install
+    make -C include install
+}
 
 build_zlib() {
     ./configure --static --prefix="$dest"
@@ -190,6 +204,7 @@ library libyaml libyaml.a build_libyaml
 library jansson libjansson.a build_jansson
 library sqlite3 libsqlite3.a build_sqlite3
 library libmicrohttpd libmicrohttpd.a build_microhttpd
+library curl libcurl.a build_curl
 library zlib libz.a build_zlib
 library libzstd libzstd.a build_libzstd
 library libarchive libarchive.a build_libarchive

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-const struct driver *const drivers[] = {&driver_exec, &driver_oci};
+const struct driver *const drivers[] = {&driver_exec, &driver_engine, &driver_oci};
 const size_t n_drivers = ARRAY_LEN(drivers);
 
 const struct driver *driver_for(const struct runtime_config *host, const struct service *service, struct err *err)

@@ -109,6 +109,7 @@ struct attach *attach_exec(uv_loop_t *loop, const struct driver_task *t, const s
 
 extern const struct driver driver_exec;
 extern const struct driver driver_oci;
+extern const struct driver driver_engine;
 
 /* All drivers of this build, in the order in which a service that names none tries them. */
 extern const struct driver *const drivers[];

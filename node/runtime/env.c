@@ -49,17 +49,23 @@ static void set_named(struct env *e, const char *prefix, const char *name, const
 	set(e, key, value);
 }
 
-static void set_ports(struct env *e, const struct runtime_task *t)
+/* Where the task itself listens. */
+static uint16_t own_port(const struct runtime_task *t, size_t i, bool targets)
+{
+	return targets ? t->spec->ports[t->ports[i].index].target : t->ports[i].port;
+}
+
+static void set_ports(struct env *e, const struct runtime_task *t, bool targets)
 {
 	bool one = t->n_ports > 0;
 
 	for (size_t i = 0; i < t->n_ports; i++) {
 		set_named(e, "STARLING_PORT_", t->spec->ports[t->ports[i].index].name,
 		        arena_printf(e->arena, "%u", t->ports[i].port));
-		one &= t->ports[i].port == t->ports[0].port;
+		one &= own_port(t, i, targets) == own_port(t, 0, targets);
 	}
 	if (one)
-		set(e, "PORT", arena_printf(e->arena, "%u", t->ports[0].port));
+		set(e, "PORT", arena_printf(e->arena, "%u", own_port(t, 0, targets)));
 }
 
 void env_templates(struct template_values *out, struct arena *arena, const struct runtime_config *host,
@@ -92,40 +98,78 @@ const char *task_template(
 	return template_expand(arena, text, &values);
 }
 
+static void set_own(struct env *e, const struct runtime_config *host, const struct runtime_task *t)
+{
+	char address[ADDR_TEXT_MAX];
+
+	e->list = arena_array(e->arena, OWN_MAX + t->spec->n_env + 1, sizeof(*e->list));
+	set_id(e, "STARLING_TASK", t->task);
+	set(e, "STARLING_STACK", t->stack);
+	set(e, "STARLING_SERVICE", t->service);
+	set(e, "STARLING_SLOT", arena_printf(e->arena, "%u", t->index));
+	set_id(e, "STARLING_REVISION", t->revision);
+	set(e, "STARLING_PEER", host->peer_name);
+	set(e, "STARLING_PEER_ID", host->peer_id);
+	addr_ip_text(address, &host->address);
+	set(e, "STARLING_ADDRESS", address);
+	if (host->dns.family) {
+		addr_text(address, &host->dns);
+		set(e, "STARLING_DNS", address);
+	}
+}
+
+static void set_services(struct env *e, const struct runtime_config *host, const struct runtime_task *t)
+{
+	const struct service *s = t->spec;
+	struct template_values templates;
+
+	env_templates(&templates, e->arena, host, t);
+	for (size_t i = 0; i < s->n_env; i++)
+		if (strncmp(s->env[i].key, "STARLING_", 9) != 0)
+			set(e, s->env[i].key,
+			        s->env[i].value ? template_expand(e->arena, s->env[i].value, &templates) : "");
+}
+
 char **env_build(struct arena *arena, const struct runtime_config *host, const struct runtime_task *t,
         const struct user *user)
 {
 	struct env e = {.arena = arena};
-	struct template_values templates;
-	char address[ADDR_TEXT_MAX];
 
-	env_templates(&templates, arena, host, t);
-	e.list = arena_array(arena, OWN_MAX + t->spec->n_env + 1, sizeof(*e.list));
-	set_id(&e, "STARLING_TASK", t->task);
-	set(&e, "STARLING_STACK", t->stack);
-	set(&e, "STARLING_SERVICE", t->service);
-	set(&e, "STARLING_SLOT", arena_printf(arena, "%u", t->index));
-	set_id(&e, "STARLING_REVISION", t->revision);
-	set(&e, "STARLING_PEER", host->peer_name);
-	set(&e, "STARLING_PEER_ID", host->peer_id);
-	addr_ip_text(address, &host->address);
-	set(&e, "STARLING_ADDRESS", address);
-	if (host->dns.family) {
-		addr_text(address, &host->dns);
-		set(&e, "STARLING_DNS", address);
-	}
+	set_own(&e, host, t);
 	set(&e, "PATH", ENV_PATH_DEFAULT);
 	set(&e, "HOME", user->home);
 	set(&e, "USER", user->name);
 	set(&e, "LOGNAME", user->name);
-	set_ports(&e, t);
+	set_ports(&e, t, false);
 	for (size_t i = 0; i < t->spec->n_volumes; i++)
 		set_named(&e, "STARLING_VOLUME_", t->spec->volumes[i],
 		        volume_path(arena, host->data_dir, t->stack, t->spec->volumes[i]));
-	for (size_t i = 0; i < t->spec->n_env; i++)
-		if (strncmp(t->spec->env[i].key, "STARLING_", 9) != 0)
-			set(&e, t->spec->env[i].key,
-			        t->spec->env[i].value ? template_expand(arena, t->spec->env[i].value, &templates)
-			                              : "");
+	set_services(&e, host, t);
+	return e.list;
+}
+
+static const char *seen_at(const struct service *s, const char *volume)
+{
+	for (size_t i = 0; i < s->n_mounts; i++)
+		if (s->mounts[i].kind == MOUNT_VOLUME && s->mounts[i].source &&
+		        strcmp(s->mounts[i].source, volume) == 0)
+			return s->mounts[i].target;
+	return NULL;
+}
+
+char **env_container(struct arena *arena, const struct runtime_config *host, const struct runtime_task *t)
+{
+	const struct service *s = t->spec;
+	struct env e = {.arena = arena};
+
+	set_own(&e, host, t);
+	set_ports(&e, t, !s->network_mode || strcmp(s->network_mode, "host") != 0);
+	for (size_t i = 0; i < s->n_volumes; i++) {
+		const char *at = seen_at(s, s->volumes[i]);
+
+		set_named(&e, "STARLING_VOLUME_", s->volumes[i],
+		        at ? at : volume_path(arena, host->data_dir, t->stack, s->volumes[i]));
+	}
+	set_services(&e, host, t);
 	return e.list;
 }

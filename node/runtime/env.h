@@ -11,6 +11,10 @@
 char **env_build(struct arena *arena, const struct runtime_config *host, const struct runtime_task *task,
         const struct user *user);
 
+/* The same of a container: PATH, HOME and the user's names are its image's. PORT is where it listens, in a network of its
+ * own the port's target; STARLING_PORT_* stays the one that others reach it at. A mounted volume's path is its target. */
+char **env_container(struct arena *arena, const struct runtime_config *host, const struct runtime_task *task);
+
 /* What swarm's templates stand for in this task (placement/spec/template.h), in arena memory. */
 void env_templates(struct template_values *out, struct arena *arena, const struct runtime_config *host,
         const struct runtime_task *task);

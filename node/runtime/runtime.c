@@ -1,6 +1,7 @@
 /* The front door: makes, finds, stops and forgets tasks. The tasks themselves live in task.c. */
 #include "base/log.h"
 #include "base/text.h"
+#include "node/runtime/engine.h"
 #include "node/runtime/task.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct runtime *runtime_new(
 	rt->cfg = *cfg;
 	rt->cfg.data_dir = xstrdup(cfg->data_dir);
 	rt->cfg.self_exe = xstrdup(cfg->self_exe);
+	rt->cfg.engine_socket = cfg->engine_socket ? xstrdup(cfg->engine_socket) : NULL;
 	rt->changed = changed;
 	rt->ctx = ctx;
 	if (open_folder(rt, err) < 0 || uv_random(NULL, NULL, seed, sizeof(seed), 0, NULL) < 0) {
@@ -40,6 +42,7 @@ struct runtime *runtime_new(
 			err_set(err, ERR_FAILED, "the kernel gives no random numbers");
 		free((char *)rt->cfg.data_dir);
 		free((char *)rt->cfg.self_exe);
+		free((char *)rt->cfg.engine_socket);
 		free(rt);
 		return NULL;
 	}
@@ -51,6 +54,7 @@ struct runtime *runtime_new(
 		log_info("task",
 		        "limits of cpu, memory or processes: %s; services that ask for such a limit are refused",
 		        rt->cgroups.why);
+	rt->cfg.engines = engines_new(loop, &rt->cfg);
 	uv_timer_init(loop, &rt->notify);
 	rt->notify.data = rt;
 	rt->handles = 1;
@@ -275,6 +279,7 @@ static void on_closed(uv_handle_t *h)
 	close(rt->tasks_fd);
 	free((char *)rt->cfg.data_dir);
 	free((char *)rt->cfg.self_exe);
+	free((char *)rt->cfg.engine_socket);
 	free(rt);
 }
 
@@ -284,6 +289,8 @@ void runtime_close(struct runtime *rt)
 		return;
 	runtime_detach(rt);
 	cgroup_leave(&rt->cgroups);
+	engines_close(rt->cfg.engines);
+	rt->cfg.engines = NULL;
 	rt->closing = true;
 	uv_close((uv_handle_t *)&rt->notify, on_closed);
 }

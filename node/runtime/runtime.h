@@ -27,6 +27,8 @@ struct runtime_config {
 	char peer_name[NAME_MAX_BYTES];
 	uint16_t port_first, port_last; /* dynamic host ports: 20000-32000 */
 	struct images *images;          /* for containers; the caller's. NULL: none run here */
+	const char *engine_socket; /* of Docker or Podman; NULL: the usual ones; "none": no container engine */
+	struct engines *engines;   /* the runtime's own: set by it */
 };
 
 /* What the agent, `ps`, claims and DNS read of a task. */

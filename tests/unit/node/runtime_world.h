@@ -35,6 +35,7 @@ struct world {
 	struct runtime *rt;
 	struct arena arena;
 	uint8_t next_id;
+	const char *engine; /* socket of a container engine; NULL: none */
 };
 
 /* Other runs of this program may be at work on the host, and tasks are found by their id. */
@@ -64,6 +65,7 @@ static inline void agent_starts(struct world *w)
 	        .peer_name = "wren",
 	        .port_first = 27100,
 	        .port_last = 27200,
+	        .engine_socket = w->engine ? w->engine : "none",
 	};
 	struct err err = {0};
 
