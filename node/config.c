@@ -367,7 +367,8 @@ static int read_engine(struct config *out, const char *text, struct err *err)
 		return 0;
 	if (strcmp(text, "none") != 0 && text[0] != '/')
 		return err_set(err, ERR_USAGE,
-		        "--engine-socket %.80s: write the absolute path of Docker's or Podman's socket, or none", text);
+		        "--engine-socket %.80s: write the absolute path of Docker's or Podman's socket, or none",
+		        text);
 	if (strlen(text) >= sizeof(out->engine_socket))
 		return err_set(err, ERR_USAGE, "--engine-socket: a socket's path has at most %d bytes",
 		        ENGINE_PATH_MAX - 1);
