@@ -118,7 +118,9 @@ static void print_kept(const struct drain *d, const json_t *row)
 	slot_text(slot, sizeof(slot), row);
 	fprintf(d->cli->errors, "%s: stays on %s: %s (%lld)%s%s\n", slot, d->name,
 	        /* Of all others, since of this one it goes without saying. */
-	        number == REASON_DRAINING ? "every other peer drains too, or is gone" : text_of(row, "reason"),
+	        number == REASON_DRAINING ? "every other peer drains too, or is gone"
+	        : number == REASON_VOLUME ? "it has a volume"
+	                                  : text_of(row, "reason"),
 	        (long long)number, help ? "; " : "", help ? help : "");
 }
 
