@@ -107,8 +107,8 @@ static int order(struct cli *cli, struct client *c, struct err *err)
 	wr_free(&body);
 	if (rc == 0)
 		cli_say(cli,
-		        "owners hand over what makes the flock uneven, if anything does, a few slots at a time; `starling ps` shows "
-		        "it, `starling rebalance --plan` what is left");
+		        "owners hand over what makes the flock uneven, if anything does, a few slots at a time; "
+		        "`starling ps` shows it, `starling rebalance --plan` what is left");
 	return rc;
 }
 
