@@ -10,7 +10,7 @@ build=(gcc make libc6-dev libuv1-dev libsodium-dev libmsgpack-dev libldns-dev li
 demo=(python3 bind9-dnsutils nftables procps)
 test=(libcmocka-dev python3 python3-pytest clang-14 libclang-rt-14-dev llvm-14 clang-format-14 bind9-dnsutils
     nftables iproute2 procps strace git
-    runc crun skopeo docker-registry busybox-static)
+    runc crun skopeo docker-registry busybox-static docker.io podman)
 static=(musl-tools linux-libc-dev dpkg-dev tcl autoconf automake libtool autopoint gettext m4 xz-utils patch)
 tidy=(clang-tidy-14)
 vm=(qemu-system-x86 busybox-static cpio)

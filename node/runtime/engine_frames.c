@@ -2,6 +2,8 @@
 
 static void add(struct frames *f, const char *bytes, size_t len)
 {
+	if (!len)
+		return;
 	if (f->len + len > f->cap) {
 		f->cap = MAX(f->len + len, MAX(f->want, 256));
 		f->buf = xrealloc(f->buf, f->cap);
