@@ -452,7 +452,10 @@ enum driver_answer engine_prepare(uv_loop_t *loop, const struct driver_task *t, 
 	list_push_back(&e->works, &w->link);
 	engine_wake(e);
 	r.ctx = w;
-	w->call = engine_ask(e, &r, "/version");
+	if (e->known)
+		find_image(w);
+	else
+		w->call = engine_ask(e, &r, "/version");
 	*out = w;
 	return DRIVER_LATER;
 }
