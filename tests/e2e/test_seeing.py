@@ -87,7 +87,9 @@ def test_a_reader_that_does_not_read_costs_the_agents_no_memory(flock):
     try:
         time.sleep(2)  # for the agents to be as far as they go
         after = [memory(p.process.pid) for p in f.peers]
-        assert all(b - a < 12 << 20 for a, b in zip(before, after)), (before, after)
+        # A sanitizer keeps what was freed, so there the bound says only that it does not hold all that was to be read.
+        room = (12 if "/san/" not in f.binary else 512) << 20
+        assert all(b - a < room for a, b in zip(before, after)), (before, after)
         text = readers[0].communicate(timeout=60)[0].decode()
         assert len(text.splitlines()) == 120002
     finally:
