@@ -39,7 +39,6 @@ static void adopt_live(struct task *t, mono_ms deadline)
 		task_driver_event(t, &ended);
 		return;
 	}
-	t->pub.alone = false;
 	/* The table's own arrows are not taken again, only what they had set going. */
 	if (t->life.state == TASK_STOPPING ||
 	        (t->life.state == TASK_UNHEALTHY && supervise_sick(&t->pub.spec->restart) == EV_UNHEALTHY))

@@ -323,6 +323,9 @@ static void run_over(struct task *t)
 
 static void on_started(struct task *t, const struct run_record *run)
 {
+	/* It runs and has an agent. A shim that is about to end takes a connection, too, but says nothing any more. */
+	if (!t->barked)
+		t->pub.alone = false;
 	t->pub.pid = run->pid;
 	t->pub.started_at = run->started;
 	if (t->life.state == TASK_STARTING)

@@ -142,6 +142,8 @@ SIM(a_rolling_restart_of_all_agents_starts_and_stops_nothing, .peers = 8, .work 
 SIM(all_agents_restarted_at_once_start_and_stop_nothing, .peers = 5, .work = true)
 {
 	deploy_web(s);
+	sim_expect_rest(s, SECONDS(40), 0);
+	sim_count_anew(s);
 	for (unsigned i = 0; i < s->n; i++)
 		sim_kill(s, i);
 	sim_run(s, (int64_t)drbg_below(&s->rng, SECONDS(60)));

@@ -112,7 +112,7 @@ static void an_agent_that_is_back_in_time_cancels_it_again_and_again(void **stat
 		uv_run(&w->loop, UV_RUN_NOWAIT);
 	} while (mono() < until);
 	assert_true(is(w, id, TASK_RUNNING));
-	assert_false(task(w, id)->alone);
+	WAIT(w, !task(w, id)->alone);
 	assert_int_equal(task(w, id)->pid, pid);
 	assert_int_equal(marked(id), 1);
 }
