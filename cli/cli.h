@@ -169,6 +169,10 @@ CLI_VERB(history);
 CLI_VERB(status);
 CLI_VERB(node_ls);
 CLI_VERB(explain);
+CLI_VERB(image_pull);
+CLI_VERB(image_load);
+CLI_VERB(image_ls);
+CLI_VERB(image_rm);
 CLI_VERB(version);
 CLI_VERB(completion);
 

@@ -84,6 +84,15 @@ const struct cli_verb cli_verbs[] = {
         VERB("scale", NULL, "STACK/SERVICE=N...", 1, 16, scale, "change how many replicas services have", NULL),
         VERB("history", NULL, "STACK", 1, 1, history, "list a stack's revisions, newest first", NULL),
         VERB("rm", "down", "STACK", 1, 1, rm, "remove a stack and stop its tasks", NULL),
+        VERB("image pull", NULL, "REF", 1, 1, image_pull, "fetch an image from its registry to a peer",
+                "To the peer asked, or with --all to each. Needs a key that may deploy. What is fetched by hand stays until\n"
+                "image rm; what tasks fetch goes a day after nobody needs it."),
+        VERB("image load", NULL, "FILE|DIR", 1, 1, image_load, "bring an image from an archive to a peer",
+                "FILE: what docker save or skopeo wrote (docker-archive, oci-archive); DIR: an OCI layout. Needs an admin's\n"
+                "key."),
+        VERB("image ls", NULL, "", 0, 0, image_ls, "list the images that a peer keeps", NULL),
+        VERB("image rm", NULL, "REF|DIGEST", 1, 1, image_rm, "remove an image from a peer",
+                "Refused while a stack or a task on the peer needs it. DIGEST: 7 or more of its digits. Needs an admin's key."),
         VERB("dns query", NULL, "NAME [TYPE]", 1, 2, dns_query, "ask this peer's DNS", NULL),
         VERB("completion", NULL, "bash", 1, 1, completion, "print a completion script for the shell", NULL),
         VERB("version", NULL, "", 0, 0, version, "print the version", NULL),

@@ -189,6 +189,7 @@ build_libzstd() {
 }
 # Reading tar, gzip and zstd is all that is used; what is not is not linked.
 build_libarchive() {
+    # The package's libtool parts are of several versions.
     autoreconf -fi
     configure --disable-bsdtar --disable-bsdcat --disable-bsdcpio --disable-acl --disable-xattr --without-bz2lib \
         --without-iconv --without-lz4 --without-lzma --without-lzo2 --without-cng --without-nettle --without-openssl \

@@ -137,6 +137,11 @@ void verb_leave(struct call *);
 void verb_join(struct call *);
 void verb_admit(struct call *);
 void verb_chain(struct call *);
+void verb_images(struct call *);
+void verb_image_pull(struct call *);
+void verb_image_put(struct call *);
+void verb_image_load(struct call *);
+void verb_image_rm(struct call *);
 
 /* What only a task's owner knows (ask.c fetches it from other peers). */
 struct detail {

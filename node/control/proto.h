@@ -71,6 +71,12 @@
  *	tokens   socket              {} -> items: `token ls -o json` rows
  *	revocable socket             {key: bin32} -> end: {heads: [bin32], admissions: [bin32]}: what of an operator's key,
  *	                             or of an invite's, counts now, for a revocation to list
+ *	images   socket              {} -> items: `image ls -o json` rows
+ *	image_pull deploy            {image} -> items: {text}: what it does; end: {images: rows}
+ *	image_put admin              {upload?, offset, bytes: bin} -> end: {upload}: a piece of an archive; without a number a new
+ *	                             one begins
+ *	image_load admin             {upload, name?} -> items: {text}; end: {images: rows}
+ *	image_rm admin               {image} -> end: {removed}
  *	leave    admin, local        {patience: ms} -> end: {tasks}; then the agent leaves, and the connection ends with it
  *	join     invite session      {peer: bin32, use?, claim?: bin64} -> see node/join.h
  *	chain    socket              {} -> items: bin: the records that this peer's admission hangs on; see node/join.h

@@ -28,6 +28,11 @@ const struct verb verbs[] = {
         {"relay", ASK_SOCKET, ROLE_READ, verb_relay},
         /* The record carries its author's signature; gossip_submit() judges it. */
         {"submit", ASK_SOCKET, ROLE_READ, verb_submit},
+        {"images", ASK_SOCKET, ROLE_READ, verb_images},
+        {"image_pull", ASK_SIGNED, ROLE_DEPLOY, verb_image_pull},
+        {"image_put", ASK_SIGNED, ROLE_ADMIN, verb_image_put},
+        {"image_load", ASK_SIGNED, ROLE_ADMIN, verb_image_load},
+        {"image_rm", ASK_SIGNED, ROLE_ADMIN, verb_image_rm},
         {"chain", ASK_SOCKET | ASK_OUT, ROLE_READ, verb_chain},
         {"join", ASK_INVITE, ROLE_NONE, verb_join},
         {"admit", ASK_INVITE, ROLE_NONE, verb_admit},

@@ -171,7 +171,7 @@ def test_version_and_help(shared):
     assert version in shared.cli("version", peer=None).stdout
     text = shared.cli("--help", peer=None).stdout
     for verb in ("init", "join", "agent", "token create", "status", "deploy", "validate", "ls", "ps", "inspect", "logs", "exec", "top", "events", "scale", "rm",
-                 "history", "node ls", "dns query", "key new", "version"):
+                 "history", "node ls", "image pull", "image load", "image ls", "image rm", "dns query", "key new", "version"):
         assert re.search(rf"^\s+{verb}\b", text, re.M), verb
 
 
