@@ -10,6 +10,7 @@
 #include "node/runtime/attach.h"
 #include "node/runtime/files.h"
 #include "node/runtime/procs.h"
+#include "node/runtime/shim_rights.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -169,6 +170,12 @@ static void fail(int report, enum enter_answer kind, enum launch_step step)
 	_exit(127);
 }
 
+static void fail_with(int report, const struct child_fault *f)
+{
+	errno = f->error;
+	fail(report, ENTER_FAULT, (enum launch_step)f->step);
+}
+
 static void enter_spaces(const struct enter *e, int report)
 {
 	struct stat own, theirs;
@@ -214,6 +221,7 @@ static void join_cgroups(const struct launch *l, int report)
 static void child(const struct enter *e, int report)
 {
 	const struct launch *l = &e->launch;
+	struct child_fault f = {0};
 	sigset_t none;
 
 	for (int s = 1; s < NSIG; s++)
@@ -230,8 +238,14 @@ static void child(const struct enter *e, int report)
 		fail(report, ENTER_FAULT, STEP_STDIO);
 	enter_spaces(e, report);
 	umask(022);
+	/* No more than the task itself has. */
+	if (rights_limits(l, &f) < 0 || rights_before_user(l, &f) < 0)
+		fail_with(report, &f);
 	set_user(l, report);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (rights_after_user(l, &f) < 0)
+		fail_with(report, &f);
+	if (!l->new_privs)
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (chdir(l->cwd) < 0)
 		fail(report, ENTER_FAULT, STEP_CWD);

@@ -2,6 +2,7 @@
  * The `oci` driver: a task is a container that crun or runc makes from an image, under a shim. Fetching and unpacking the
  * image, and making the container's files, go on beside the loop; the rest is the shim's, as for driver exec.
  */
+#include "node/runtime/oci_attach.h"
 #include "node/runtime/oci_setup.h"
 
 #include "base/log.h"
@@ -265,4 +266,5 @@ const struct driver driver_oci = {
         .check = link_check,
         .release = link_release,
         .ended = oci_ended,
+        .attach = oci_attach,
 };

@@ -151,3 +151,18 @@ def test_containers_outlive_their_agent(flock):
     assert (before["task"], before["pid"]) == (after["task"], after["pid"])
     os.kill(after["pid"], 9)
     wait_until("another process", lambda: [r for r in f.ps("s") if r["state"] == "running" and r["pid"] not in (None, after["pid"])], 20)
+
+
+def test_a_command_runs_inside_a_container(flock, tmp_path):
+    f = flock(1)
+    load(f, "one", "one:1")
+    f.cli("deploy", f.write("s.yaml", stack("s", web=oci("one:1", ["sleep", "1000"], hostname="inside"))))
+    f.wait_serving("s", 1)
+    said = f.cli("exec", "-e", "A=b", "-w", "/tmp", "s/web", "sh", "-c", "hostname; echo $A; pwd; exit 7", check=False)
+    assert (said.returncode, said.stdout.split()) == (7, ["inside", "b", "/tmp"]), said.stderr
+    assert f.cli("exec", "-i", "s/web", "cat", stdin="through\n").stdout == "through\n"
+    named = f.cli("exec", "-u", "www", "s/web", "id", check=False)
+    assert named.returncode == 125 and "a user is a number" in named.stderr
+    assert "uid=1234" in f.cli("exec", "-u", "1234", "s/web", "id").stdout
+    missing = f.cli("exec", "s/web", "no-such-program", check=False)
+    assert missing.returncode in (127, 255) and "no-such-program" in missing.stderr  # crun's code, and runc's
