@@ -446,6 +446,6 @@ void link_release(struct driver_run *r)
 {
 	r->released = true;
 	close_pipe(r);
-	close_process(r);
+	/* Its first process is waited for, however soon the rest is over: nobody else would reap it. */
 	close_again(r);
 }

@@ -266,10 +266,13 @@ static void loop(void)
 		for (size_t i = 0; i < SHIM_CLIENTS_MAX; i++)
 			if (p[5 + i].revents && shim.clients[i].fd >= 0)
 				shim_read(&shim.clients[i]);
-		if (p[1].revents)
-			shim_accept();
 		if (p[0].revents)
 			read_signals();
+		/* An agent that comes is told that the task runs only if it does: it may have ended a moment ago. */
+		if (p[1].revents)
+			shim_reap();
+		if (p[1].revents && !shim.ended)
+			shim_accept();
 	}
 }
 

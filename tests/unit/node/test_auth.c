@@ -131,6 +131,11 @@ static const struct {
         {"events", true, 0, true, false, false},
         {"usage", true, 0, true, false, false},
         {"exec", false, ROLE_DEPLOY, false, false, false},
+        {"images", true, 0, false, false, false},
+        {"image_pull", false, ROLE_DEPLOY, false, false, false},
+        {"image_put", false, ROLE_ADMIN, false, false, false},
+        {"image_load", false, ROLE_ADMIN, false, false, false},
+        {"image_rm", false, ROLE_ADMIN, false, false, false},
         {"relay", true, 0, false, false, false}, /* the peer that is meant judges what comes through */
         {"leave", false, ROLE_ADMIN, false, false, false},
         {"join", false, 0, false, true, false},
