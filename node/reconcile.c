@@ -24,7 +24,7 @@
  *  R9  A fresh slot (its revision arrived live within `fresh`, no claim seen) is started at once by who was candidate 0 when
  *      it first saw that revision; by who is that now, a second later.
  *  R10 An orphan is started by candidate r after settle + r x deputy_delay, counted from the first suspicion of the
- *      lost owner, else from when this peer saw it orphaned, and not before it has been ready for settle. An owner
+ *      lost owner, else from when this peer saw it orphaned, and not before it has been ready for `newcomer`. An owner
  *      that left is not waited for. A peer that only now became candidate r waits r x deputy_delay from now.
  *      A candidate that refused is none, so the next moves up and acts at once.
  *
@@ -49,6 +49,7 @@ struct reconcile_config reconcile_defaults(void)
 {
 	/* docs/placement.md gives the reasons. */
 	return (struct reconcile_config){.settle = 2500,
+	        .newcomer = SECONDS(5),
 	        .deputy_delay = SECONDS(2),
 	        .fresh = SECONDS(10),
 	        .yield = SECONDS(1),

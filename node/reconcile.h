@@ -11,7 +11,8 @@
 struct reconcile;
 
 struct reconcile_config {
-	mono_ms settle; /* from first suspicion to the first start elsewhere, beyond which candidate 0 acts */
+	mono_ms settle;   /* from first suspicion to the first start elsewhere, beyond which candidate 0 acts */
+	int64_t newcomer; /* how long a peer that became ready leaves orphans alone: others may be on their way */
 	mono_ms deputy_delay; /* more per deputy */
 	mono_ms fresh;        /* a revision that arrived live within this is started at once */
 	mono_ms yield;        /* the loser of a conflict stops after it has seen the better claim this long */

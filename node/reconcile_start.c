@@ -122,7 +122,7 @@ void rc_consider_orphan(struct run *x, struct group *g, size_t k)
 	due = orphaned_at(x, k, &wait);
 	/* Of what was only held up by another service nobody was lost. */
 	if (wait && (!m->met_at || due < m->orphan_since))
-		due = MAX(due, x->r->ready_since) + settle;
+		due = MAX(due + settle, x->r->ready_since + MAX(settle, cfg->newcomer));
 	due = MAX(due, m->met_at);
 	due = MAX(due + m->rank * cfg->deputy_delay, m->rank_since + m->rank * cfg->deputy_delay);
 	if (x->now >= due)

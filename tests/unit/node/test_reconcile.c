@@ -141,7 +141,7 @@ static void r10_the_slots_of_a_peer_that_left_are_started_at_once(void **state)
 	finish();
 }
 
-static void r10_a_peer_that_was_just_ready_waits_settle(void **state)
+static void r10_a_peer_that_was_just_ready_waits_for_the_agents_of_others(void **state)
 {
 	(void)state;
 	start(2, 0);
@@ -158,7 +158,7 @@ static void r10_a_peer_that_was_just_ready_waits_settle(void **state)
 	expect_nothing();
 	after(0); /* the first run was to have claims say what is in sight */
 	expect_nothing();
-	assert_int_equal(wake, now + reconcile_defaults().settle);
+	assert_int_equal(wake, now + reconcile_defaults().newcomer);
 	now = wake;
 	run();
 	expect(DO_START, slot(0));
@@ -684,7 +684,7 @@ static void r5_an_agent_that_restarts_tries_the_missing_slot_before_it_stops_ano
 	ready = true;
 	after(1);
 	expect_nothing();
-	after(reconcile_defaults().settle);
+	after(reconcile_defaults().newcomer);
 	expect(DO_START, slot(0));
 	refuse(0, 0);
 	after(1);
@@ -913,7 +913,7 @@ int main(void)
 	        cmocka_unit_test(r10_a_suspicion_alone_starts_nothing),
 	        cmocka_unit_test(r10_failover_after_overrides_settle),
 	        cmocka_unit_test(r10_the_slots_of_a_peer_that_left_are_started_at_once),
-	        cmocka_unit_test(r10_a_peer_that_was_just_ready_waits_settle),
+	        cmocka_unit_test(r10_a_peer_that_was_just_ready_waits_for_the_agents_of_others),
 	        cmocka_unit_test(r10_after_a_refusal_the_next_candidate_acts_at_once),
 	        cmocka_unit_test(r10_room_that_appears_late_goes_to_candidate_0_first),
 	};
