@@ -131,6 +131,9 @@ int cli_run(int argc, char **argv);
 	extern const struct cli_option cmd_##id##_options[]
 
 CLI_VERB(agent);
+CLI_VERB(volume_ls);
+CLI_VERB(volume_inspect);
+CLI_VERB(volume_rm);
 CLI_VERB(init);
 CLI_VERB(join);
 CLI_VERB(token_create);

@@ -93,6 +93,13 @@ const struct cli_verb cli_verbs[] = {
         VERB("image ls", NULL, "", 0, 0, image_ls, "list the images that a peer keeps", NULL),
         VERB("image rm", NULL, "REF|DIGEST", 1, 1, image_rm, "remove an image from a peer",
                 "Refused while a stack or a task on the peer needs it. DIGEST: 7 or more of its digits. Needs an admin's key."),
+        VERB("volume ls", NULL, "", 0, 0, volume_ls, "list volumes: on which peer, wanted by which services",
+                NULL),
+        VERB("volume inspect", NULL, "STACK/NAME", 1, 1, volume_inspect, "what is known of a volume, as JSON",
+                NULL),
+        VERB("volume rm", NULL, "STACK/NAME", 1, 1, volume_rm, "delete a volume and all that is in it",
+                "On the peer that has it; --on PEER where several have. Refused while a task uses it or the stack wants\n"
+                "it, unless --force. Needs a key that may deploy the stack. There is no way back."),
         VERB("dns query", NULL, "NAME [TYPE]", 1, 2, dns_query, "ask this peer's DNS", NULL),
         VERB("completion", NULL, "bash", 1, 1, completion, "print a completion script for the shell", NULL),
         VERB("version", NULL, "", 0, 0, version, "print the version", NULL),

@@ -191,6 +191,7 @@ static int open_runtime(struct agent *a, struct err *err)
 
 	rc.address.port = 0;
 	agent_open_images(a);
+	agent_sweep_volumes(a);
 	rc.images = a->images;
 	if (a->dns)
 		dns_server_addrs(a->dns, &rc.dns, 1);

@@ -102,6 +102,8 @@ int agent_run(const struct config *cfg, void (*ready)(void *ctx), void *ctx, str
 
 /* Something changed: do a pass soon, at most one per few milliseconds. */
 void agent_kick(struct agent *a);
+/* Deletes removed volumes, at the disk's pace and not the agent's. */
+void agent_sweep_volumes(const struct agent *a);
 /* Hands the gossip core's actions to sockets and disk, and arms its timer. After every call into gossip. */
 void agent_pump(struct agent *a);
 struct now agent_now(struct agent *a);

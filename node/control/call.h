@@ -73,6 +73,9 @@ int call_authorise(
 /* The same for a call that goes on, such as a watcher's: keys are revoked, and what they may read changes. */
 int call_authorise_still(const struct call *call, struct err *err);
 
+/* Does a grant of that key let it deploy the stack; with those powers (0: any grant to deploy)? */
+bool call_may_deploy(const struct trust *t, const struct key32 *key, const char *stack, uint32_t power);
+
 void call_item(struct call *c, const struct wr *value);
 /* A long answer is written while less than this many bytes wait for the reader, and goes on when c->drained is called:
  * a reader that does not read costs no memory. Enough for a disk's and a network's pace. */
@@ -123,6 +126,8 @@ void verb_relay(struct call *);
 void verb_exec(struct call *);
 void verb_usage(struct call *);
 void verb_events(struct call *);
+void verb_volumes(struct call *);
+void verb_volume_rm(struct call *);
 void verb_submit(struct call *);
 /* Ends a submit's call: what became of its record. */
 void submit_answer(struct call *c, const struct gossip_action *accepted);

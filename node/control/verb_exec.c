@@ -121,8 +121,7 @@ static void on_input(struct call *c, const uint8_t *msg, size_t len)
 	}
 }
 
-/* Does a grant of that key let it deploy the stack; with that power? */
-static bool may(const struct trust *t, const struct key32 *key, const char *stack, uint32_t power)
+bool call_may_deploy(const struct trust *t, const struct key32 *key, const char *stack, uint32_t power)
 {
 	const struct grant *all[GRANTS_LOOKED_AT];
 	size_t n = MIN(trust_operators(t, all, ARRAY_LEN(all)), ARRAY_LEN(all));
@@ -191,11 +190,11 @@ static int read_args(struct call *c, struct exec *x, struct attach_request *q, i
 		return err_set(err, ERR_FAILED,
 		        "peer %s has no task %s; `starling ps` lists tasks and their peers", c->agent->cfg.name,
 		        id);
-	if (!may(t, &c->key, rt->stack, 0))
+	if (!call_may_deploy(t, &c->key, rt->stack, 0))
 		return err_set(err, ERR_UNAUTHORISED,
 		        "exec: this key may not deploy stack %s; ask an admin for `starling key grant`",
 		        rt->stack);
-	q->may_root = may(t, &c->key, rt->stack, POWER_EXEC_AS_ROOT);
+	q->may_root = call_may_deploy(t, &c->key, rt->stack, POWER_EXEC_AS_ROOT);
 	q->argv = texts(c, "argv", &x->arena, err);
 	q->env = q->argv ? texts(c, "env", &x->arena, err) : NULL;
 	if (!q->env || arg_text(c, "user", text, sizeof(text), &given, err) < 0)

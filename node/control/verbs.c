@@ -24,6 +24,8 @@ const struct verb verbs[] = {
         {"logs", ASK_SIGNED | ASK_OUT, ROLE_READ, verb_logs},
         {"usage", ASK_SOCKET | ASK_PEERS, ROLE_READ, verb_usage},
         {"events", ASK_SOCKET | ASK_PEERS, ROLE_READ, verb_events},
+        {"volumes", ASK_SOCKET, ROLE_READ, verb_volumes},
+        {"volume_rm", ASK_SIGNED, ROLE_DEPLOY, verb_volume_rm},
         {"exec", ASK_SIGNED, ROLE_DEPLOY, verb_exec},
         {"relay", ASK_SOCKET, ROLE_READ, verb_relay},
         /* The record carries its author's signature; gossip_submit() judges it. */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 /* Of a task: files/N, and what travels with its service below (SPEC_TREE_DEPTH). */
-#define FOLDER_DEPTH_MAX 16
+#define FOLDER_DEPTH_MAX 128
 
 static ssize_t read_all(int fd, uint8_t *out, size_t cap)
 {

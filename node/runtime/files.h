@@ -14,7 +14,7 @@ uint8_t *file_read(int dir_fd, const char *path, size_t max, struct arena *arena
 /* Puts a file (0600) in place of dir_fd/path by rename: a reader sees the old or the new one, never half. Not
  * synced: what it says is about processes, which a power cut ends as well. */
 int file_replace(int dir_fd, const char *path, const void *bytes, size_t len, struct err *err);
-/* Deletes dir_fd/path with all in it, at most 16 folders deep; symbolic links are removed, not followed. */
+/* Deletes dir_fd/path with all in it, at most 128 folders deep; symbolic links are removed, not followed. */
 int folder_remove(int dir_fd, const char *path, struct err *err);
 void boot_id_read(char out[BOOT_ID_BYTES]);
 /* Writes a value to one control file of the kernel, such as a cgroup's. -1 with errno. */

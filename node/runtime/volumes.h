@@ -1,6 +1,6 @@
 /*
  * Folders that the host keeps for services (`x-starling.volumes`): DATA/volumes/STACK/NAME. They outlive tasks, revisions
- * and stacks; nothing here deletes one. What lives here is told in this peer's facts, and pins its services to it.
+ * and stacks, until an operator removes one. What lives here is told in this peer's facts, and pins its services to it.
  */
 #ifndef NODE_RUNTIME_VOLUMES_H
 #define NODE_RUNTIME_VOLUMES_H
@@ -19,5 +19,11 @@ int volumes_make(const char *data_dir, const char *stack, const struct service *
         struct err *err);
 /* Names "STACK/NAME" of those that are here, sorted; memory is arena's. */
 size_t volumes_list(const char *data_dir, struct arena *arena, const char ***out);
+
+/* Takes a volume out of its place at once, into DATA/volumes/.removed, where no task finds it; volumes_sweep() deletes it.
+ * Symbolic links are not followed. ERR_FAILED: it is not here. */
+int volume_discard(const char *data_dir, const char *stack, const char *name, struct err *err);
+/* Deletes what was discarded. Takes as long as the disk needs: not for the agent's own thread. */
+int volumes_sweep(const char *data_dir, struct err *err);
 
 #endif

@@ -147,6 +147,41 @@ static void a_host_makes_no_more_than_it_can_tell(void **state)
 	assert_int_equal(make(h, "shop", one, 1, geteuid(), &err), 0);
 }
 
+static void a_discarded_volume_is_gone_at_once_and_a_sweep_deletes_it(void **state)
+{
+	struct host *h = *state;
+	const char *names[] = {"data", "logs"};
+	const char **list;
+	struct err err;
+
+	assert_int_equal(make(h, "shop", names, 2, geteuid(), &err), 0);
+	assert_int_equal(volume_discard(h->data, "shop", "data", &err), 0);
+	assert_int_equal(volumes_list(h->data, &h->arena, &list), 1);
+	assert_string_equal(list[0], "shop/logs");
+	assert_int_equal(volume_discard(h->data, "shop", "data", &err), -1);
+	assert_int_equal(err.code, ERR_FAILED);
+	assert_int_equal(access(arena_printf(&h->arena, "%s/volumes/.removed", h->data), F_OK), 0);
+	assert_int_equal(volumes_sweep(h->data, &err), 0);
+	assert_int_equal(access(arena_printf(&h->arena, "%s/volumes/.removed", h->data), F_OK), -1);
+	assert_int_equal(volumes_list(h->data, &h->arena, &list), 1);
+}
+
+static void what_is_no_volume_is_not_discarded(void **state)
+{
+	struct host *h = *state;
+	const char *names[] = {"data"};
+	struct err err;
+
+	assert_int_equal(make(h, "shop", names, 1, geteuid(), &err), 0);
+	assert_int_equal(symlink("data", volume_path(&h->arena, h->data, "shop", "link")), 0);
+	assert_int_equal(symlink("shop", arena_printf(&h->arena, "%s/volumes/other", h->data)), 0);
+	assert_int_equal(volume_discard(h->data, "shop", "link", &err), -1);
+	assert_int_equal(volume_discard(h->data, "other", "data", &err), -1);
+	assert_int_equal(volume_discard(h->data, "shop", "..", &err), -1);
+	assert_int_equal(volume_discard(h->data, "..", "volumes", &err), -1);
+	assert_int_equal(access(volume_path(&h->arena, h->data, "shop", "data"), F_OK), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +192,9 @@ int main(void)
 	                volumes_are_listed_in_order_without_what_is_none, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_link_in_the_place_of_a_volume_is_not_followed, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_host_makes_no_more_than_it_can_tell, setup, teardown),
+	        cmocka_unit_test_setup_teardown(
+	                a_discarded_volume_is_gone_at_once_and_a_sweep_deletes_it, setup, teardown),
+	        cmocka_unit_test_setup_teardown(what_is_no_volume_is_not_discarded, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
