@@ -130,6 +130,8 @@ static const struct {
         {"logs", false, ROLE_READ, false, false, true},
         {"events", true, 0, true, false, false},
         {"usage", true, 0, true, false, false},
+        {"volumes", true, 0, false, false, false},
+        {"volume_rm", false, ROLE_DEPLOY, false, false, false},
         {"exec", false, ROLE_DEPLOY, false, false, false},
         {"images", true, 0, false, false, false},
         {"image_pull", false, ROLE_DEPLOY, false, false, false},
