@@ -372,5 +372,9 @@ class Flock:
             time.sleep(0.02)
         if self.network:
             self.network.destroy()
+        # A container whose shim was killed leaves its root folder mounted; an agent that came back would take it away.
+        with open("/proc/mounts", encoding="utf-8") as mounts:
+            for path in sorted((line.split()[1] for line in mounts if line.split()[1].startswith(self.folder + "/")), reverse=True):
+                subprocess.run(["umount", "-l", path], check=False, capture_output=True)
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
