@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* A shim that lives but does not talk is asked again after pauses that double. A connection that lasted for the
@@ -446,6 +447,9 @@ void link_release(struct driver_run *r)
 {
 	r->released = true;
 	close_pipe(r);
-	/* Its first process is waited for, however soon the rest is over: nobody else would reap it. */
+	/* Its first process, which ends as soon as it has started the shim, is reaped here: nobody else would. */
+	while (r->process_open && waitpid(r->process.pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	close_process(r);
 	close_again(r);
 }
