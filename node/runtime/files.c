@@ -77,7 +77,7 @@ uint8_t *file_read(int dir_fd, const char *path, size_t max, struct arena *arena
 	return bytes;
 }
 
-static int write_all(int fd, const uint8_t *p, size_t len)
+int file_write_all(int fd, const uint8_t *p, size_t len)
 {
 	while (len) {
 		ssize_t n = write(fd, p, len);
@@ -102,7 +102,7 @@ int file_replace(int dir_fd, const char *path, const void *bytes, size_t len, st
 	fd = openat(dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(err, "write %s", path);
-	if (write_all(fd, bytes, len) < 0) {
+	if (file_write_all(fd, bytes, len) < 0) {
 		err_errno(err, "write %s", path);
 		close(fd);
 		unlinkat(dir_fd, fresh, 0);

@@ -11,6 +11,8 @@
 /* Reads at most max bytes of dir_fd/path (dir_fd may be AT_FDCWD) into arena memory, with a NUL behind. A longer
  * file is an error. Returns the bytes, or NULL: err is set, and errno is ENOENT where there is no such file. */
 uint8_t *file_read(int dir_fd, const char *path, size_t max, struct arena *arena, size_t *len, struct err *err);
+/* All of it, over interruptions and short writes; -1 with errno. */
+int file_write_all(int fd, const uint8_t *p, size_t len);
 /* Puts a file (0600) in place of dir_fd/path by rename: a reader sees the old or the new one, never half. Not
  * synced: what it says is about processes, which a power cut ends as well. */
 int file_replace(int dir_fd, const char *path, const void *bytes, size_t len, struct err *err);

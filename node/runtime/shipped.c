@@ -19,21 +19,6 @@ static const struct spec_files *find(const struct service *s, const char *hash)
 	return NULL;
 }
 
-static int write_whole(int fd, const uint8_t *p, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Owner and permissions apart from the umask; a file is the mount's user's only where the agent is root. */
 static int write_one(int dir_fd, const char *path, const struct spec_file *f, mode_t mode,
         const struct spec_mount *m, struct err *err)
@@ -43,7 +28,7 @@ static int write_one(int dir_fd, const char *path, const struct spec_file *f, mo
 
 	if (fd < 0)
 		return err_errno(err, "write %s", path);
-	rc = write_whole(fd, f->data, f->n_data);
+	rc = file_write_all(fd, f->data, f->n_data);
 	if (rc == 0 && geteuid() == 0)
 		rc = fchown(fd, m->uid, m->gid);
 	if (rc == 0)
