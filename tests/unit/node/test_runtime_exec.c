@@ -233,7 +233,7 @@ static void a_read_only_root_leaves_its_volumes_and_tmpfs_writable(void **state)
 
 	need_root();
 	s = once(w, "for d in /usr /tmp /run $STARLING_VOLUME_DATA /mnt /dev/shm; do "
-	            "if (: > $d/starling-probe) 2>/dev/null; then echo $d; rm $d/starling-probe; fi; done; "
+	            "if (: > $d/starling-probe-$$) 2>/dev/null; then echo $d; rm $d/starling-probe-$$; fi; done; "
 	            "cat /proc/mounts > /dev/null");
 	s->read_only = true;
 	s->volumes = list(w, "data", NULL);
