@@ -35,26 +35,12 @@ static int open_beneath(int folder, const char *path)
 static uint8_t *read_file(struct load *l, const char *path, struct arena *arena, size_t *len, struct err *err)
 {
 	int fd = open_beneath(l->folder, path);
-	uint8_t *bytes;
-	struct stat st;
-	size_t at = 0;
 
 	if (fd < 0) {
 		err_errno(err, "open %.200s of the archive", path);
 		return NULL;
 	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > IMAGE_JSON_MAX) {
-		err_set(err, ERR_USAGE, "%.200s of the archive: no file, or longer than %d bytes", path,
-		        IMAGE_JSON_MAX);
-		close(fd);
-		return NULL;
-	}
-	bytes = arena_alloc(arena, (size_t)st.st_size + 1);
-	for (ssize_t n; at < (size_t)st.st_size && (n = read(fd, bytes + at, (size_t)st.st_size - at)) > 0;)
-		at += (size_t)n;
-	close(fd);
-	*len = at;
-	return bytes;
+	return document_read(fd, path, arena, len, err);
 }
 
 /* path's bytes into the store. want may be NULL. */

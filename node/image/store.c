@@ -135,30 +135,46 @@ static void digest_text(char out[DIGEST_BYTES], crypto_hash_sha256_state *state)
 	hex_encode(out + 7, hash, sizeof(hash));
 }
 
+uint8_t *document_read(int fd, const char *what, struct arena *arena, size_t *len, struct err *err)
+{
+	uint8_t *bytes;
+	struct stat st;
+	ssize_t n = 1;
+
+	*len = 0;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > IMAGE_JSON_MAX) {
+		err_set(err, ERR_USAGE, "%.200s: no file, or longer than %d bytes", what, IMAGE_JSON_MAX);
+		close(fd);
+		return NULL;
+	}
+	bytes = arena_alloc(arena, (size_t)st.st_size + 1);
+	while (*len < (size_t)st.st_size && n != 0) {
+		n = read(fd, bytes + *len, (size_t)st.st_size - *len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			err_errno(err, "read %.200s", what);
+			close(fd);
+			return NULL;
+		}
+		*len += (size_t)n;
+	}
+	close(fd);
+	return bytes;
+}
+
 uint8_t *blob_read(struct image_store *s, struct arena *arena, const char *digest, size_t *len, struct err *err)
 {
 	int fd = blob_open(s, digest, err);
 	crypto_hash_sha256_state state;
 	char got[DIGEST_BYTES];
-	uint8_t *bytes = NULL;
-	struct stat st;
-	size_t at = 0;
+	uint8_t *bytes;
 
-	if (fd < 0)
+	if (fd < 0 || !(bytes = document_read(fd, digest, arena, len, err)))
 		return NULL;
-	if (fstat(fd, &st) < 0 || st.st_size > IMAGE_JSON_MAX) {
-		err_set(err, ERR_USAGE, "blob %s: longer than %d bytes", digest, IMAGE_JSON_MAX);
-		close(fd);
-		return NULL;
-	}
-	bytes = arena_alloc(arena, (size_t)st.st_size + 1);
-	for (ssize_t n; at < (size_t)st.st_size && (n = read(fd, bytes + at, (size_t)st.st_size - at)) > 0;)
-		at += (size_t)n;
-	close(fd);
 	crypto_hash_sha256_init(&state);
-	crypto_hash_sha256_update(&state, bytes, at);
+	crypto_hash_sha256_update(&state, bytes, *len);
 	digest_text(got, &state);
-	*len = at;
 	if (strcmp(got, digest) == 0)
 		return bytes;
 	err_set(err, ERR_USAGE,

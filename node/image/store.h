@@ -60,6 +60,8 @@ int image_remove(struct image_store *s, const char *text, bool (*needed)(void *c
 
 /* ---- content ---- */
 
+/* A JSON document of at most IMAGE_JSON_MAX bytes from fd, which is closed; what names it in messages. NULL with err. */
+uint8_t *document_read(int fd, const char *what, struct arena *arena, size_t *len, struct err *err);
 /* A whole blob, checked; NULL with err. */
 uint8_t *blob_read(struct image_store *s, struct arena *arena, const char *digest, size_t *len, struct err *err);
 int blob_open(struct image_store *s, const char *digest, struct err *err);
