@@ -100,4 +100,12 @@ static UNUSED void expect(enum reconcile_kind kind, id64 what)
 	assert_non_null(actions[0].why);
 }
 
+static UNUSED void refuse(uint32_t index, size_t member)
+{
+	struct claim *refusal = cluster_claim(&c, slot(index), member, content());
+
+	refusal->state = TASK_REFUSED;
+	refusal->revision = c.stacks[0].revision_id;
+}
+
 #endif
