@@ -10,11 +10,10 @@
 #include "node/runtime/attach.h"
 #include "node/runtime/files.h"
 #include "node/runtime/procs.h"
-#include "node/runtime/shim_rights.h"
+#include "node/runtime/shim_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -191,33 +190,6 @@ static void enter_spaces(const struct enter *e, int report)
 		fail(report, ENTER_SPACE, STEP_NONE);
 }
 
-static void set_user(const struct launch *l, int report)
-{
-	gid_t groups[LAUNCH_GROUPS_MAX];
-
-	if (!l->set_user)
-		return;
-	for (size_t i = 0; i < l->n_groups; i++)
-		groups[i] = l->groups[i];
-	if (setgroups(l->n_groups, groups) < 0)
-		fail(report, ENTER_FAULT, STEP_GROUPS);
-	if (setresgid(l->gid, l->gid, l->gid) < 0)
-		fail(report, ENTER_FAULT, STEP_GID);
-	if (setresuid(l->uid, l->uid, l->uid) < 0)
-		fail(report, ENTER_FAULT, STEP_UID);
-}
-
-static void join_cgroups(const struct launch *l, int report)
-{
-	char path[1024];
-
-	for (size_t i = 0; i < l->n_cgroups; i++) {
-		snprintf(path, sizeof(path), "%s/cgroup.procs", l->cgroups[i]);
-		if (kernel_file_write(path, "0") < 0)
-			fail(report, ENTER_FAULT, STEP_CGROUP);
-	}
-}
-
 static void child(const struct enter *e, int report)
 {
 	const struct launch *l = &e->launch;
@@ -231,7 +203,8 @@ static void child(const struct enter *e, int report)
 	setsid();
 	if (e->tty)
 		ioctl(0, TIOCSCTTY, 0);
-	join_cgroups(l, report);
+	if (child_join_cgroups(l) < 0)
+		fail(report, ENTER_FAULT, STEP_CGROUP);
 	kernel_file_write("/proc/self/oom_score_adj", "0");
 	/* A terminal is the command's user's own. */
 	if (e->tty && l->set_user && fchown(0, l->uid, (gid_t)-1) < 0)
@@ -239,13 +212,8 @@ static void child(const struct enter *e, int report)
 	enter_spaces(e, report);
 	umask(022);
 	/* No more than the task itself has. */
-	if (rights_limits(l, &f) < 0 || rights_before_user(l, &f) < 0)
+	if (child_take_rights(l, &f) < 0)
 		fail_with(report, &f);
-	set_user(l, report);
-	if (rights_after_user(l, &f) < 0)
-		fail_with(report, &f);
-	if (!l->new_privs)
-		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (chdir(l->cwd) < 0)
 		fail(report, ENTER_FAULT, STEP_CWD);

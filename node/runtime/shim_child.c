@@ -63,7 +63,7 @@ static int set_stdio(int out_fd, int err_fd)
 	return 0;
 }
 
-static int enter_cgroups(const struct launch *l)
+int child_join_cgroups(const struct launch *l)
 {
 	char path[1024];
 
@@ -114,18 +114,35 @@ static void exec_in_path(const char *name, char *const argv[], char *const env[]
 	errno = denied ? EACCES : ENOENT;
 }
 
-static void change_user(const struct launch *l, int pipe_fd)
+static enum launch_step change_user(const struct launch *l)
 {
 	gid_t groups[LAUNCH_GROUPS_MAX];
 
 	for (size_t i = 0; i < l->n_groups; i++)
 		groups[i] = l->groups[i];
 	if (setgroups(l->n_groups, groups) < 0)
-		fail(pipe_fd, STEP_GROUPS);
+		return STEP_GROUPS;
 	if (setresgid(l->gid, l->gid, l->gid) < 0)
-		fail(pipe_fd, STEP_GID);
-	if (setresuid(l->uid, l->uid, l->uid) < 0)
-		fail(pipe_fd, STEP_UID);
+		return STEP_GID;
+	return setresuid(l->uid, l->uid, l->uid) < 0 ? STEP_UID : STEP_NONE;
+}
+
+int child_take_rights(const struct launch *l, struct child_fault *f)
+{
+	enum launch_step step;
+
+	if (rights_limits(l, f) < 0 || rights_before_user(l, f) < 0)
+		return -1;
+	if (l->set_user && (step = change_user(l)) != STEP_NONE) {
+		f->step = step;
+		f->error = errno;
+		return -1;
+	}
+	if (rights_after_user(l, f) < 0)
+		return -1;
+	if (!l->new_privs)
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return 0;
 }
 
 /* What sets a task's process apart from the shim. What a container's runtime starts is its own affair. */
@@ -133,18 +150,12 @@ static void become_task(const struct launch *l, int pipe_fd, int view_of)
 {
 	struct child_fault f = {0};
 
-	if (enter_cgroups(l) < 0)
+	if (child_join_cgroups(l) < 0)
 		fail(pipe_fd, STEP_CGROUP);
 	if (view_wanted(l) && (view_of ? view_enter(view_of, &f) : view_make(l, &f)) < 0)
 		report(pipe_fd, &f);
-	if (rights_limits(l, &f) < 0 || rights_before_user(l, &f) < 0)
+	if (child_take_rights(l, &f) < 0)
 		report(pipe_fd, &f);
-	if (l->set_user)
-		change_user(l, pipe_fd);
-	if (rights_after_user(l, &f) < 0)
-		report(pipe_fd, &f);
-	if (!l->new_privs)
-		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
 static void child(const struct launch *l, const struct child_start *s, int shim, int pipe_fd)

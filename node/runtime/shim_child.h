@@ -15,6 +15,11 @@ struct child_start {
  * -1 with what failed. */
 int child_start(const struct launch *l, const struct child_start *s, struct child_fault *fault);
 
+/* Between fork and exec, for whatever is to run as the task does. The control groups; -1 with errno. */
+int child_join_cgroups(const struct launch *l);
+/* Limits, user and groups, capabilities, no_new_privs: the last things before exec, in the one order that works. */
+int child_take_rights(const struct launch *l, struct child_fault *f);
+
 /* Starts argv with the launch's environment but for the task's mark, in its folder, as a child of init: nobody waits for it,
  * nothing hears it. */
 void child_detached(const struct launch *l, char *const argv[]);
