@@ -183,6 +183,29 @@ static void put(struct spawned *s, uv_pipe_t *to, const void *bytes, size_t len)
 		free(w);
 }
 
+static void on_input_over(uv_shutdown_t *req, int status)
+{
+	uv_handle_t *in = (uv_handle_t *)req->handle;
+
+	(void)status;
+	free(req);
+	close_handle(in);
+}
+
+/* After what is still to be written: closing it would drop that. */
+static void end_input(uv_pipe_t *in)
+{
+	uv_shutdown_t *req;
+
+	if (!uv_is_writable((uv_stream_t *)in))
+		return; /* it was said before */
+	req = xmalloc(sizeof(*req));
+	if (uv_shutdown(req, (uv_stream_t *)in, on_input_over) == 0)
+		return;
+	free(req);
+	close_handle((uv_handle_t *)in);
+}
+
 /* Ctrl-D: the end of input, as a terminal knows it. */
 static const char end_of_input[] = {4};
 
@@ -198,7 +221,7 @@ static size_t spawned_input(struct attach *a, const uint8_t *bytes, size_t len)
 	else if (s->tty)
 		put(s, to, end_of_input, sizeof(end_of_input));
 	else
-		close_handle((uv_handle_t *)to);
+		end_input(to);
 	return len ? uv_stream_get_write_queue_size((uv_stream_t *)to) : 0;
 }
 
