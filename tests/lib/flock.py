@@ -374,7 +374,9 @@ class Flock:
             self.network.destroy()
         # A container whose shim was killed leaves its root folder mounted; an agent that came back would take it away.
         with open("/proc/mounts", encoding="utf-8") as mounts:
-            for path in sorted((line.split()[1] for line in mounts if line.split()[1].startswith(self.folder + "/")), reverse=True):
-                subprocess.run(["umount", "-l", path], check=False, capture_output=True)
+            paths = [line.split()[1] for line in mounts]
+        for path in paths:
+            if path.startswith(self.folder + "/") and "/images/run/" in path:
+                subprocess.run(["umount", "-l", path], check=False)
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
