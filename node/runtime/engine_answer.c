@@ -239,6 +239,7 @@ int answer_event(struct engine_event *out, const char *line, size_t len, struct 
 		return -1;
 	/* Podman's own words are "died" and "cleanup". */
 	out->ended = strcmp(action, "die") == 0 || strcmp(action, "died") == 0 || strcmp(action, "destroy") == 0;
+	out->oom = strcmp(action, "oom") == 0;
 	read_labels(json_object_get(json_object_get(root, "Actor"), "Attributes"), &out->task, &out->run);
 	json_decref(root);
 	return 0;

@@ -49,6 +49,7 @@ void answer_message(char out[ENGINE_TEXT_MAX + 1], int status, const char *bytes
 
 struct engine_event {
 	bool ended; /* a container has ended */
+	bool oom;   /* the kernel killed a process of it for its memory limit */
 	id64 task;  /* by its labels; 0: not one of ours */
 	uint32_t run;
 };

@@ -151,6 +151,7 @@ struct driver_run {
 	bool started; /* STARTED was told */
 	bool over;    /* EXITED or LOST was told */
 	bool ending;  /* it has ended; its log is read to the end */
+	bool oom;     /* an event said that the kernel killed a process of it for its memory limit */
 	struct engine_state end;
 	struct ehttp_call *start, *look, *stop_call, *kill_call;
 	struct later *look_later, *kill_later, *end_later;
@@ -172,6 +173,8 @@ void engine_release(struct driver_run *r);
 struct driver_run *run_find(const struct engine *e, id64 task, uint32_t run);
 /* Asks the engine how it stands with the container, and goes on from there. */
 void run_look(struct driver_run *r);
+/* The kernel killed a process of it for its memory limit. */
+void run_oom(struct driver_run *r);
 /* Its output has been read to the end, or cannot be. */
 void run_log_over(struct driver_run *r);
 

@@ -21,7 +21,9 @@
 #define LOOK_MAX_MS   SECONDS(5)
 /* Of what a container said last, that the engine still has to hand out once it has ended. */
 #define LOG_END_MS SECONDS(5)
-#define START_MS   MINUTES(3)
+/* For the word of a kill for memory, behind that of the end. */
+#define OOM_WORD_MS 300
+#define START_MS    MINUTES(3)
 /* Beyond the grace, until the engine says that it has stopped one. */
 #define STOP_SLACK_MS MINUTES(1)
 
@@ -95,17 +97,40 @@ static void tell_exited(struct driver_run *r)
 {
 	struct driver_event ev = {.kind = DRIVER_EXITED};
 
-	ev.exit = (struct exit_record){
-	        .run = r->run, .oom = r->end.oom, .started = r->end.started, .ended = r->end.ended};
+	ev.exit = (struct exit_record){.run = r->run,
+	        .oom = r->end.oom || (r->oom && r->end.exit_code),
+	        .started = r->end.started,
+	        .ended = r->end.ended};
 	set_code(&ev.exit, r->end.exit_code);
 	tell(r, &ev);
+}
+
+static void tell_exited_late(void *ctx)
+{
+	tell_exited(ctx);
+}
+
+/* Docker's word of a kill for memory may come after that of the end, and its state does not have it then. */
+static void conclude(struct driver_run *r)
+{
+	bool maybe = r->end.exit_code == 128 + SIGKILL && r->spec->limit.memory && !r->stop_signal;
+
+	if (maybe && !r->end.oom && !r->oom)
+		later_start(&r->end_later, r->e->all->loop, OOM_WORD_MS, tell_exited_late, r);
+	else
+		tell_exited(r);
+}
+
+void run_oom(struct driver_run *r)
+{
+	r->oom = true;
 }
 
 void run_log_over(struct driver_run *r)
 {
 	later_stop(&r->end_later);
 	if (r->ending)
-		tell_exited(r);
+		conclude(r);
 }
 
 static void on_log_late(void *ctx)
@@ -113,7 +138,7 @@ static void on_log_late(void *ctx)
 	struct driver_run *r = ctx;
 
 	log_stop(r);
-	tell_exited(r);
+	conclude(r);
 }
 
 /* What an engine says of a start for which the host has too little of something, or a port in use, just now. */

@@ -139,10 +139,12 @@ static void take_line(struct engine *e, const char *line, size_t len)
 	struct driver_run *r;
 	struct engine_event ev;
 
-	if (!len || answer_event(&ev, line, len, NULL) < 0 || !ev.ended || !ev.task)
+	if (!len || answer_event(&ev, line, len, NULL) < 0 || !ev.task)
 		return;
 	r = run_find(e, ev.task, ev.run);
-	if (r)
+	if (r && ev.oom)
+		run_oom(r);
+	if (r && ev.ended)
 		run_look(r);
 }
 

@@ -219,6 +219,26 @@ static void a_task_outlives_its_engine_and_ends_that_nobody_saw_are_found(void *
 	WAIT(w, ended(w, stays));
 }
 
+/* Docker may say "oom" after "die", and then its state never has it. */
+static void a_kill_for_memory_that_is_told_after_the_end_is_heard(void **state)
+{
+	struct world *w = *state;
+	struct service *s = container(w, "web");
+	id64 hog, killed;
+
+	s->restart.condition = RESTART_NONE;
+	s->limit.memory = 16 << 20;
+	hog = start(w, s);
+	killed = start(w, s);
+	WAIT(w, is(w, hog, TASK_RUNNING) && is(w, killed, TASK_RUNNING));
+	fake_exits(&fake, its(hog), 137);
+	fake_event(&fake, its(hog), "oom");
+	fake_exits(&fake, its(killed), 137);
+	WAIT(w, ended(w, hog) && ended(w, killed));
+	assert_true(task(w, hog)->oom);
+	assert_false(task(w, killed)->oom);
+}
+
 static void garbage_ends_no_task(void **state)
 {
 	struct world *w = *state;
@@ -384,6 +404,7 @@ static const struct CMUnitTest tests[] = {
         ENGINE_STORY(a_start_whose_answer_is_cut_off_starts_once),
         ENGINE_STORY(a_stop_has_its_grace_and_then_kills),
         ENGINE_STORY(a_task_outlives_its_engine_and_ends_that_nobody_saw_are_found),
+        ENGINE_STORY(a_kill_for_memory_that_is_told_after_the_end_is_heard),
         ENGINE_STORY(garbage_ends_no_task),
         ENGINE_STORY(another_agent_finds_it_again_and_no_line_is_lost_or_doubled),
         ENGINE_STORY(a_container_that_somebody_removed_is_lost_and_restarted),
