@@ -74,7 +74,8 @@ def test_at_thirty_percent_loss_nobody_is_taken_for_dead(flock):
     f.cli("deploy", f.write("b.yaml", stack("b", s=sleeper(5))), "--detach", peer=3)
     for i in range(5):
         f.wait_serving("b", 5, peer=i)
-    everywhere = pids(f.serving("b"))
+    # What a task's peer alone knows may not get through in time, and is asked for again.
+    everywhere = wait_until("each task's pid", lambda: (lambda all: None not in all.values() and all)(pids(f.serving("b"))))
     while time.monotonic() < end:
         for i in range(5):
             states = {name: row["state"] for name, row in f.nodes(peer=i).items()}
